@@ -1,0 +1,1 @@
+"""The typed, frozen configuration: schema, where each value came from, environment names."""

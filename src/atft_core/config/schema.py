@@ -1,0 +1,307 @@
+"""What can be configured. One frozen model per subject; an unknown key is an error.
+
+The docstring under a field is its documentation: `atft config show` prints it.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
+"""Study names and run directories: nothing that a shell, a path or a terminal could misread."""
+
+
+class Section(BaseModel):
+    """A frozen group of settings in which a misspelt key is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class DataConfig(Section):
+    """Where the panel is, what its columns mean, and what happens to doubtful values."""
+
+    path: Path = Path("panel.parquet")
+    """Parquet or Arrow IPC file with one row per (date, code)."""
+    sector: str = "auto"
+    """File with columns code, sector; "auto": sector.parquet beside the panel, if any; "": none."""
+    date_column: str = "date"
+    """Column that holds the trading day (Date, Datetime or ISO text)."""
+    code_column: str = "code"
+    """Column that holds the stock code."""
+    open_column: str = "open"
+    """Column that holds the day's first price."""
+    high_column: str = "high"
+    """Column that holds the day's highest price."""
+    low_column: str = "low"
+    """Column that holds the day's lowest price."""
+    close_column: str = "close"
+    """Column that holds the day's last price; labels are computed from it."""
+    volume_column: str = "volume"
+    """Column that holds the number of shares traded."""
+    features: tuple[str, ...] = ()
+    """Ready feature columns; empty: the built-in features are computed from OHLCV."""
+    raw: tuple[str, ...] = ()
+    """Those of `features` that are taken as they are, neither ranked nor z-scored."""
+    targets: dict[int, str] = Field(default_factory=dict)
+    """Ready target columns by horizon; empty: targets are computed from the close."""
+    normalise: Literal["rank", "zscore"] = "rank"
+    """How each feature is made comparable within a day."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """How features are stored; raw columns force float32."""
+    max_abs_return: float = Field(0.5, gt=0)
+    """One-day returns beyond this are reported and handled by `extreme_label_policy`."""
+    extreme_label_policy: Literal["mask", "winsorise", "keep"] = "mask"
+    """What happens to labels that contain a return beyond `max_abs_return`."""
+    neighbours: int = Field(8, ge=0, le=64)
+    """Most correlated stocks per stock in the graph, from trailing returns; 0: none."""
+    neighbour_window: int = Field(60, ge=10, le=512)
+    """Trading days over which the correlation is measured."""
+    neighbour_refresh: int = Field(20, ge=1, le=512)
+    """Trading days between two measurements."""
+    cache_dir: str = ""
+    """Where caches are kept; empty: the user's cache directory."""
+    workers: int = Field(2, ge=0, le=64)
+    """Producers of the ring feed; accepted but inactive with the resident feed."""
+    prefetch: int = Field(2, ge=1, le=64)
+    """Blocks that the ring feed prepares ahead; inactive with the resident feed."""
+
+    @model_validator(mode="after")
+    def _raw_is_a_feature(self) -> DataConfig:
+        unknown = sorted(set(self.raw) - set(self.features))
+        if unknown:
+            raise ValueError(f"raw names {unknown}, which features does not list")
+        return self
+
+
+class LabelConfig(Section):
+    """What is predicted: the return from close[t + lag] to close[t + lag + h]."""
+
+    horizons: tuple[int, ...] = (1, 5, 10, 20)
+    """Trading days ahead, ascending."""
+    entry_lag: int = Field(0, ge=0, le=5)
+    """0: the research convention; 1: tradable, entered at the next close."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> LabelConfig:
+        if not self.horizons or sorted(set(self.horizons)) != list(self.horizons):
+            raise ValueError("horizons must be ascending and distinct, for instance [1, 5, 10, 20]")
+        if self.horizons[0] < 1:
+            raise ValueError("horizons count trading days and start at 1")
+        return self
+
+    @property
+    def purge_days(self) -> int:
+        """Days between two splits so that no label crosses from one into the other."""
+        return self.horizons[-1] + self.entry_lag
+
+
+class SplitConfig(Section):
+    """Train, validation and holdout by date, with purged days in between."""
+
+    train: float = Field(0.6, gt=0, lt=1)
+    """Share of the days that train, when `val_start` is not given."""
+    val: float = Field(0.2, gt=0, lt=1)
+    """Share of the days that validate, when `holdout_start` is not given."""
+    val_start: date | None = None
+    """First day of validation; overrides `train`."""
+    holdout_start: date | None = None
+    """First day of the holdout; overrides `val`."""
+    warmup: int = Field(60, ge=0)
+    """Days at the start that only serve as history."""
+
+
+class ModelConfig(Section):
+    """The network. Each switch really removes its block."""
+
+    hidden: int = Field(64, ge=8, le=1024)
+    """Width of a (day, stock) token."""
+    encoder_depth: int = Field(2, ge=1, le=8)
+    """Residual layers of the same-day encoder."""
+    heads: int = Field(4, ge=1, le=32)
+    """Attention heads, in time and in the graph; must divide `hidden`."""
+    layers: int = Field(1, ge=1, le=6)
+    """Graph attention layers."""
+    lookback: int = Field(20, ge=2, le=250)
+    """Days that temporal attention sees, the prediction day included."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Dropout in the encoder and the head."""
+    graph_dropout: float = Field(0.2, ge=0, lt=1)
+    """Dropout on graph attention."""
+    selection: bool = True
+    """Gated selection over feature groups (else one linear layer)."""
+    temporal: bool = True
+    """Banded attention over the last `lookback` days."""
+    graph: bool = True
+    """Attention over neighbours, sector and market of the day."""
+    fan: bool = True
+    """Frequency statistics of the window (FAN), fed to the query path."""
+    san: bool = True
+    """Slice statistics of the window (SAN), fed to the query path."""
+    market: bool = True
+    """Market-state inputs."""
+    linear: bool = True
+    """Linear path from the features to the score."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> ModelConfig:
+        if self.hidden % self.heads:
+            raise ValueError(f"heads = {self.heads} does not divide hidden = {self.hidden}")
+        return self
+
+
+class LossConfig(Section):
+    """Weights of the composite loss; 0 switches a term off."""
+
+    rank_ic: float = Field(0.5, ge=0)
+    """Pearson correlation of prediction and target rank."""
+    cs_ic: float = Field(0.3, ge=0)
+    """Pearson correlation with the Gaussianised target."""
+    sharpe: float = Field(0.1, ge=0)
+    """Mean over deviation of the long-short return across the block's days (needs 8)."""
+    huber: float = Field(0.05, ge=0)
+    """Huber distance to the ranked target; fixes the scale of the scores."""
+    spearman: float = Field(0.0, ge=0)
+    """Correlation of the soft rank with the target rank."""
+    horizon_weights: dict[int, float] = Field(
+        default_factory=lambda: {1: 1.0, 5: 0.5, 10: 0.3, 20: 0.2}
+    )
+    """Weight of each horizon; a horizon not named weighs 0.2."""
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> LossConfig:
+        if not any((self.rank_ic, self.cs_ic, self.sharpe, self.huber, self.spearman)):
+            raise ValueError("every loss weight is 0: there is nothing to learn")
+        return self
+
+
+class TrainConfig(Section):
+    """How a trial is trained."""
+
+    max_epochs: int = Field(10, ge=1, le=10_000)
+    """Epochs per trial."""
+    block_days: int = Field(8, ge=1, le=256)
+    """Consecutive whole days per optimiser step."""
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    """Peak learning rate of AdamW; annealed by a cosine to 5 % over all epochs."""
+    weight_decay: float = Field(0.02, ge=0)
+    """Decoupled weight decay."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Gradients are clipped to this global norm."""
+    ema: float = Field(0.98, ge=0, lt=1)
+    """Decay of the averaged weights that validation uses; 0: none."""
+    max_batches: int = Field(0, ge=0)
+    """Batches per epoch; 0: all of them."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where a trial runs."""
+    amp: Literal["auto", "bfloat16", "off"] = "auto"
+    """Autocast; auto: bfloat16 on CUDA, off on the CPU."""
+    threads: int = Field(0, ge=0, le=256)
+    """CPU threads of a worker; 0: all cores that the process may use."""
+    val_debug: bool = False
+    """Log every validation batch (slow)."""
+    seed: int = Field(0, ge=0)
+    """Seed of the study; trial number and epoch are mixed in."""
+
+
+class ObjectiveConfig(Section):
+    """What the study maximises: validation RankIC."""
+
+    horizon: int = Field(1, ge=1)
+    """Horizon of the objective."""
+    last_epochs: int = Field(3, ge=1)
+    """A trial's value is the median over this many last epochs."""
+
+
+class Range(Section):
+    """A numeric search range."""
+
+    low: float
+    """Smallest value."""
+    high: float
+    """Largest value."""
+    log: bool = False
+    """Sample the logarithm."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(f"low = {self.low} must be below high = {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError("a logarithmic range starts above 0")
+        return self
+
+
+class Choice(Section):
+    """A set of values to choose from."""
+
+    choices: tuple[bool | int | float | str, ...] = Field(min_length=1)
+    """The values."""
+
+
+def default_search() -> dict[str, Range | Choice]:
+    """The shipped search space; every key is a dotted config key."""
+    return {
+        "train.learning_rate": Range(low=3e-4, high=5e-3, log=True),
+        "train.block_days": Choice(choices=(8, 16, 32)),
+        "model.hidden": Choice(choices=(32, 64, 128)),
+        "model.heads": Choice(choices=(2, 4, 8)),
+        "model.layers": Choice(choices=(1, 2)),
+        "model.graph_dropout": Range(low=0.0, high=0.5),
+        "loss.rank_ic": Range(low=0.3, high=0.7),
+        "loss.cs_ic": Range(low=0.1, high=0.5),
+        "loss.sharpe": Range(low=0.0, high=0.2),
+        "loss.spearman": Range(low=0.0, high=0.3),
+    }
+
+
+class EngineConfig(Section):
+    """How the study is run."""
+
+    study_name: str = Field("atft", pattern=NAME_PATTERN)
+    """Name of the Optuna study."""
+    n_trials: int = Field(1, ge=1, le=100_000)
+    """Trials of the study."""
+    max_retries: int = Field(3, ge=0, le=100)
+    """Times a killed worker is started again before its trial fails."""
+    prune_warmup: int = Field(5, ge=0)
+    """Epochs before a trial may be pruned."""
+    prune_patience: int = Field(2, ge=0)
+    """Epochs without progress that the pruner tolerates."""
+    prune_startup: int = Field(5, ge=0)
+    """Trials that must be complete before any is pruned."""
+    keep_predictions: int = Field(3, ge=1)
+    """Best trials whose predictions are kept."""
+    hung_seconds: float = Field(300, gt=0)
+    """Silence of a running worker after which the run counts as hung."""
+    group: str = ""
+    """Unix group that may read the run directory (mode 0750 instead of 0700)."""
+
+
+class Config(Section):
+    """Everything that decides a run."""
+
+    data: DataConfig = Field(default_factory=DataConfig)
+    label: LabelConfig = Field(default_factory=LabelConfig)
+    split: SplitConfig = Field(default_factory=SplitConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    loss: LossConfig = Field(default_factory=LossConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
+    engine: EngineConfig = Field(default_factory=EngineConfig)
+    search: dict[str, Range | Choice] = Field(default_factory=default_search)
+    """Searched keys; empty: every trial runs the configuration as it stands."""
+
+    @model_validator(mode="after")
+    def _objective_is_labelled(self) -> Config:
+        if self.objective.horizon not in self.label.horizons:
+            raise ValueError(
+                f"objective.horizon = {self.objective.horizon} is not one of "
+                f"label.horizons = {list(self.label.horizons)}"
+            )
+        return self
