@@ -1,0 +1,1 @@
+"""The console: one screen on a run directory. It never imports the engine."""

@@ -1,0 +1,1 @@
+"""From a panel file to blocks of days on the device."""

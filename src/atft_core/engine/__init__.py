@@ -1,0 +1,1 @@
+"""The detached process that runs a study and outlives the terminal."""

@@ -1,0 +1,1 @@
+"""One trial: a worker process, its steps, its checkpoints."""

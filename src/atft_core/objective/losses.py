@@ -1,0 +1,210 @@
+"""The loss: an explicit weighted sum of named pure terms, each a function of whole days.
+
+Shapes: B days of a block, N stocks, H horizons.
+
+Every term has one signature, `term(pred_BN, targets, mask_BN) -> scalar`, is smaller when better,
+runs in float32, reads masked values never, and leaves out days that cannot be ranked (fewer than
+MIN_NAMES labelled names, or a constant target). No such day in the block: exactly 0, connected to
+the graph. A NaN prediction under the mask is not hidden: the loss is NaN, and the trial fails.
+
+A new term is one function and one line in TERMS (and its weight in `LossConfig`).
+"""
+# ruff: noqa: N815  -- fields carry their shapes, as every tensor here
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from atft_core.config.schema import LossConfig
+from atft_core.objective.ranks import soft_ranks, standardise
+
+MIN_NAMES = 10
+"""Labelled names below which a day is left out, here and in the metrics."""
+MIN_SHARPE_DAYS = 8
+"""A deviation over fewer days is noise; over one day it does not exist."""
+MAX_RETURN = 0.2
+"""The Sharpe term clips returns to this: one bad print would be the block's whole std."""
+MIN_VOLATILITY = 1e-4
+"""One basis point, added to the std so that a block without variation has a finite ratio."""
+OTHER_HORIZON_WEIGHT = 0.2
+"""Weight of a horizon that the config does not name."""
+
+
+@dataclass(frozen=True)
+class DayTargets:
+    """The labels of one horizon in three forms; 0 or NaN where there is no label."""
+
+    y_BN: Tensor
+    """Raw return, as a fraction."""
+    rank_BN: Tensor
+    """Rank within the day, mean 0 and variance 1."""
+    gauss_BN: Tensor
+    """Normal quantile of the rank, mean 0 and variance 1."""
+
+
+Term = Callable[[Tensor, DayTargets, Tensor], Tensor]
+Stacked = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""pred, rank, gauss, y (float32) and mask, each [H, B, N]."""
+
+
+def rank_ic(pred_BN: Tensor, targets: DayTargets, mask_BN: Tensor) -> Tensor:
+    """Minus the mean daily correlation of the prediction with the target's rank. In [-1, 1]."""
+    return -_mean_correlation(pred_BN, targets.rank_BN, mask_BN)
+
+
+def cs_ic(pred_BN: Tensor, targets: DayTargets, mask_BN: Tensor) -> Tensor:
+    """Minus the mean daily correlation with the Gaussianised target. In [-1, 1]."""
+    return -_mean_correlation(pred_BN, targets.gauss_BN, mask_BN)
+
+
+def spearman(pred_BN: Tensor, targets: DayTargets, mask_BN: Tensor) -> Tensor:
+    """Minus the mean daily correlation of the soft rank with the target's rank. In [-1, 1]."""
+    return -_mean_correlation(soft_ranks(pred_BN, mask_BN), targets.rank_BN, mask_BN)
+
+
+def huber(pred_BN: Tensor, targets: DayTargets, mask_BN: Tensor) -> Tensor:
+    """Huber distance (delta 1) to the target's rank; the only term that fixes the score's scale."""
+    error_BN = torch.where(mask_BN, pred_BN - targets.rank_BN, 0.0)
+    distance_BN = F.huber_loss(error_BN, torch.zeros_like(error_BN), reduction="none")
+    distance_B = distance_BN.sum(dim=-1) / mask_BN.sum(dim=-1).clamp_min(1)
+    return _mean_over_days(distance_B, _rankable_days(targets.rank_BN, mask_BN))
+
+
+def sharpe(pred_BN: Tensor, targets: DayTargets, mask_BN: Tensor) -> Tensor:
+    """Minus mean / std over the block's days of the return of weights z(p) / sum|z(p)|.
+
+    Per horizon step, not annualised, without costs. Below MIN_SHARPE_DAYS rankable days: 0, and
+    no gradient.
+    """
+    days_B = _rankable_days(targets.rank_BN, mask_BN)
+    n = days_B.sum()
+    return_B = torch.where(days_B, _long_short_returns(pred_BN, targets.y_BN, mask_BN), 0.0)
+    mean = return_B.sum() / n.clamp_min(1)
+    deviation_B = torch.where(days_B, return_B - mean, 0.0)
+    variance = deviation_B.square().sum() / n.clamp_min(1)
+    ratio = mean / torch.sqrt(variance + MIN_VOLATILITY**2)
+    return torch.where(n >= MIN_SHARPE_DAYS, -ratio, 0.0 * ratio)
+
+
+TERMS: dict[str, Term] = {
+    "rank_ic": rank_ic,
+    "cs_ic": cs_ic,
+    "sharpe": sharpe,
+    "huber": huber,
+    "spearman": spearman,
+}
+
+
+def composite(  # noqa: PLR0917 -- one tensor per meaning
+    pred_BNH: Tensor,
+    rank_BNH: Tensor,
+    gauss_BNH: Tensor,
+    y_BNH: Tensor,
+    mask_BNH: Tensor,
+    loss: LossConfig,
+    horizons: Sequence[int],
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Sum over terms and horizons of loss weight x horizon weight x term.
+
+    Returns the loss and, for each term with a weight above 0, its unweighted value, averaged over
+    horizons and detached. Horizon weights are normalised to sum 1; see `LossConfig`.
+    """
+    weight_H = horizon_weights(loss, horizons).to(pred_BNH.device)
+    total = pred_BNH.new_zeros((), dtype=torch.float32)
+    stacked = _horizons_first(pred_BNH, rank_BNH, gauss_BNH, y_BNH, mask_BNH)
+    values: dict[str, Tensor] = {}
+    with torch.autocast(pred_BNH.device.type, enabled=False):
+        for name, weight in active_terms(loss).items():
+            value_H = _per_horizon(TERMS[name], stacked)
+            total = total + weight * (weight_H * value_H).sum()
+            values[name] = value_H.detach().mean()
+    return total, values
+
+
+def term_gradients(  # noqa: PLR0917 -- as composite
+    pred_BNH: Tensor,
+    rank_BNH: Tensor,
+    gauss_BNH: Tensor,
+    y_BNH: Tensor,
+    mask_BNH: Tensor,
+    loss: LossConfig,
+    horizons: Sequence[int],
+) -> dict[str, float]:
+    """How hard each active term pulls: the norm of its gradient on the predictions.
+
+    Weights included, as the term enters the sum; so the shares of the terms can be compared.
+    """
+    weight_H = horizon_weights(loss, horizons).to(pred_BNH.device)
+    leaf_BNH = pred_BNH.detach().float().requires_grad_()
+    norms: dict[str, float] = {}
+    with torch.enable_grad(), torch.autocast(pred_BNH.device.type, enabled=False):
+        stacked = _horizons_first(leaf_BNH, rank_BNH, gauss_BNH, y_BNH, mask_BNH)
+        for name, weight in active_terms(loss).items():
+            value_H = _per_horizon(TERMS[name], stacked)
+            (gradient,) = torch.autograd.grad(weight * (weight_H * value_H).sum(), leaf_BNH)
+            norms[name] = float(gradient.norm())
+    return norms
+
+
+def active_terms(loss: LossConfig) -> dict[str, float]:
+    """Terms with a weight above 0, in the order of TERMS."""
+    weights = {name: float(getattr(loss, name)) for name in TERMS}
+    return {name: weight for name, weight in weights.items() if weight > 0}
+
+
+def horizon_weights(loss: LossConfig, horizons: Sequence[int]) -> Tensor:
+    """Weights of the horizons [H], float32, with sum 1."""
+    raw_H = [loss.horizon_weights.get(h, OTHER_HORIZON_WEIGHT) for h in horizons]
+    weight_H = torch.tensor(raw_H, dtype=torch.float32)
+    return weight_H / weight_H.sum()
+
+
+def _horizons_first(
+    pred_BNH: Tensor, rank_BNH: Tensor, gauss_BNH: Tensor, y_BNH: Tensor, mask_BNH: Tensor
+) -> Stacked:
+    floats = (x.float().permute(2, 0, 1) for x in (pred_BNH, rank_BNH, gauss_BNH, y_BNH))
+    pred_HBN, rank_HBN, gauss_HBN, y_HBN = floats
+    return pred_HBN, rank_HBN, gauss_HBN, y_HBN, mask_BNH.permute(2, 0, 1)
+
+
+def _per_horizon(term: Term, stacked: Stacked) -> Tensor:
+    """The term at each horizon [H] in one vectorised call: a quarter of the kernels on a GPU."""
+
+    def one(pred: Tensor, rank: Tensor, gauss: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        return term(pred, DayTargets(y, rank, gauss), mask)
+
+    value_H: Tensor = torch.vmap(one)(*stacked)
+    return value_H
+
+
+def _rankable_days(target_BN: Tensor, mask_BN: Tensor) -> Tensor:
+    highest_B = torch.where(mask_BN, target_BN, -torch.inf).amax(dim=-1)
+    lowest_B = torch.where(mask_BN, target_BN, torch.inf).amin(dim=-1)
+    return (mask_BN.sum(dim=-1) >= MIN_NAMES) & (highest_B > lowest_B)
+
+
+def _mean_over_days(value_B: Tensor, days_B: Tensor) -> Tensor:
+    return torch.where(days_B, value_B, 0.0 * value_B).sum() / days_B.sum().clamp_min(1)
+
+
+def _mean_correlation(pred_BN: Tensor, target_BN: Tensor, mask_BN: Tensor) -> Tensor:
+    z_BN = standardise(pred_BN, mask_BN) * standardise(target_BN, mask_BN)
+    return _mean_over_days(z_BN.sum(dim=-1), _rankable_days(target_BN, mask_BN))
+
+
+def _long_short_returns(pred_BN: Tensor, y_BN: Tensor, mask_BN: Tensor) -> Tensor:
+    """Daily return of one unit, half long and half short, on demeaned and then clipped returns.
+
+    The mean is that of clipped returns: one print of 50 would else push all others to the limit.
+    """
+    z_BN = standardise(pred_BN, mask_BN)
+    weight_BN = z_BN / z_BN.abs().sum(dim=-1, keepdim=True).clamp_min(1e-6)
+    y_BN = torch.where(mask_BN, y_BN, 0.0)
+    sane_BN = y_BN.clamp(-MAX_RETURN, MAX_RETURN)
+    mean_B1 = sane_BN.sum(dim=-1, keepdim=True) / mask_BN.sum(dim=-1, keepdim=True).clamp_min(1)
+    return (weight_BN * (y_BN - mean_B1).clamp(-MAX_RETURN, MAX_RETURN)).sum(dim=-1)

@@ -1,0 +1,246 @@
+"""The run directory: where each file is, and how the directory comes to be."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from atft_core.errors import RunDirectoryError, UsageError
+from atft_core.run.files import read_json, write_json
+from atft_core.run.lock import Holder, probe
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_TRIAL = re.compile(r"trial_(\d+)")
+
+
+def check_name(name: str, what: str) -> str:
+    """`name` if it is safe as a directory and study name, else a UsageError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{what} {name!r} is not a valid name.",
+            hint="Use 1 to 64 letters, digits, '.', '_' or '-', not starting with '.' or '-'.",
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths inside one run directory."""
+
+    path: Path
+
+    @property
+    def run_json(self) -> Path:
+        """Facts about the run, written once."""
+        return self.path / "run.json"
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration with the origin of every key."""
+        return self.path / "config.toml"
+
+    @property
+    def study(self) -> Path:
+        """Optuna's SQLite file; only the engine opens it."""
+        return self.path / "study.db"
+
+    @property
+    def study_snapshot(self) -> Path:
+        """A copy of the study for other tools."""
+        return self.path / "study.snapshot.db"
+
+    @property
+    def events(self) -> Path:
+        """The engine's event log."""
+        return self.path / "events.jsonl"
+
+    @property
+    def gpu(self) -> Path:
+        """GPU samples."""
+        return self.path / "gpu.jsonl"
+
+    @property
+    def requests(self) -> Path:
+        """Requests to the engine, one file each."""
+        return self.path / "requests"
+
+    @property
+    def lock(self) -> Path:
+        """The engine's lock."""
+        return self.path / "engine.lock"
+
+    @property
+    def snapshot(self) -> Path:
+        """State folded so far; may be deleted at any time."""
+        return self.path / "state.snapshot"
+
+    @property
+    def log(self) -> Path:
+        """The log that people read."""
+        return self.path / "logs" / "ml_training.log"
+
+    def trial(self, number: int) -> TrialDirectory:
+        """Paths inside one trial's directory."""
+        return TrialDirectory(self.path / f"trial_{number}")
+
+    def trials(self) -> list[int]:
+        """Numbers of the trial directories that exist."""
+        found = (_TRIAL.fullmatch(entry.name) for entry in self.path.iterdir())
+        return sorted(int(match[1]) for match in found if match)
+
+    def facts(self) -> dict[str, Any]:
+        """run.json; an error when this is no run directory."""
+        value = read_json(self.run_json)
+        if not isinstance(value, dict):
+            raise RunDirectoryError(
+                f"{self.path} is not a run directory (no readable run.json).",
+                hint="`atft status` lists the runs below the current directory.",
+            )
+        return value
+
+    def holder(self) -> Holder:
+        """Who holds the engine's lock."""
+        return probe(self.lock)
+
+
+@dataclass(frozen=True)
+class TrialDirectory:
+    """Paths inside trial_N."""
+
+    path: Path
+
+    @property
+    def params(self) -> Path:
+        """Parameters of the trial."""
+        return self.path / "params.json"
+
+    @property
+    def events(self) -> Path:
+        """The worker's own events, drained by the engine."""
+        return self.path / "events.jsonl"
+
+    @property
+    def control(self) -> Path:
+        """Engine to worker: stop or prune."""
+        return self.path / "control.json"
+
+    @property
+    def exit(self) -> Path:
+        """The worker's last word."""
+        return self.path / "exit.json"
+
+    @property
+    def log(self) -> Path:
+        """Everything the worker printed."""
+        return self.path / "log.txt"
+
+    @property
+    def metrics(self) -> Path:
+        """Epochs and metrics, as documented in the README."""
+        return self.path / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """Validation (and holdout) predictions as an Arrow IPC file."""
+        return self.path / "predictions.arrow"
+
+    @property
+    def daily_ic(self) -> Path:
+        """Daily IC and RankIC as an Arrow IPC file."""
+        return self.path / "daily_ic.arrow"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints by epoch."""
+        return self.path / "checkpoints"
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        raise RunDirectoryError(f"{path} exists and is not a directory.", hint="Name another one.")
+    if any(path.iterdir()) and not (path / "run.json").exists():
+        raise RunDirectoryError(
+            f"{path} holds something that is not an atft run.",
+            hint="Name an empty or a new directory with --output-dir.",
+        )
+
+
+def refuse_shared(path: Path) -> None:
+    """A run directory that others may write would let them run code as this user."""
+    mode = path.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise RunDirectoryError(
+            f"{path} may be written by others (mode {stat.S_IMODE(mode):04o}).",
+            hint=f"chmod go-w {path}",
+        )
+
+
+def free_path(wanted: Path) -> Path:
+    """`wanted` if it is free, else the first free of wanted.2, wanted.3 ..."""
+    check_name(wanted.name, "The output directory's name")
+    if wanted.exists() or wanted.is_symlink():
+        _refuse_foreign(wanted)
+    path, count = wanted, 1
+    while (path / "run.json").exists() or (count > 1 and path.exists()):
+        count += 1
+        path = wanted.with_name(f"{wanted.name}.{count}")
+    return path
+
+
+def create(wanted: Path, *, shared: bool = False) -> RunDirectory:
+    """Make a new run directory, 0700 (0750 when shared with a group)."""
+    path = free_path(wanted)
+    mode = 0o750 if shared else 0o700
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=mode)
+        path.chmod(mode)
+        (path / "logs").mkdir(exist_ok=True)
+        (path / "requests").mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"Cannot create {path}: {error.strerror}.", hint="Name another one with --output-dir."
+        ) from error
+    if not os.access(path, os.W_OK):
+        raise RunDirectoryError(f"{path} may not be written.", hint=f"chmod u+w {path}")
+    return RunDirectory(path)
+
+
+def siblings(wanted: Path) -> list[RunDirectory]:
+    """Existing runs NAME, NAME.2, NAME.3 ... in the order in which they were made."""
+    pattern = re.compile(re.escape(wanted.name) + r"(?:\.(\d+))?")
+    found: list[tuple[int, Path]] = []
+    if wanted.parent.is_dir():
+        for entry in wanted.parent.iterdir():
+            match = pattern.fullmatch(entry.name)
+            if match and (entry / "run.json").exists():
+                found.append((int(match[1] or 1), entry))
+    return [RunDirectory(path) for _, path in sorted(found)]
+
+
+def find_runs(root: Path) -> list[RunDirectory]:
+    """Run directories at `root`, one or two levels below it, newest first."""
+    patterns = ("run.json", "*/run.json", "*/*/run.json")
+    found = {path for pattern in patterns for path in root.glob(pattern)}
+    newest_first = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [RunDirectory(path.parent) for path in newest_first]
+
+
+def write_request(run: RunDirectory, op: str, args: dict[str, Any], *, user: str, host: str,
+                  t: float) -> str:  # fmt: skip
+    """Leave a request for the engine; the returned id is answered by one event."""
+    request_id = uuid.uuid4().hex
+    value = {"op": op, "args": args, "user": user, "host": host, "t": t}
+    try:
+        run.requests.mkdir(exist_ok=True)
+        write_json(run.requests / f"{request_id}.json", value)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"Cannot leave a request in {run.requests}: {error.strerror}.",
+            hint="Is this your run? Is the disk full?",
+        ) from error
+    return request_id

@@ -1,0 +1,238 @@
+"""Everything that can happen in a run, one frozen dataclass per kind.
+
+A line of events.jsonl is {"seq", "t", "kind", ...fields}. Fields are only ever added: a reader
+ignores the ones it does not know, and gives the ones that are missing their defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+SCHEMA_VERSION = 1
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Base of all kinds."""
+
+    durable: ClassVar[bool] = True
+    """Whether the line is fsynced before the engine acts on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """What this run is: written once."""
+
+    run: str
+    stage: str = ""
+    study_name: str = ""
+    n_trials: int = 0
+    max_epochs: int = 0
+    horizon: int = 1
+    identity: Json = field(default_factory=dict)
+    stage_spec: Json = field(default_factory=dict)
+    override: str = ""
+    until: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineStarted(Event):
+    """An engine took the lock: the first one, or one that resumes."""
+
+    pid: int
+    start_time: float = 0.0
+    host: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataReady(Event):
+    """The panel that the workers map, and the split."""
+
+    facts: Json = field(default_factory=dict)
+    split: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight(Event):
+    """Checks made before any trial; an estimate is seconds per epoch, trial and sweep."""
+
+    checks: list[Json] = field(default_factory=list)
+    estimate: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialIntent(Event):
+    """About to ask the study for this trial; the study may or may not have heard of it."""
+
+    trial: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialAsked(Event):
+    """The study gave a trial its parameters."""
+
+    trial: int
+    params: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStarted(Event):
+    """A worker process runs an attempt at a trial."""
+
+    trial: int
+    attempt: int = 1
+    pid: int = 0
+    start_time: float = 0.0
+    resume_epoch: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerEvent(Event):
+    """Written by a worker into its trial directory and copied here by the engine."""
+
+    trial: int
+    attempt: int = 1
+    worker_seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(WorkerEvent):
+    """What the worker really runs with, as it found it."""
+
+    values: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(WorkerEvent):
+    """Where in an epoch the worker is."""
+
+    durable: ClassVar[bool] = False
+    epoch: int = 0
+    phase: str = ""
+    batch: int = 0
+    batches: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch(WorkerEvent):
+    """An epoch ended; val holds the metrics of each horizon."""
+
+    epoch: int = 0
+    seconds: float = 0.0
+    batches: int = 0
+    batches_available: int = 0
+    time: Json = field(default_factory=dict)
+    train: Json = field(default_factory=dict)
+    val: Json = field(default_factory=dict)
+    gpu: Json | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerExited(Event):
+    """A worker process is gone; ok says whether it left a verdict."""
+
+    trial: int
+    attempt: int = 1
+    ok: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded(Event):
+    """The trial has its final state. Only a complete or pruned trial has a value."""
+
+    trial: int
+    state: str = "COMPLETE"
+    value: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requested(Event):
+    """A request was answered; id is its file's name, so that it is answered once."""
+
+    id: str
+    op: str = ""
+    user: str = ""
+    ok: bool = True
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRequested(Event):
+    """Somebody asked the run to end after the running trial, or now."""
+
+    now: bool = False
+    user: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert(Event):
+    """Something that a person should see."""
+
+    level: str = "warning"
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldoutScored(Event):
+    """The holdout was looked at; looks counts all looks at this data so far."""
+
+    trial: int
+    looks: int = 1
+    metrics: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    """The engine let go. FINISHED, STOPPED (may be resumed) or FAILED."""
+
+    state: str = "FINISHED"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """An event with its place in the log."""
+
+    seq: int
+    t: float
+    event: Event
+
+
+def _kind(cls: type[Event]) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+KINDS: dict[str, type[Event]] = {
+    _kind(cls): cls
+    for cls in (
+        RunStarted, EngineStarted, DataReady, Preflight, TrialIntent, TrialAsked, WorkerStarted,
+        Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested, Alert,
+        HoldoutScored, RunEnded,
+    )
+}  # fmt: skip
+
+
+def encode(stamped: Stamped) -> str:
+    """One line without its newline; raises ValueError on NaN or infinity."""
+    event = stamped.event
+    record = {"seq": stamped.seq, "t": round(stamped.t, 3), "kind": _kind(type(event))}
+    return json.dumps({**record, **asdict(event)}, allow_nan=False, separators=(",", ":"))
+
+
+def decode(line: str) -> Stamped | None:
+    """The event of a line, or None when the line is damaged or of an unknown kind."""
+    try:
+        record = json.loads(line)
+        cls = KINDS[record["kind"]]
+        names = {f.name for f in fields(cls)}
+        event = cls(**{key: value for key, value in record.items() if key in names})
+        return Stamped(int(record["seq"]), float(record["t"]), event)
+    except (ValueError, KeyError, TypeError):
+        return None

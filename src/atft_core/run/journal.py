@@ -1,0 +1,109 @@
+"""Append-only line files: one writer, any number of readers.
+
+A reader consumes only up to the last newline, so it never sees half a line. The writer, which
+holds the engine's lock, cuts off a line that a kill left unfinished.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from atft_core.run.events import Event, Stamped, decode, encode
+
+_CHUNK = 1 << 16
+
+
+def cut_torn_line(path: Path) -> None:
+    """Remove what follows the last newline."""
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _CHUNK)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                file.truncate(start + newline + 1)
+                return
+            end = start
+        file.truncate(0)
+
+
+class Journal:
+    """The writing end of an events file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        cut_torn_line(path)
+        self._seq = max((stamped.seq for stamped in read_events(path)), default=0)
+
+    def append(self, event: Event) -> Stamped:
+        """Write one event; it is on disk when this returns, if its kind is durable."""
+        stamped = Stamped(self._seq + 1, time.time(), event)
+        line = (encode(stamped) + "\n").encode()
+        if os.write(self._fd, line) != len(line):  # a full disk: leave no half line behind
+            cut_torn_line(self.path)
+            raise OSError(28, "No space left on device", str(self.path))
+        if event.durable:
+            os.fsync(self._fd)
+        self._seq += 1
+        return stamped
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Tail:
+    """The reading end: complete new lines since the last call."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path = path
+        self.offset = offset
+        self._inode: int | None = None
+
+    def lines(self) -> list[str]:
+        """New complete lines; starts again when the file was replaced or shortened."""
+        try:
+            with self.path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                replaced = self._inode is not None and status.st_ino != self._inode
+                if replaced or status.st_size < self.offset:
+                    self.offset = 0
+                self._inode = status.st_ino
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        complete = data[: data.rfind(b"\n") + 1]
+        self.offset += len(complete)
+        return complete.decode("utf-8", errors="replace").splitlines()
+
+    def events(self) -> Iterator[Stamped]:
+        """New events; damaged lines and unknown kinds are skipped."""
+        for line in self.lines():
+            stamped = decode(line)
+            if stamped is not None:
+                yield stamped
+
+
+def read_events(path: Path) -> Iterator[Stamped]:
+    """All events of a file, damaged lines skipped."""
+    return Tail(path).events()

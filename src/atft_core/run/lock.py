@@ -1,0 +1,93 @@
+"""The engine's lock: an open-file-description lock on engine.lock.
+
+It belongs to the open file, so it ends with the process however that ends, is not dropped when
+some other part of the process closes the same file, and can be looked at without being taken.
+Linux only. On a network file system the lock of another host is invisible: the owner's host is
+written into the file, and a reader elsewhere says "unknown", never "dead".
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import struct
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from atft_core.errors import RunBusyError
+
+_FLOCK = "hhqqi4x"  # short l_type, l_whence; off_t l_start, l_len; pid_t l_pid
+
+
+class Holder(Enum):
+    """Who holds the lock, as far as this host can tell."""
+
+    NOBODY = "nobody"
+    ENGINE = "engine"
+    UNKNOWN = "unknown"
+
+
+def _flock(kind: int) -> bytes:
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, 0, 0, 0)
+
+
+def probe(path: Path) -> Holder:
+    """Whether an engine holds the lock; never takes it."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Holder.NOBODY
+    except PermissionError:
+        return Holder.UNKNOWN
+    try:
+        answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK))
+    finally:
+        os.close(fd)
+    kind = struct.unpack(_FLOCK, answer)[0]
+    if kind != fcntl.F_UNLCK:
+        return Holder.ENGINE
+    owner_host = owner(path).get("host", "")
+    return Holder.UNKNOWN if owner_host not in ("", socket.gethostname()) else Holder.NOBODY
+
+
+def owner(path: Path) -> dict[str, Any]:
+    """What the last owner wrote about itself: pid, host; empty when it left in order."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+class EngineLock:
+    """Held for the life of an engine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK))
+        except (BlockingIOError, PermissionError) as error:
+            os.close(self._fd)
+            who = owner(path)
+            raise RunBusyError(
+                f"{path.parent} belongs to a running engine (pid {who.get('pid', '?')} "
+                f"on {who.get('host', 'this host')}).",
+                hint=f"Watch it with `atft status {path.parent}`, "
+                f"end it with `atft stop {path.parent}`.",
+            ) from error
+        self._describe({"pid": os.getpid(), "host": socket.gethostname()})
+
+    def _describe(self, value: dict[str, Any]) -> None:
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, json.dumps(value).encode(), 0)
+
+    def release(self) -> None:
+        """Let go in order."""
+        if self._fd >= 0:
+            self._describe({})
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,34 @@
+"""Is that process still the one we started? A pid alone is not enough: pids are used again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_BOOT_TICKS_FIELD = 19  # starttime, counted from the field after the command name
+
+
+def start_time(pid: int) -> float:
+    """Clock ticks after boot at which `pid` started; 0.0 when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    fields = stat.rpartition(")")[2].split()
+    return 0.0 if fields[0] in ("Z", "X") else float(fields[_BOOT_TICKS_FIELD])
+
+
+def alive(pid: int, started: float) -> bool:
+    """Whether `pid` is a live process (no zombie) that started at `started`."""
+    return pid > 0 and started > 0 and start_time(pid) == started
+
+
+def signal_group(pid: int, started: float, signal_number: int) -> bool:
+    """Signal the process group that `pid` leads; False when it is no longer ours."""
+    if not alive(pid, started):
+        return False
+    try:
+        os.killpg(pid, signal_number)
+    except ProcessLookupError:
+        return False
+    return True

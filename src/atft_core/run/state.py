@@ -1,0 +1,289 @@
+"""state = fold(events): the only way from the log to what is believed about a run.
+
+It feeds the screen, the gates, `atft check` and the tests. Folding a snapshot plus the events
+after it gives the same state as folding everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from atft_core.run import events as ev
+from atft_core.run.events import Event, Json, Stamped
+
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
+"""Final trial states, named as Optuna names them."""
+
+
+@dataclass
+class EpochRow:
+    """One epoch of a trial, as the first worker that finished it reported it."""
+
+    epoch: int
+    t: float
+    seconds: float
+    batches: int
+    batches_available: int
+    time: Json
+    train: Json
+    val: Json
+    gpu: Json | None
+
+    def metric(self, name: str, horizon: int) -> float | None:
+        """A validation metric of this epoch, None where it is undefined."""
+        value = self.val.get(str(horizon), {}).get(name)
+        return None if value is None else float(value)
+
+
+@dataclass
+class Trial:
+    """One trial."""
+
+    number: int
+    state: str = "ASKED"
+    params: Json = field(default_factory=dict)
+    value: float | None = None
+    reason: str = ""
+    attempt: int = 0
+    pid: int = 0
+    start_time: float = 0.0
+    crashes: int = 0
+    worker_seq: int = 0
+    started: float = 0.0
+    ended: float = 0.0
+    epochs: list[EpochRow] = field(default_factory=list)
+    settings: Json = field(default_factory=dict)
+    phase: str = ""
+    epoch: int = 0
+    batch: int = 0
+    batches: int = 0
+    heard: float = 0.0
+    holdout: Json | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the trial has a worker, as far as the log knows."""
+        return self.state == "RUNNING"
+
+    def last(self, name: str, horizon: int) -> float | None:
+        """A validation metric of the newest epoch."""
+        return self.epochs[-1].metric(name, horizon) if self.epochs else None
+
+
+@dataclass
+class State:
+    """Everything known about a run."""
+
+    seq: int = 0
+    t: float = 0.0
+    run: str = ""
+    stage: str = ""
+    study_name: str = ""
+    n_trials: int = 0
+    max_epochs: int = 0
+    horizon: int = 1
+    started: float = 0.0
+    ended: float = 0.0
+    end_state: str = ""
+    end_reason: str = ""
+    engine_pid: int = 0
+    engine_start_time: float = 0.0
+    host: str = ""
+    engines: int = 0
+    override: str = ""
+    until: float | None = None
+    stop: str = ""
+    identity: Json = field(default_factory=dict)
+    stage_spec: Json = field(default_factory=dict)
+    facts: Json = field(default_factory=dict)
+    split: Json = field(default_factory=dict)
+    preflight: list[Json] = field(default_factory=list)
+    estimate: Json = field(default_factory=dict)
+    trials: dict[int, Trial] = field(default_factory=dict)
+    answered: dict[str, str] = field(default_factory=dict)
+    alerts: list[tuple[float, str, str]] = field(default_factory=list)
+
+    def trial(self, number: int) -> Trial:
+        """The trial, made on first mention."""
+        return self.trials.setdefault(number, Trial(number))
+
+    @property
+    def complete(self) -> list[Trial]:
+        """Trials that finished with a value."""
+        return [t for t in self.trials.values() if t.state == "COMPLETE" and t.value is not None]
+
+    @property
+    def best(self) -> Trial | None:
+        """The complete trial with the highest value."""
+        return max(self.complete, key=lambda trial: trial.value or 0.0, default=None)
+
+    @property
+    def current(self) -> Trial | None:
+        """The trial that a worker is at."""
+        return next((t for t in reversed(self.trials.values()) if t.running), None)
+
+
+def _run_started(state: State, event: ev.RunStarted, t: float) -> None:
+    state.run, state.stage, state.study_name = event.run, event.stage, event.study_name
+    state.n_trials, state.max_epochs = event.n_trials, event.max_epochs
+    state.horizon, state.started = event.horizon, t
+    state.identity, state.stage_spec = event.identity, event.stage_spec
+    state.override, state.until = event.override, event.until
+
+
+def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
+    state.engine_pid, state.engine_start_time = event.pid, event.start_time
+    state.host, state.engines = event.host, state.engines + 1
+    state.end_state = state.end_reason = state.stop = ""
+    state.ended = 0.0
+
+
+def _data_ready(state: State, event: ev.DataReady, t: float) -> None:
+    state.facts, state.split = event.facts, event.split
+
+
+def _preflight(state: State, event: ev.Preflight, t: float) -> None:
+    state.preflight, state.estimate = event.checks, event.estimate
+
+
+def _trial_intent(state: State, event: ev.TrialIntent, t: float) -> None:
+    """An intent alone is no trial: the study may never have heard of it."""
+
+
+def _trial_asked(state: State, event: ev.TrialAsked, t: float) -> None:
+    trial = state.trial(event.trial)
+    trial.params, trial.started = event.params, t
+
+
+def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
+    trial = state.trial(event.trial)
+    trial.state, trial.attempt = "RUNNING", event.attempt
+    trial.pid, trial.start_time = event.pid, event.start_time
+    trial.phase, trial.worker_seq, trial.heard = "start", 0, t
+    trial.started = trial.started or t
+
+
+def _is_new(trial: Trial, event: ev.WorkerEvent) -> bool:
+    """Drained lines are keyed by (trial, attempt, worker_seq); each counts once."""
+    if event.attempt != trial.attempt or event.worker_seq <= trial.worker_seq:
+        return False
+    trial.worker_seq = event.worker_seq
+    return True
+
+
+def _settings(state: State, event: ev.Settings, t: float) -> None:
+    trial = state.trial(event.trial)
+    if _is_new(trial, event):
+        trial.settings, trial.heard = event.values, t
+
+
+def _progress(state: State, event: ev.Progress, t: float) -> None:
+    trial = state.trial(event.trial)
+    if _is_new(trial, event):
+        trial.epoch, trial.phase, trial.heard = event.epoch, event.phase, t
+        trial.batch, trial.batches = event.batch, event.batches
+
+
+def _epoch(state: State, event: ev.Epoch, t: float) -> None:
+    trial = state.trial(event.trial)
+    if not _is_new(trial, event):
+        return
+    trial.heard = t
+    if any(row.epoch == event.epoch for row in trial.epochs):
+        return  # a resumed worker repeats the epoch it was killed in; the first report stands
+    trial.epoch = event.epoch
+    trial.epochs.append(
+        EpochRow(
+            event.epoch, t, event.seconds, event.batches, event.batches_available,
+            event.time, event.train, event.val, event.gpu,
+        )
+    )  # fmt: skip
+
+
+def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:
+    trial = state.trial(event.trial)
+    if not event.ok:
+        trial.crashes += 1
+    trial.reason, trial.phase, trial.pid = event.reason, "", 0
+    if trial.state not in ENDED:
+        trial.state = "WAITING"
+
+
+def _trial_ended(state: State, event: ev.TrialEnded, t: float) -> None:
+    trial = state.trial(event.trial)
+    trial.state, trial.value, trial.reason = event.state, event.value, event.reason
+    trial.ended, trial.phase, trial.pid = t, "", 0
+
+
+def _requested(state: State, event: ev.Requested, t: float) -> None:
+    state.answered[event.id] = event.message
+
+
+def _stop_requested(state: State, event: ev.StopRequested, t: float) -> None:
+    state.stop = "now" if event.now or state.stop == "now" else "after"
+
+
+def _alert(state: State, event: ev.Alert, t: float) -> None:
+    state.alerts.append((t, event.level, event.text))
+
+
+def _holdout_scored(state: State, event: ev.HoldoutScored, t: float) -> None:
+    state.trial(event.trial).holdout = event.metrics
+
+
+def _run_ended(state: State, event: ev.RunEnded, t: float) -> None:
+    state.end_state, state.end_reason, state.ended = event.state, event.reason, t
+
+
+_APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {
+    ev.RunStarted: _run_started,
+    ev.EngineStarted: _engine_started,
+    ev.DataReady: _data_ready,
+    ev.Preflight: _preflight,
+    ev.TrialIntent: _trial_intent,
+    ev.TrialAsked: _trial_asked,
+    ev.WorkerStarted: _worker_started,
+    ev.Settings: _settings,
+    ev.Progress: _progress,
+    ev.Epoch: _epoch,
+    ev.WorkerExited: _worker_exited,
+    ev.TrialEnded: _trial_ended,
+    ev.Requested: _requested,
+    ev.StopRequested: _stop_requested,
+    ev.Alert: _alert,
+    ev.HoldoutScored: _holdout_scored,
+    ev.RunEnded: _run_ended,
+}
+
+
+def apply(state: State, stamped: Stamped) -> None:
+    """Advance `state` by one event in place; an event already seen is left out."""
+    if stamped.seq <= state.seq:
+        return
+    state.seq, state.t = stamped.seq, stamped.t
+    _APPLY[type(stamped.event)](state, stamped.event, stamped.t)
+
+
+def fold(events: Iterable[Stamped], start: State | None = None) -> State:
+    """The state after `events`; `start` is not changed."""
+    state = State() if start is None else from_json(to_json(start))
+    for stamped in events:
+        apply(state, stamped)
+    return state
+
+
+def to_json(state: State) -> Json:
+    """A state as JSON."""
+    return asdict(state)
+
+
+def from_json(value: Json) -> State:
+    """The state that `to_json` was given."""
+    trials = {}
+    for key, raw in value["trials"].items():
+        epochs = [EpochRow(**row) for row in raw["epochs"]]
+        trials[int(key)] = Trial(**{**raw, "epochs": epochs})
+    alerts = [(t, level, text) for t, level, text in value["alerts"]]
+    return State(**{**value, "trials": trials, "alerts": alerts})

@@ -1,0 +1,91 @@
+"""What a run is doing, from its state, its lock and the clock. Silence is a state too."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from atft_core.run.directory import RunDirectory
+from atft_core.run.files import read_json
+from atft_core.run.journal import Tail
+from atft_core.run.lock import Holder
+from atft_core.run.state import State, apply, from_json
+
+PHASE_BUDGET = {"start": 180.0, "load": 600.0}
+"""Seconds of silence allowed in phases that are slow without being stuck."""
+DEFAULT_BUDGET = 300.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """RUNNING, STOPPING, HUNG, FINISHED, STOPPED, FAILED, DIED or UNKNOWN, and why."""
+
+    name: str
+    reason: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether an engine is at work."""
+        return self.name in ("RUNNING", "STOPPING", "HUNG")
+
+
+def silence(state: State, now: float) -> float:
+    """Seconds since the run was last heard of."""
+    return max(0.0, now - state.t)
+
+
+def status(state: State, holder: Holder, now: float) -> Status:
+    """The truth about a run; pure."""
+    if holder is Holder.ENGINE:
+        return _held(state, now)
+    if state.end_state:
+        return Status(state.end_state, state.end_reason)
+    if holder is Holder.UNKNOWN:
+        return Status("UNKNOWN", f"the lock belongs to host {state.host}; ask there")
+    working = state.current
+    tail = f" while trial {working.number} was at epoch {working.epoch}" if working else ""
+    return Status("DIED", f"the engine is gone{tail}; `atft resume` continues it")
+
+
+def _held(state: State, now: float) -> Status:
+    trial = state.current
+    budget = float(state.identity.get("hung_seconds", DEFAULT_BUDGET))
+    if trial:
+        budget = max(budget, PHASE_BUDGET.get(trial.phase, 0.0))
+        quiet = max(0.0, now - trial.heard)
+        if quiet > budget:
+            where = f"trial {trial.number}, {trial.phase or 'between phases'}"
+            return Status("HUNG", f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)")
+    if state.end_state:  # the end is written, the lock about to be released
+        return Status(state.end_state, state.end_reason)
+    if state.stop:
+        when = "now" if state.stop == "now" else "after the running trial"
+        return Status("STOPPING", f"stops {when}")
+    return Status("RUNNING")
+
+
+def load(run: RunDirectory) -> State:
+    """The state of a run, from its snapshot where there is one, and the events after it."""
+    state, tail = load_tail(run)
+    for stamped in tail.events():
+        apply(state, stamped)
+    return state
+
+
+def load_tail(run: RunDirectory) -> tuple[State, Tail]:
+    """State and reading position to start from; a damaged snapshot is ignored."""
+    saved: Any = read_json(run.snapshot)
+    try:
+        offset = int(saved["offset"])
+        if offset <= run.events.stat().st_size:
+            return from_json(saved["state"]), Tail(run.events, offset)
+    except (TypeError, KeyError, ValueError, OSError):
+        pass  # the snapshot is disposable: without it everything is folded again
+    return State(), Tail(run.events)
+
+
+def read_status(run: RunDirectory) -> tuple[State, Status]:
+    """State and status of a run as of now."""
+    state = load(run)
+    return state, status(state, run.holder(), time.time())
