@@ -7,6 +7,8 @@ AtftError                 exit 1   something outside atft is not as it must be
 ├── RunDirectoryError     exit 1   a run directory cannot be created, read or written
 │   └── RunBusyError      exit 1   another engine owns it
 ├── EngineError           exit 1   the engine or a worker did not do what it was asked
+├── NonFiniteLossError    exit 1   training diverged
+├── CheckpointError       exit 1   a checkpoint that belongs to something else
 ├── CriteriaNotMetError   exit 3   the run ended, the evidence is not good enough
 └── GateClosedError       exit 4   the stage before has not been passed
 
@@ -56,6 +58,14 @@ class EngineError(AtftError):
     """The engine, or a worker, did not do what it was asked."""
 
 
+class NonFiniteLossError(AtftError):
+    """The loss became NaN or infinite: the weights are lost from here on."""
+
+
+class CheckpointError(AtftError):
+    """A checkpoint of another trial, or of another configuration."""
+
+
 class CriteriaNotMetError(AtftError):
     """The run is over and its evidence does not meet the criteria."""
 
@@ -66,3 +76,9 @@ class GateClosedError(AtftError):
     """A stage was asked for whose gate is closed."""
 
     exit_code = 4
+
+
+def from_exit_code(code: int) -> type[AtftError]:
+    """The kind of error behind an exit code, for errors that crossed a process boundary."""
+    kinds: dict[int, type[AtftError]] = {2: UsageError, 3: CriteriaNotMetError, 4: GateClosedError}
+    return kinds.get(code, AtftError)

@@ -16,6 +16,8 @@ from atft_core.run.lock import Holder, probe
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _TRIAL = re.compile(r"trial_(\d+)")
+_SKELETON = ("logs", "requests", "engine.lock", "config.toml")
+"""What a run that was killed in its first moments may leave; run.json is written after these."""
 
 
 def check_name(name: str, what: str) -> str:
@@ -80,6 +82,16 @@ class RunDirectory:
         return self.path / "state.snapshot"
 
     @property
+    def preflight(self) -> Path:
+        """What was checked before the first trial."""
+        return self.path / "preflight.json"
+
+    @property
+    def baselines(self) -> Path:
+        """Daily RankIC of the baselines as an Arrow IPC file."""
+        return self.path / "baselines.arrow"
+
+    @property
     def log(self) -> Path:
         """The log that people read."""
         return self.path / "logs" / "ml_training.log"
@@ -130,6 +142,11 @@ class TrialDirectory:
         return self.path / "control.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the trial's worker, which names itself in it."""
+        return self.path / "worker.lock"
+
+    @property
     def exit(self) -> Path:
         """The worker's last word."""
         return self.path / "exit.json"
@@ -163,9 +180,10 @@ class TrialDirectory:
 def _refuse_foreign(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         raise RunDirectoryError(f"{path} exists and is not a directory.", hint="Name another one.")
-    if any(path.iterdir()) and not (path / "run.json").exists():
+    foreign = [entry.name for entry in path.iterdir() if entry.name not in _SKELETON]
+    if foreign and not (path / "run.json").exists():
         raise RunDirectoryError(
-            f"{path} holds something that is not an atft run.",
+            f"{path} holds something that is not an atft run ({sorted(foreign)[0]}).",
             hint="Name an empty or a new directory with --output-dir.",
         )
 
@@ -194,16 +212,16 @@ def free_path(wanted: Path) -> Path:
 
 def create(wanted: Path, *, shared: bool = False) -> RunDirectory:
     """Make a new run directory, 0700 (0750 when shared with a group)."""
-    path = free_path(wanted)
     mode = 0o750 if shared else 0o700
     try:
+        path = free_path(wanted)
         path.mkdir(parents=True, exist_ok=True, mode=mode)
         path.chmod(mode)
         (path / "logs").mkdir(exist_ok=True)
         (path / "requests").mkdir(exist_ok=True)
     except OSError as error:
         raise RunDirectoryError(
-            f"Cannot create {path}: {error.strerror}.", hint="Name another one with --output-dir."
+            f"Cannot create {wanted}: {error.strerror}.", hint="Name another one with --output-dir."
         ) from error
     if not os.access(path, os.W_OK):
         raise RunDirectoryError(f"{path} may not be written.", hint=f"chmod u+w {path}")
@@ -213,13 +231,20 @@ def create(wanted: Path, *, shared: bool = False) -> RunDirectory:
 def siblings(wanted: Path) -> list[RunDirectory]:
     """Existing runs NAME, NAME.2, NAME.3 ... in the order in which they were made."""
     pattern = re.compile(re.escape(wanted.name) + r"(?:\.(\d+))?")
-    found: list[tuple[int, Path]] = []
+    found: list[tuple[float, int, Path]] = []
     if wanted.parent.is_dir():
         for entry in wanted.parent.iterdir():
             match = pattern.fullmatch(entry.name)
             if match and (entry / "run.json").exists():
-                found.append((int(match[1] or 1), entry))
-    return [RunDirectory(path) for _, path in sorted(found)]
+                found.append((_created(entry / "run.json"), int(match[1] or 1), entry))
+    return [RunDirectory(path) for _, _, path in sorted(found)]
+
+
+def _created(run_json: Path) -> float:
+    """When a run was made: its number alone says little once a place was freed and used again."""
+    facts = read_json(run_json)
+    created = facts.get("created") if isinstance(facts, dict) else None
+    return float(created) if isinstance(created, int | float) else 0.0
 
 
 def find_runs(root: Path) -> list[RunDirectory]:

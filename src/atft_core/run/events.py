@@ -37,6 +37,7 @@ class RunStarted(Event):
     stage_spec: Json = field(default_factory=dict)
     override: str = ""
     until: float | None = None
+    then: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class Preflight(Event):
 
     checks: list[Json] = field(default_factory=list)
     estimate: Json = field(default_factory=dict)
+    baselines: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,5 +236,5 @@ def decode(line: str) -> Stamped | None:
         names = {f.name for f in fields(cls)}
         event = cls(**{key: value for key, value in record.items() if key in names})
         return Stamped(int(record["seq"]), float(record["t"]), event)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

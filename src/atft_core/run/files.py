@@ -43,8 +43,10 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """What `path` holds, or None when it does not exist or is not JSON."""
+    """What `path` holds, or None when it is no file or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -48,9 +48,9 @@ class Journal:
         if os.write(self._fd, line) != len(line):  # a full disk: leave no half line behind
             cut_torn_line(self.path)
             raise OSError(28, "No space left on device", str(self.path))
+        self._seq += 1  # the line is there, even if the fsync below fails: never its number again
         if event.durable:
             os.fsync(self._fd)
-        self._seq += 1
         return stamped
 
     def close(self) -> None:
@@ -77,6 +77,8 @@ class Tail:
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
         self.offset = offset
+        self.skipped = 0
+        """Lines so far that were damaged or of an unknown kind."""
         self._inode: int | None = None
 
     def lines(self) -> list[str]:
@@ -94,13 +96,15 @@ class Tail:
             return []
         complete = data[: data.rfind(b"\n") + 1]
         self.offset += len(complete)
-        return complete.decode("utf-8", errors="replace").splitlines()
+        return complete.decode("utf-8", errors="replace").split("\n")[:-1]
 
     def events(self) -> Iterator[Stamped]:
-        """New events; damaged lines and unknown kinds are skipped."""
+        """New events; damaged lines and unknown kinds are skipped and counted."""
         for line in self.lines():
             stamped = decode(line)
-            if stamped is not None:
+            if stamped is None:
+                self.skipped += 1
+            else:
                 yield stamped
 
 

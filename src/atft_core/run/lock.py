@@ -37,7 +37,7 @@ def _flock(kind: int) -> bytes:
 def probe(path: Path) -> Holder:
     """Whether an engine holds the lock; never takes it."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a group's members may look, not write
     except FileNotFoundError:
         return Holder.NOBODY
     except PermissionError:
@@ -62,24 +62,23 @@ def owner(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class EngineLock:
-    """Held for the life of an engine."""
+class ProcessLock:
+    """Held from construction to `release`; the file says who holds it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **about: Any) -> None:
+        """Take the lock or raise RunBusyError; `about` is written beside pid and host."""
         self.path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError) as error:
             os.close(self._fd)
-            who = owner(path)
-            raise RunBusyError(
-                f"{path.parent} belongs to a running engine (pid {who.get('pid', '?')} "
-                f"on {who.get('host', 'this host')}).",
-                hint=f"Watch it with `atft status {path.parent}`, "
-                f"end it with `atft stop {path.parent}`.",
-            ) from error
-        self._describe({"pid": os.getpid(), "host": socket.gethostname()})
+            raise self.busy(owner(path)) from error
+        self._describe({"pid": os.getpid(), "host": socket.gethostname(), **about})
+
+    def busy(self, who: dict[str, Any]) -> RunBusyError:
+        """The error for somebody who comes second."""
+        return RunBusyError(f"{self.path} is held by the process {who.get('pid', '?')}.")
 
     def _describe(self, value: dict[str, Any]) -> None:
         os.ftruncate(self._fd, 0)
@@ -91,3 +90,16 @@ class EngineLock:
             self._describe({})
             os.close(self._fd)
             self._fd = -1
+
+
+class EngineLock(ProcessLock):
+    """Held for the life of an engine."""
+
+    def busy(self, who: dict[str, Any]) -> RunBusyError:
+        """Name the run and how to watch or end it."""
+        directory = self.path.parent
+        return RunBusyError(
+            f"{directory} belongs to a running engine (pid {who.get('pid', '?')} "
+            f"on {who.get('host', 'this host')}).",
+            hint=f"Watch it with `atft status {directory}`, end it with `atft stop {directory}`.",
+        )

@@ -6,6 +6,7 @@ after it gives the same state as folding everything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,6 +16,9 @@ from atft_core.run.events import Event, Json, Stamped
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 """Final trial states, named as Optuna names them."""
+PHASE_BUDGET = {"start": 180.0, "load": 600.0}
+"""Seconds of silence allowed in phases that are slow without being stuck."""
+DEFAULT_BUDGET = 300.0
 
 
 @dataclass
@@ -32,9 +36,10 @@ class EpochRow:
     gpu: Json | None
 
     def metric(self, name: str, horizon: int) -> float | None:
-        """A validation metric of this epoch, None where it is undefined."""
+        """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
         value = self.val.get(str(horizon), {}).get(name)
-        return None if value is None else float(value)
+        known = isinstance(value, int | float) and math.isfinite(value)
+        return float(value) if known else None
 
 
 @dataclass
@@ -50,6 +55,8 @@ class Trial:
     pid: int = 0
     start_time: float = 0.0
     crashes: int = 0
+    hangs: int = 0
+    """Silences beyond the budget that the worker came back from."""
     worker_seq: int = 0
     started: float = 0.0
     ended: float = 0.0
@@ -94,6 +101,7 @@ class State:
     engines: int = 0
     override: str = ""
     until: float | None = None
+    then: str = ""
     stop: str = ""
     identity: Json = field(default_factory=dict)
     stage_spec: Json = field(default_factory=dict)
@@ -101,6 +109,7 @@ class State:
     split: Json = field(default_factory=dict)
     preflight: list[Json] = field(default_factory=list)
     estimate: Json = field(default_factory=dict)
+    baselines: Json = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
     alerts: list[tuple[float, str, str]] = field(default_factory=list)
@@ -111,8 +120,9 @@ class State:
 
     @property
     def complete(self) -> list[Trial]:
-        """Trials that finished with a value."""
-        return [t for t in self.trials.values() if t.state == "COMPLETE" and t.value is not None]
+        """Trials that finished with a value; NaN is none."""
+        ended = [trial for trial in self.trials.values() if trial.state == "COMPLETE"]
+        return [t for t in ended if t.value is not None and math.isfinite(t.value)]
 
     @property
     def best(self) -> Trial | None:
@@ -124,13 +134,18 @@ class State:
         """The trial that a worker is at."""
         return next((t for t in reversed(self.trials.values()) if t.running), None)
 
+    def budget(self, trial: Trial) -> float:
+        """Seconds of silence that the trial may need in the phase that it is in."""
+        usual = float(self.identity.get("hung_seconds", DEFAULT_BUDGET))
+        return max(usual, PHASE_BUDGET.get(trial.phase, 0.0))
+
 
 def _run_started(state: State, event: ev.RunStarted, t: float) -> None:
     state.run, state.stage, state.study_name = event.run, event.stage, event.study_name
     state.n_trials, state.max_epochs = event.n_trials, event.max_epochs
     state.horizon, state.started = event.horizon, t
     state.identity, state.stage_spec = event.identity, event.stage_spec
-    state.override, state.until = event.override, event.until
+    state.override, state.until, state.then = event.override, event.until, event.then
 
 
 def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
@@ -138,6 +153,8 @@ def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
     state.host, state.engines = event.host, state.engines + 1
     state.end_state = state.end_reason = state.stop = ""
     state.ended = 0.0
+    for trial in state.trials.values():  # nobody listened while there was no engine
+        trial.heard = max(trial.heard, t) if trial.running else trial.heard
 
 
 def _data_ready(state: State, event: ev.DataReady, t: float) -> None:
@@ -146,6 +163,7 @@ def _data_ready(state: State, event: ev.DataReady, t: float) -> None:
 
 def _preflight(state: State, event: ev.Preflight, t: float) -> None:
     state.preflight, state.estimate = event.checks, event.estimate
+    state.baselines = event.baselines
 
 
 def _trial_intent(state: State, event: ev.TrialIntent, t: float) -> None:
@@ -165,32 +183,36 @@ def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
     trial.started = trial.started or t
 
 
-def _is_new(trial: Trial, event: ev.WorkerEvent) -> bool:
-    """Drained lines are keyed by (trial, attempt, worker_seq); each counts once."""
+def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:
+    """The trial that a drained line tells something new about, heard of at `t`.
+
+    Lines are keyed by (trial, attempt, worker_seq); each counts once.
+    """
+    trial = state.trial(event.trial)
     if event.attempt != trial.attempt or event.worker_seq <= trial.worker_seq:
-        return False
+        return None
     trial.worker_seq = event.worker_seq
-    return True
+    if trial.running and t - trial.heard > state.budget(trial):
+        trial.hangs += 1
+    trial.heard = t
+    return trial
 
 
 def _settings(state: State, event: ev.Settings, t: float) -> None:
-    trial = state.trial(event.trial)
-    if _is_new(trial, event):
-        trial.settings, trial.heard = event.values, t
+    if trial := _news_of(state, event, t):
+        trial.settings = event.values
 
 
 def _progress(state: State, event: ev.Progress, t: float) -> None:
-    trial = state.trial(event.trial)
-    if _is_new(trial, event):
-        trial.epoch, trial.phase, trial.heard = event.epoch, event.phase, t
+    if trial := _news_of(state, event, t):
+        trial.epoch, trial.phase = event.epoch, event.phase
         trial.batch, trial.batches = event.batch, event.batches
 
 
 def _epoch(state: State, event: ev.Epoch, t: float) -> None:
-    trial = state.trial(event.trial)
-    if not _is_new(trial, event):
+    trial = _news_of(state, event, t)
+    if trial is None:
         return
-    trial.heard = t
     if any(row.epoch == event.epoch for row in trial.epochs):
         return  # a resumed worker repeats the epoch it was killed in; the first report stands
     trial.epoch = event.epoch

@@ -12,9 +12,8 @@ from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.state import State, apply, from_json
 
-PHASE_BUDGET = {"start": 180.0, "load": 600.0}
-"""Seconds of silence allowed in phases that are slow without being stuck."""
-DEFAULT_BUDGET = 300.0
+ENGINE_BUDGET = 1800.0
+"""Seconds of silence allowed between trials and before the first one (data, preflight)."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +42,27 @@ def status(state: State, holder: Holder, now: float) -> Status:
         return Status(state.end_state, state.end_reason)
     if holder is Holder.UNKNOWN:
         return Status("UNKNOWN", f"the lock belongs to host {state.host}; ask there")
+    if not state.engines:
+        return Status("UNKNOWN", "no engine has started on it; `atft resume` starts one")
     working = state.current
     tail = f" while trial {working.number} was at epoch {working.epoch}" if working else ""
     return Status("DIED", f"the engine is gone{tail}; `atft resume` continues it")
 
 
 def _held(state: State, now: float) -> Status:
-    trial = state.current
-    budget = float(state.identity.get("hung_seconds", DEFAULT_BUDGET))
-    if trial:
-        budget = max(budget, PHASE_BUDGET.get(trial.phase, 0.0))
-        quiet = max(0.0, now - trial.heard)
+    if state.end_state:  # the end is written, the lock about to be released
+        return Status(state.end_state, state.end_reason)
+    running = [trial for trial in state.trials.values() if trial.running]
+    for trial in running:
+        budget, quiet = state.budget(trial), max(0.0, now - trial.heard)
         if quiet > budget:
             where = f"trial {trial.number}, {trial.phase or 'between phases'}"
             return Status("HUNG", f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)")
-    if state.end_state:  # the end is written, the lock about to be released
-        return Status(state.end_state, state.end_reason)
+    if not running and silence(state, now) > ENGINE_BUDGET:
+        quiet = silence(state, now)
+        return Status(
+            "HUNG", f"the engine: nothing for {quiet:.0f} s (budget {ENGINE_BUDGET:.0f} s)"
+        )
     if state.stop:
         when = "now" if state.stop == "now" else "after the running trial"
         return Status("STOPPING", f"stops {when}")
@@ -80,7 +84,7 @@ def load_tail(run: RunDirectory) -> tuple[State, Tail]:
         offset = int(saved["offset"])
         if offset <= run.events.stat().st_size:
             return from_json(saved["state"]), Tail(run.events, offset)
-    except (TypeError, KeyError, ValueError, OSError):
+    except (AttributeError, TypeError, KeyError, ValueError, OSError):
         pass  # the snapshot is disposable: without it everything is folded again
     return State(), Tail(run.events)
 

@@ -1,0 +1,40 @@
+# Two commands on a fresh machine: make demo, make test. Both set everything up first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ok
+
+.PHONY: demo test test-all lint types drills clean setup
+
+demo: $(STAMP)
+	@$(BIN)/atft-tui --demo
+
+test: $(STAMP)
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(STAMP)
+	$(BIN)/pytest
+
+drills: $(STAMP)
+	$(BIN)/pytest -m slow tests/drills
+
+lint: $(STAMP)
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/lint-imports
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+setup: $(STAMP)
+
+# Written last: an install that broke half-way never counts.
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV); a few minutes the first time ..."
+	@$(PYTHON) -c 'import sys; sys.exit("atft needs Python 3.11 or newer; this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,246 @@
+"""The commands and their options. What they do is imported when one of them runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atft_core import __version__
+from atft_core.cli.options import (
+    Assignments,
+    ConfigFile,
+    DataPath,
+    Detach,
+    Json,
+    RunbookFile,
+    RunDir,
+)
+
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    help="Run experiments on models that rank stocks, and believe only what was measured.",
+    epilog="The console is `atft-tui`. Exit codes: 0 ok, 1 error, 2 usage, 3 criteria not met, "
+    "4 gate closed, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=_CONTEXT,
+)
+data = typer.Typer(help="Look at a panel and build its cache.", no_args_is_help=True)
+config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(data, name="data")
+app.add_typer(config, name="config")
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"atft {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: atft run dry --data-path panel.parquet --then short --until 07:00")
+def run(
+    stage: Annotated[str, typer.Argument(help="Stage of the runbook: dry, short, full.")],
+    runbook: RunbookFile = None,
+    config_file: ConfigFile = None,
+    data_path: DataPath = None,
+    assignments: Assignments = None,
+    then: Annotated[str, typer.Option(help="Stage to start when this one opens its gate.")] = "",
+    until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
+    override_gate: Annotated[
+        str, typer.Option(metavar="REASON", help="Start although the gate is closed.")
+    ] = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run.")] = False,
+    detach: Detach = False,
+    json: Json = False,
+) -> None:
+    """Start a stage of the runbook; its gate is checked by the engine."""
+    from atft_core.cli import start
+
+    asked = start.StageRequest(
+        stage=stage,
+        runbook=runbook,
+        config_file=config_file,
+        data_path=data_path,
+        assignments=tuple(assignments or ()),
+        then=then,
+        until=until,
+        override=override_gate,
+    )
+    raise typer.Exit(
+        start.show_plan(asked, as_json=json)
+        if plan
+        else start.run_stage(asked, detach=detach, as_json=json)
+    )
+
+
+@app.command(
+    epilog="Example: atft hpo --data-path panel.parquet --n-trials 5 --max-epochs 10 "
+    "--study-name first --output-dir output/first"
+)
+def hpo(
+    output_dir: Annotated[Path, typer.Option(help="The run directory to make.")],
+    data_path: DataPath = None,
+    n_trials: Annotated[int | None, typer.Option(help="Trials of the study.")] = None,
+    max_epochs: Annotated[int | None, typer.Option(help="Epochs per trial.")] = None,
+    study_name: Annotated[str | None, typer.Option(help="Name of the Optuna study.")] = None,
+    config_file: ConfigFile = None,
+    assignments: Assignments = None,
+    until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
+    detach: Detach = False,
+    json: Json = False,
+) -> None:
+    """Search hyper-parameters without a runbook: ad hoc, opens no gate."""
+    from atft_core.cli import start
+
+    asked = start.AdHocRequest(
+        output_dir=output_dir,
+        data_path=data_path,
+        n_trials=n_trials,
+        max_epochs=max_epochs,
+        study_name=study_name,
+        config_file=config_file,
+        assignments=tuple(assignments or ()),
+        until=until,
+    )
+    raise typer.Exit(start.run_ad_hoc(asked, detach=detach, as_json=json))
+
+
+@app.command(epilog="Example: atft status output --json")
+def status(
+    directory: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="A run directory, or where to look for some.")
+    ] = Path(),
+    json: Json = False,
+) -> None:
+    """Say what a run, or every run below a directory, is doing."""
+    from atft_core.cli import status as command
+
+    command.show_status(directory, as_json=json)
+
+
+@app.command(epilog="Example: atft check output/hpo_dryrun || echo 'not yet'")
+def check(
+    run_dir: RunDir,
+    stage: Annotated[str, typer.Option(help="Judge an ad hoc run by this stage.")] = "",
+    runbook: RunbookFile = None,
+    json: Json = False,
+) -> None:
+    """Check a run's evidence against its criteria: exit code 0 met, 3 not met."""
+    from atft_core.cli import status as command
+
+    raise typer.Exit(command.check_run(run_dir, stage=stage, runbook=runbook, as_json=json))
+
+
+@app.command(epilog="Example: atft stop output/hpo_short        (after the running trial)")
+def stop(
+    run_dir: RunDir,
+    now: Annotated[bool, typer.Option("--now", help="Interrupt the running trial.")] = False,
+    json: Json = False,
+) -> None:
+    """Ask a run to stop; `atft resume` continues it."""
+    from atft_core.cli import control
+
+    control.stop(run_dir, now=now, as_json=json)
+
+
+@app.command(epilog="Example: atft resume output/hpo_short --detach")
+def resume(run_dir: RunDir, detach: Detach = False, json: Json = False) -> None:
+    """Continue a run that was stopped or died, each trial from its last checkpoint."""
+    from atft_core.cli import control
+
+    raise typer.Exit(control.resume(run_dir, detach=detach, as_json=json))
+
+
+@app.command(epilog="Example: atft holdout output/hpo_full --trial 7")
+def holdout(
+    run_dir: RunDir,
+    trial: Annotated[int, typer.Option(help="The trial to score.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Score a trial on the holdout. Every look is counted: do it once, at the end."""
+    from atft_core.cli import control
+
+    control.score(run_dir, trial, confirmed=yes, as_json=json)
+
+
+@app.command(epilog="Example: atft synth demo.parquet --stocks 200 --days 600 --seed 3")
+def synth(
+    path: Annotated[Path, typer.Argument(help="The parquet file to write.")],
+    stocks: Annotated[int, typer.Option(min=20, help="Number of stocks.")] = 120,
+    days: Annotated[int, typer.Option(min=60, help="Number of trading days.")] = 520,
+    signal: Annotated[float, typer.Option(min=0.0, help="Strength; 0 plants nothing.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    json: Json = False,
+) -> None:
+    """Write a panel with a planted signal, to try things on."""
+    from atft_core.cli import panel
+
+    panel.synth(path, stocks=stocks, days=days, signal=signal, seed=seed, as_json=json)
+
+
+@app.command(epilog="Example: atft doctor --json")
+def doctor(json: Json = False) -> None:
+    """Check this machine: versions, GPU, compiler, disk, environment."""
+    from atft_core.cli import doctor as command
+
+    raise typer.Exit(command.show(as_json=json))
+
+
+@data.command("build", epilog="Example: atft data build --data-path panel.parquet")
+def data_build(
+    data_path: DataPath = None,
+    config_file: ConfigFile = None,
+    assignments: Assignments = None,
+    json: Json = False,
+) -> None:
+    """Build the panel's cache, or find that it is there."""
+    from atft_core.cli import panel
+
+    panel.build(data_path, config_file, assignments or [], as_json=json)
+
+
+@data.command("info", epilog="Example: atft data info --data-path panel.parquet --json")
+def data_info(
+    data_path: DataPath = None,
+    config_file: ConfigFile = None,
+    assignments: Assignments = None,
+    json: Json = False,
+) -> None:
+    """Describe the panel: rows, days, features, coverage, splits."""
+    from atft_core.cli import panel
+
+    panel.info(data_path, config_file, assignments or [], as_json=json)
+
+
+@data.command("check", epilog="Example: atft data check --data-path panel.parquet")
+def data_check(
+    data_path: DataPath = None,
+    config_file: ConfigFile = None,
+    assignments: Assignments = None,
+    json: Json = False,
+) -> None:
+    """List every defect of the panel: exit code 1 when one of them is an error."""
+    from atft_core.cli import panel
+
+    raise typer.Exit(panel.check(data_path, config_file, assignments or [], as_json=json))
+
+
+@config.command("show", epilog="Example: atft config show --origin --set train.max_epochs=5")
+def config_show(
+    config_file: ConfigFile = None,
+    runbook: RunbookFile = None,
+    assignments: Assignments = None,
+    origin: Annotated[bool, typer.Option("--origin", help="Say where each value is from.")] = False,
+    json: Json = False,
+) -> None:
+    """Print every key with its value and its meaning."""
+    from atft_core.cli import settings
+
+    settings.show(config_file, runbook, assignments or [], origin=origin, as_json=json)

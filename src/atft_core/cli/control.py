@@ -1,0 +1,110 @@
+"""Stop, resume, holdout: what can be done to a run that exists."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+from atft_core import launch
+from atft_core.cli.output import print_json
+from atft_core.errors import AtftError, UsageError
+from atft_core.run.directory import RunDirectory, write_request
+from atft_core.run.status import load, read_status
+
+ANSWER_SECONDS = 10.0
+
+
+def ask_to_stop(run: RunDirectory, *, now: bool) -> str:
+    """Leave the request and wait for the engine's answer; empty when there is none yet."""
+    asked = write_request(
+        run, "stop", {"now": now}, user=_user(), host=socket.gethostname(), t=time.time()
+    )
+    give_up = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < give_up:
+        answers = load(run).answered
+        if asked in answers:
+            return answers[asked]
+        time.sleep(0.1)
+    return ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose uid has no name
+        return str(os.getuid())
+
+
+def stop(run_dir: Path, *, now: bool, as_json: bool) -> None:
+    """Ask a run to stop after its running trial, or now."""
+    run = RunDirectory(run_dir.absolute())
+    run.facts()
+    _, status = read_status(run)
+    if not status.live:
+        raise AtftError(
+            f"{run_dir} is not running: {status.name}. There is nothing to stop.",
+            hint=f"`atft status {run_dir}` says more.",
+        )
+    message = ask_to_stop(run, now=now) or "asked; the engine has not answered yet"
+    if as_json:
+        print_json({"run_dir": str(run.path), "message": message})
+    else:
+        print(f"{run_dir}: {message}")
+
+
+def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
+    """Start the engine of a stopped or dead run again."""
+    run = RunDirectory(run_dir.absolute())
+    run.facts()
+    _, status = read_status(run)
+    if status.name == "FINISHED":
+        raise UsageError(
+            f"{run_dir} is finished; there is nothing to resume.",
+            hint=f"`atft check {run_dir}` shows its evidence.",
+        )
+    launch.resume_engine(run.path)
+    if as_json:
+        print_json({"run_dir": str(run.path)})
+    if detach:
+        if not as_json:
+            print(f"The run goes on by itself. Watch it: atft-tui {run_dir}")
+        return 0
+    from atft_core.cli.follow import follow
+
+    return follow(run.path, quiet=as_json)
+
+
+def score(run_dir: Path, trial: int, *, confirmed: bool, as_json: bool) -> None:
+    """Score the holdout after a confirmation, and count the look."""
+    from atft_core.engine.holdout import count_looks, look
+
+    run = RunDirectory(run_dir.absolute())
+    facts = run.facts()
+    looks = count_looks(str(facts["data"]["hash"]))
+    if not confirmed:
+        _confirm(trial, looks)
+    metrics = look(run, trial)
+    if as_json:
+        print_json({"trial": trial, "looks": looks + 1, "holdout": metrics})
+        return
+    print(f"Trial {trial} on the holdout, look {looks + 1} at this data:")
+    for horizon, values in metrics.items():
+        shown = {key: values.get(key) for key in ("rank_ic", "rank_ic_se", "rank_ic_t", "ic")}
+        text = "  ".join(f"{k} {v:+.4f}" for k, v in shown.items() if v is not None)
+        print(f"  h={horizon:<3} {text}  days {values.get('days')}")
+
+
+def _confirm(trial: int, looks: int) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "Scoring the holdout needs a confirmation, and there is no terminal.",
+            hint="Add --yes. It should be looked at once, after every choice has been made.",
+        )
+    print(f"The holdout of this data has been looked at {looks} times.", file=sys.stderr)
+    answer = input(f"Score trial {trial} on it? Every look makes it worth less. [y/N] ")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise UsageError("Not scored.")

@@ -1,0 +1,66 @@
+"""Follow a run without a screen: the lines of its log until it ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from atft_core.cli.control import ask_to_stop
+from atft_core.errors import AtftError, CriteriaNotMetError
+from atft_core.run.criteria import Verdict, check, overall
+from atft_core.run.directory import RunDirectory
+from atft_core.run.journal import Tail
+from atft_core.run.narrate import lines, stamp
+from atft_core.run.runbook import stage_from_json
+from atft_core.run.state import State, apply
+from atft_core.run.status import Status, status
+
+POLL_SECONDS = 0.25
+INTERRUPTED = 130
+
+
+def follow(run_dir: Path, *, quiet: bool = False) -> int:
+    """Print what happens until the engine lets go; Ctrl-C asks the run to stop now."""
+    run = RunDirectory(run_dir)
+    try:
+        state, ended = _until_end(run, quiet=quiet)
+    except KeyboardInterrupt:
+        print("\nStopping; the last checkpoint is kept ...", file=sys.stderr)
+        ask_to_stop(run, now=True)
+        _until_end(run, quiet=True)
+        print(f"Continue with: atft resume {run_dir}", file=sys.stderr)
+        return INTERRUPTED
+    return _exit_code(run, state, ended, quiet=quiet)
+
+
+def _until_end(run: RunDirectory, *, quiet: bool) -> tuple[State, Status]:
+    state, tail = State(), Tail(run.events)
+    while True:
+        held = run.holder()  # before reading: what a dying engine wrote last is read after it
+        for stamped in tail.events():
+            apply(state, stamped)
+            if not quiet:
+                for line in lines(state, stamped):
+                    print(f"{stamp(stamped.t)[11:]} {line}", flush=True)
+        now = status(state, held, time.time())
+        if not now.live and (state.engines or now.name == "DIED"):
+            return state, now
+        time.sleep(POLL_SECONDS)
+
+
+def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -> int:
+    if ended.name != "FINISHED":
+        raise AtftError(
+            f"The run ended as {ended.name}: {ended.reason or 'no reason was written'}.",
+            hint=f"Continue with `atft resume {run.path}`; its log is {run.log}",
+        )
+    if not state.stage_spec:
+        failed = all(trial.state == "FAIL" for trial in state.trials.values())
+        return 1 if failed else 0
+    results = check(state, stage_from_json(state.stage_spec))
+    if not quiet:
+        from atft_core.cli.status import checklist
+
+        print(checklist(results))
+    return 0 if overall(results) is Verdict.PASS else CriteriaNotMetError.exit_code

@@ -1,0 +1,27 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Configuration file (TOML).")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set one key, e.g. train.max_epochs=5."),
+]
+DataPath = Annotated[
+    Path | None, typer.Option("--data-path", metavar="FILE", help="The panel: parquet or Arrow.")
+]
+RunbookFile = Annotated[
+    Path | None, typer.Option("--runbook", metavar="FILE", help="Stages; the shipped ones if none.")
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Return once the engine runs; it goes on by itself.")
+]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")]

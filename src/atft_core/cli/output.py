@@ -1,0 +1,79 @@
+"""Text for people on a terminal, JSON for programs, progress for both."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+PLAIN_SECONDS = 2.0
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; NaN is refused, not printed."""
+    print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False, default=str))
+
+
+def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Rows in aligned columns; those listed in `right` are right-aligned."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    lines = []
+    for row in rows:
+        cells = (
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """`9 s`, `4 m 05 s`, `2 h 13 m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+
+
+def size(count: float) -> str:
+    """Bytes with a binary unit."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+class ProgressLine:
+    """Progress on standard error: one line that changes on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._started = time.monotonic()
+        self._said = self._started
+        self._open = False
+
+    def __call__(self, what: str, fraction: float) -> None:
+        """Say how far `what` is, 0 to 1, and how long the rest may take."""
+        now = time.monotonic()
+        elapsed = now - self._started
+        left = f", {duration(elapsed / fraction - elapsed)} left" if 0.05 < fraction < 1 else ""
+        text = f"{what} {100 * fraction:3.0f} %{left}"
+        if self._terminal:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+            self._open = True
+        elif now - self._said > PLAIN_SECONDS:
+            sys.stderr.write(f"{text}\n")
+            self._said = now
+
+    def close(self) -> None:
+        """Leave the line as if nothing had been there."""
+        if self._open:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._open = False

@@ -1,0 +1,94 @@
+"""Panels: build the cache, describe, list defects, make a synthetic one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from atft_core.cli.output import ProgressLine, print_json, size
+from atft_core.config.load import resolve
+from atft_core.config.schema import Config
+from atft_core.errors import UsageError
+
+
+def _config(data_path: Path | None, config_file: Path | None, assignments: Sequence[str]) -> Config:
+    flags = {"data.path": str(data_path)} if data_path else {}
+    return resolve(config_file=config_file, assignments=assignments, flags=flags).config
+
+
+def build(
+    data_path: Path | None, config_file: Path | None, assignments: Sequence[str], *, as_json: bool
+) -> None:
+    """Build the cache or find it; say where it is."""
+    from atft_core.data.build import ensure_cache
+
+    config = _config(data_path, config_file, assignments)
+    progress = ProgressLine()
+    try:
+        cache = ensure_cache(config, progress)
+    finally:
+        progress.close()
+    if as_json:
+        print_json({"cache": str(cache), "bytes": cache.stat().st_size})
+    else:
+        print(f"{cache}  {size(cache.stat().st_size)}")
+
+
+def info(
+    data_path: Path | None, config_file: Path | None, assignments: Sequence[str], *, as_json: bool
+) -> None:
+    """Describe the panel as the model will see it."""
+    from atft_core.data.describe import describe
+
+    config = _config(data_path, config_file, assignments)
+    progress = ProgressLine()
+    try:
+        found = describe(config, progress)
+    finally:
+        progress.close()
+    if as_json:
+        print_json(found)
+        return
+    for key, value in found.items():
+        if isinstance(value, list):
+            print(f"{key}:")
+            for entry in value:
+                print(f"  {_entry(entry)}")
+        else:
+            print(f"{key:<14} {value}")
+
+
+def _entry(entry: object) -> str:
+    return "  ".join(str(v) for v in entry.values()) if isinstance(entry, dict) else str(entry)
+
+
+def check(
+    data_path: Path | None, config_file: Path | None, assignments: Sequence[str], *, as_json: bool
+) -> int:
+    """List the defects of a panel, errors first."""
+    from atft_core.data.describe import check_panel
+
+    findings = check_panel(_config(data_path, config_file, assignments))
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if as_json:
+        print_json({"errors": len(errors), "findings": [vars(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            print(f"{finding.severity:<8} {finding.text}")
+        if not findings:
+            print("no defects found")
+    return 1 if errors else 0
+
+
+def synth(path: Path, *, stocks: int, days: int, signal: float, seed: int, as_json: bool) -> None:
+    """Write a synthetic panel; an existing file is not overwritten."""
+    from atft_core.data.synthetic import write_panel
+
+    if path.exists():
+        raise UsageError(f"{path} exists already.", hint="Name another file, or remove it.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_panel(path, stocks=stocks, days=days, signal=signal, seed=seed)
+    if as_json:
+        print_json({"path": str(path), "stocks": stocks, "days": days, "signal": signal})
+    else:
+        print(f"{path}: {stocks} stocks x {days} days, signal {signal:g}, seed {seed}")

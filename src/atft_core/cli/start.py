@@ -1,0 +1,204 @@
+"""Starting runs: a stage of the runbook, or an ad hoc search."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from atft_core import launch
+from atft_core.cli.follow import follow
+from atft_core.cli.output import ProgressLine, print_json
+from atft_core.config.keys import DESCRIPTIONS, dump
+from atft_core.config.load import Resolved, resolve
+from atft_core.engine.chain import stage_values
+from atft_core.engine.create import refuse_twin
+from atft_core.engine.plan import plan_stage
+from atft_core.engine.prepare import prepare
+from atft_core.errors import UsageError
+from atft_core.run.directory import check_name, free_path
+from atft_core.run.events import Json
+from atft_core.run.runbook import Runbook, Stage, load, shipped
+
+
+@dataclass(frozen=True)
+class StageRequest:
+    """`atft run` as it was typed."""
+
+    stage: str
+    runbook: Path | None
+    config_file: Path | None
+    data_path: Path | None
+    assignments: tuple[str, ...]
+    then: str
+    until: str
+    override: str
+
+
+@dataclass(frozen=True)
+class AdHocRequest:
+    """`atft hpo` as it was typed."""
+
+    output_dir: Path
+    data_path: Path | None
+    n_trials: int | None
+    max_epochs: int | None
+    study_name: str | None
+    config_file: Path | None
+    assignments: tuple[str, ...]
+    until: str
+
+
+def run_stage(asked: StageRequest, *, detach: bool, as_json: bool) -> int:
+    """Start a stage and follow it; the exit code says whether its criteria are met."""
+    runbook, stage = _find(asked)
+    if asked.then:
+        runbook.stage(asked.then)
+    resolved = _resolve_stage(asked, runbook, stage)
+    spec = _spec(resolved, stage.output_dir, asked.until) | {
+        "stage": stage.key,
+        "runbook": str(runbook.path.absolute()),
+        "override": asked.override.strip(),
+        "then": asked.then,
+    }
+    return _start(resolved, spec, demo=runbook.demo, detach=detach, as_json=as_json)
+
+
+def run_ad_hoc(asked: AdHocRequest, *, detach: bool, as_json: bool) -> int:
+    """Start a search that belongs to no stage and follow it."""
+    flags: dict[str, Any] = {
+        "data.path": str(asked.data_path) if asked.data_path else None,
+        "engine.n_trials": asked.n_trials,
+        "train.max_epochs": asked.max_epochs,
+        "engine.study_name": asked.study_name,
+    }
+    if asked.study_name is not None:
+        check_name(asked.study_name, "The study name")
+    resolved = resolve(
+        config_file=asked.config_file,
+        assignments=asked.assignments,
+        flags={key: value for key, value in flags.items() if value is not None},
+    )
+    spec = _spec(resolved, asked.output_dir, asked.until)
+    return _start(resolved, spec, demo=False, detach=detach, as_json=as_json)
+
+
+def show_plan(asked: StageRequest, *, as_json: bool) -> int:
+    """Say what a stage would run, on what, for how long, and whether its gate is open."""
+    runbook, stage = _find(asked)
+    resolved = _resolve_stage(asked, runbook, stage)
+    progress = ProgressLine()
+    plan = plan_stage(runbook, stage, resolved.config, resolved.origins, progress)
+    progress.close()
+    plan["command"] = launch.shown(*_typed(asked, runbook))
+    if as_json:
+        print_json(plan)
+    else:
+        _print_plan(plan)
+    return 0
+
+
+def _print_plan(plan: Json) -> None:
+    data, gate = plan["data"], plan["gate"]
+    print(f"{plan['title']}: {plan['trials']} trials x {plan['epochs']} epochs")
+    print(f"data    {data['path']}  {data['stocks']} stocks x {data['days']} days")
+    for name in ("train", "val", "holdout"):
+        first, last = plan["split"][name]
+        print(f"{name:<7} {first} .. {last}  {plan['split'][f'{name}_days']} days")
+    print(f"output  {plan['output_dir']}")
+    print(f"gate    {'open' if gate['open'] else 'closed'}: {gate['reason']}")
+    print(f"start   {plan['command']}")
+
+
+def _find(asked: StageRequest) -> tuple[Runbook, Stage]:
+    runbook = load(asked.runbook or shipped("runbook.toml"))
+    return runbook, runbook.stage(asked.stage)
+
+
+def _resolve_stage(asked: StageRequest, runbook: Runbook, stage: Stage) -> Resolved:
+    overlay: dict[str, Any] = {section: dict(keys) for section, keys in runbook.config.items()}
+    for key, value in stage_values(stage).items():
+        section, _, name = key.partition(".")
+        overlay.setdefault(section, {})[name] = value
+    return resolve(
+        config_file=asked.config_file,
+        runbook=overlay,
+        runbook_name=runbook.path.name,
+        assignments=asked.assignments,
+        flags={"data.path": str(asked.data_path)} if asked.data_path else {},
+    )
+
+
+def _typed(asked: StageRequest, runbook: Runbook) -> list[str]:
+    """The command that starts this request."""
+    words = ["run", asked.stage]
+    if runbook.path != shipped("runbook.toml"):
+        words += ["--runbook", str(runbook.path)]
+    for option, value in (("--config", asked.config_file), ("--data-path", asked.data_path)):
+        words += [option, str(value)] if value else []
+    for assignment in asked.assignments:
+        words += ["--set", assignment]
+    for option, text in (("--then", asked.then), ("--until", asked.until)):
+        words += [option, text] if text else []
+    return words
+
+
+def _spec(resolved: Resolved, output_dir: Path, until: str) -> Json:
+    return {
+        "config": dump(resolved.config),
+        "origins": {key: resolved.origins.get(key, "default") for key in DESCRIPTIONS},
+        "output_dir": str(output_dir.expanduser().absolute()),
+        "until": deadline(until, datetime.now().astimezone()),
+        "argv": sys.argv,
+        "environment": [[n.name, n.value, n.status, n.detail] for n in resolved.notices],
+    }
+
+
+def _start(resolved: Resolved, spec: Json, *, demo: bool, detach: bool, as_json: bool) -> int:
+    """Find what is wrong here, where progress can be shown; then hand over to the engine."""
+    free_path(Path(spec["output_dir"]))
+    refuse_twin(Path(spec["output_dir"]))
+    for notice in resolved.notices:
+        print(f"environment: {notice.name}={notice.value} {notice.status} ({notice.detail})",
+              file=sys.stderr)  # fmt: skip
+    progress = ProgressLine()
+    try:
+        prepare(resolved.config, demo=demo, progress=progress)
+    finally:
+        progress.close()
+    run_dir = launch.start_engine(spec)
+    if as_json:
+        print_json({"run_dir": str(run_dir)})
+    if not detach:
+        return follow(run_dir, quiet=as_json)
+    if not as_json:
+        print(f"The run goes on by itself. Watch it: atft-tui {run_dir}")
+    return 0
+
+
+def deadline(text: str, now: datetime) -> float | None:
+    """`07:00` (the next one) or an ISO date and time, as seconds since the epoch."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = _clock_time(text, now)
+    moment = moment.astimezone(now.tzinfo) if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+    if moment <= now:
+        raise UsageError(f"--until {text} lies in the past.")
+    return moment.timestamp()
+
+
+def _clock_time(text: str, now: datetime) -> datetime:
+    try:
+        clock = time.strptime(text, "%H:%M")
+    except ValueError as error:
+        raise UsageError(
+            f"--until {text!r} is no time.", hint="Write 07:00 or 2026-11-26T07:00"
+        ) from error
+    moment = now.replace(hour=clock.tm_hour, minute=clock.tm_min, second=0, microsecond=0)
+    return moment if moment > now else moment + timedelta(days=1)

@@ -1,0 +1,188 @@
+"""What runs are doing, and whether their evidence is good enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from atft_core.cli.output import duration, print_json, table
+from atft_core.errors import CriteriaNotMetError, UsageError
+from atft_core.run.criteria import Result, Verdict, check, overall
+from atft_core.run.directory import RunDirectory, find_runs
+from atft_core.run.events import Json
+from atft_core.run.runbook import Stage, load, shipped, stage_from_json
+from atft_core.run.state import State, Trial
+from atft_core.run.status import Status, read_status
+
+GLYPH = {
+    Verdict.PASS: "ok",
+    Verdict.FAIL: "XX",
+    Verdict.PENDING: "..",
+    Verdict.UNKNOWN: "??",
+}
+
+
+def show_status(directory: Path, *, as_json: bool) -> None:
+    """One run in detail, or one line for every run below `directory`."""
+    if not directory.is_dir():
+        raise UsageError(f"There is no directory {directory}.")
+    if (directory / "run.json").exists():
+        _show_one(RunDirectory(directory.absolute()), as_json=as_json)
+    else:
+        _show_all(directory, as_json=as_json)
+
+
+def _show_one(run: RunDirectory, *, as_json: bool) -> None:
+    run.facts()
+    state, status = read_status(run)
+    if as_json:
+        print_json(status_json(run, state, status))
+        return
+    print(f"{run.path}")
+    print(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
+    print(_summary(state))
+    if state.trials:
+        print(_trials(state))
+    for t, level, text in state.alerts[-5:]:
+        print(f"{time.strftime('%H:%M:%S', time.localtime(t))} {level}: {text}")
+
+
+def _show_all(directory: Path, *, as_json: bool) -> None:
+    runs = [(run, *read_status(run)) for run in find_runs(directory)]
+    if as_json:
+        print_json({"runs": [status_json(*found) for found in runs]})
+        return
+    if not runs:
+        print(f"No run in {directory} or below it. Start one: atft run dry --data-path PANEL")
+        return
+    rows = [["run", "stage", "state", "trials", "best"]]
+    for run, state, status in runs:
+        ended = sum(trial.ended > 0 for trial in state.trials.values())
+        best = f"{state.best.value:+.4f}" if state.best and state.best.value is not None else "-"
+        rows.append([str(run.path), _stage(state), status.name, f"{ended}/{state.n_trials}", best])
+    print(table(rows, right=(3, 4)))
+
+
+def status_json(run: RunDirectory, state: State, status: Status) -> Json:
+    """The documented form of `atft status --json`."""
+    return {
+        "state": status.name,
+        "reason": status.reason,
+        "stage": state.stage,
+        "run_dir": str(run.path),
+        "study": state.study_name,
+        "n_trials": state.n_trials,
+        "max_epochs": state.max_epochs,
+        "engine_pid": state.engine_pid if status.live else None,
+        "started": state.started,
+        "ended": state.ended or None,
+        "best": state.best.number if state.best else None,
+        "trials": [_trial_json(trial) for trial in state.trials.values()],
+        "split": state.split,
+        "data": state.facts,
+        "override": state.override,
+        "alerts": [{"t": t, "level": level, "text": text} for t, level, text in state.alerts],
+    }
+
+
+def _trial_json(trial: Trial) -> Json:
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "epoch": len(trial.epochs),
+        "value": trial.value,
+        "phase": trial.phase,
+        "batch": trial.batch,
+        "batches": trial.batches,
+        "attempt": trial.attempt,
+        "pid": trial.pid or None,
+        "params": trial.params,
+        "reason": trial.reason,
+    }
+
+
+def _stage(state: State) -> str:
+    return state.stage or "ad hoc"
+
+
+def _summary(state: State) -> str:
+    spent = (state.ended or time.time()) - state.started if state.started else 0.0
+    data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
+    return f"{data}, {state.n_trials} trials x {state.max_epochs} epochs, {duration(spent)}"
+
+
+def _trials(state: State) -> str:
+    h = state.horizon
+    rows = [["trial", "state", "epoch", f"RankIC h={h}", "+-", "IC", "value", "note"]]
+    for trial in state.trials.values():
+        cells = [trial.last(name, h) for name in ("rank_ic", "rank_ic_se", "ic")]
+        shown = [f"{cell:+.4f}" if cell is not None else "-" for cell in [*cells, trial.value]]
+        epoch = f"{len(trial.epochs)}/{state.max_epochs}"
+        rows.append([str(trial.number), trial.state, epoch, *shown, trial.reason or trial.phase])
+    return table(rows, right=(0, 2, 3, 4, 5, 6))
+
+
+def check_run(run_dir: Path, *, stage: str, runbook: Path | None, as_json: bool) -> int:
+    """Judge a run by its stage's criteria."""
+    run = RunDirectory(run_dir.absolute())
+    run.facts()
+    state, status = read_status(run)
+    spec = _spec(state, stage, runbook)
+    results = check(state, spec)
+    verdict = overall(results)
+    if as_json:
+        criteria = [asdict(result) for result in results]
+        print_json({"verdict": verdict.value, "stage": spec.key, "state": status.name,
+                    "ad_hoc": not state.stage, "criteria": criteria})  # fmt: skip
+    else:
+        print(checklist(results))
+        print(f"{spec.title}: {verdict.value} (run {status.name})")
+    return 0 if verdict is Verdict.PASS else CriteriaNotMetError.exit_code
+
+
+def _spec(state: State, stage: str, runbook: Path | None) -> Stage:
+    if stage or runbook is not None:
+        return load(runbook or shipped("runbook.toml")).stage(stage or state.stage)
+    if not state.stage_spec:
+        raise UsageError(
+            "This is an ad hoc run: it belongs to no stage and opens no gate.",
+            hint="Judge it by the criteria of a stage with --stage dry.",
+        )
+    return stage_from_json(state.stage_spec)
+
+
+def checklist(results: Sequence[Result]) -> str:
+    """The criteria as lines: glyph, title, value, thresholds, note; sections apart."""
+    lines: list[str] = []
+    section = ""
+    rows = [_row(result) for result in results]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)] if rows else []
+    for result, row in zip(results, rows, strict=True):
+        if result.section != section:
+            section = result.section
+            lines.append(section)
+        title, value, wanted, spread = row
+        text = (
+            f"  {GLYPH[result.verdict]} {result.verdict.value:<7} {title:<{widths[0]}}  "
+            f"{value:>{widths[1]}}  {wanted:<{widths[2]}}  {spread:<{widths[3]}}  {result.note}"
+        )
+        lines.append(text.rstrip())
+    return "\n".join(lines)
+
+
+def _row(result: Result) -> list[str]:
+    horizon = f" h={result.horizon}" if result.horizon is not None else ""
+    spread = f"+-{_number(result.stderr)}" if result.stderr is not None else ""
+    wanted = " / ".join(
+        f"{name} {_number(bound)}"
+        for name, bound in (("min", result.minimum), ("target", result.target))
+        if bound is not None
+    )
+    return [f"{result.title}{horizon}", _number(result.value), wanted, spread]
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (int, float)) else "-"

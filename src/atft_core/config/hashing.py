@@ -1,0 +1,36 @@
+"""Is this the same experiment? Hashes of a configuration and of the code that runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from atft_core import __version__
+from atft_core.config.keys import dump, flatten
+from atft_core.config.schema import Config
+
+SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name")
+"""What differs between the stages of one experiment."""
+PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "engine.group")
+"""Where things lie; what they hold is hashed with the data."""
+
+
+def config_hash(config: Config) -> str:
+    """Hash of all settings but trials, epochs, names and places."""
+    left_out = {*SCALE_KEYS, *PLACE_KEYS}
+    flat = {key: value for key, value in flatten(dump(config)).items() if key not in left_out}
+    return _digest(json.dumps(flat, sort_keys=True).encode())
+
+
+def code_version() -> str:
+    """The version and a hash of the source files: an edited checkout is another version."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

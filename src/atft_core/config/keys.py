@@ -1,0 +1,72 @@
+"""Dotted keys of the configuration, such as `train.learning_rate`, and how to get and set them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from atft_core.config.schema import Config, Section
+
+Nested = dict[str, Any]
+
+
+def _leaves() -> Iterator[tuple[str, str]]:
+    for name, field in Config.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            for key, inner in kind.model_fields.items():
+                yield f"{name}.{key}", inner.description or ""
+        else:
+            yield name, field.description or ""
+
+
+DESCRIPTIONS: dict[str, str] = dict(_leaves())
+"""Every key that can be set and what it means. `search` is one key: it is replaced as a whole."""
+
+
+def flatten(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys of a nested mapping; unknown keys are kept, for the caller to complain about."""
+    flat: dict[str, Any] = {}
+    for section, value in nested.items():
+        if isinstance(value, Mapping) and section not in DESCRIPTIONS:
+            flat |= {f"{section}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[section] = value
+    return flat
+
+
+def nest(flat: Mapping[str, Any]) -> Nested:
+    """The nested form of dotted keys."""
+    nested: Nested = {}
+    for key, value in flat.items():
+        section, _, rest = key.partition(".")
+        if rest:
+            nested.setdefault(section, {})[rest] = value
+        else:
+            nested[section] = value
+    return nested
+
+
+def get(config: Config, key: str) -> Any:
+    """The value at a dotted key."""
+    value: Any = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def dump(config: BaseModel) -> Nested:
+    """A configuration as JSON values."""
+    return config.model_dump(mode="json")
+
+
+def suggestion(key: str) -> str:
+    """A hint at the nearest key for one that does not exist, or nothing."""
+    close = difflib.get_close_matches(key, DESCRIPTIONS, n=1, cutoff=0.6)
+    if not close:
+        last = {name.rpartition(".")[2]: name for name in DESCRIPTIONS}
+        close = [last[n] for n in difflib.get_close_matches(key.rpartition(".")[2], last, n=1)]
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,145 @@
+"""The configuration of a run: values from several places, and where each came from.
+
+Precedence, highest first: flag, environment, --config file, runbook, ./atft.toml, default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from atft_core.config.environment import Notice, read_environment
+from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest, suggestion
+from atft_core.config.schema import Config
+from atft_core.errors import ConfigError
+
+PROJECT_FILE = Path("atft.toml")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values from one place, by dotted key."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A configuration with the origin of every key."""
+
+    config: Config
+    origins: dict[str, str]
+    notices: list[Notice] = field(default_factory=list)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as dotted keys; ConfigError says what is wrong with it."""
+    try:
+        return flatten(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no config file {path}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`train.max_epochs=5` as a key and a value; the value is TOML, or else plain text."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text!r} has no '='.", hint="Write --set train.max_epochs=5")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def resolve(
+    *,
+    config_file: Path | None = None,
+    runbook: Mapping[str, Any] | None = None,
+    runbook_name: str = "runbook",
+    assignments: Sequence[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Resolved:
+    """Merge all layers; `runbook` is nested, `flags` dotted. ConfigError names key and origin."""
+    from_environment, notices = read_environment(os.environ if environ is None else environ)
+    layers = []
+    if PROJECT_FILE.is_file():
+        layers.append(Layer(str(PROJECT_FILE), read_toml(PROJECT_FILE)))
+    layers.append(Layer(runbook_name, flatten(runbook or {})))
+    if config_file is not None:
+        layers.append(Layer(str(config_file), read_toml(config_file)))
+    layers.append(Layer("environment", from_environment))
+    layers.append(Layer("--set", dict(parse_assignment(text) for text in assignments)))
+    layers.append(Layer("flag", flags or {}))
+    return Resolved(*merge(layers), notices)
+
+
+def merge(layers: Sequence[Layer]) -> tuple[Config, dict[str, str]]:
+    """Later layers win; the panel's path becomes absolute."""
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(DESCRIPTIONS, "default")
+    for layer in layers:
+        for key, value in layer.values.items():
+            if key not in DESCRIPTIONS:
+                raise ConfigError(
+                    f"{layer.origin}: unknown key {key}{suggestion(key)}.",
+                    hint="`atft config show` lists every key.",
+                )
+            values[key], origins[key] = value, layer.origin
+    config = _validated(values, origins)
+    absolute = config.data.path.expanduser().absolute()
+    return with_values(config, {"data.path": str(absolute)}), origins
+
+
+def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Config:
+    try:
+        return Config.model_validate(nest(values))
+    except ValidationError as error:
+        complaints = [_complaint(problem, values, origins) for problem in error.errors()]
+        raise ConfigError(
+            "\n".join(dict.fromkeys(complaints)),
+            hint="`atft config show` lists every key with its value.",
+        ) from error
+
+
+def _complaint(
+    problem: Mapping[str, Any], values: Mapping[str, Any], origins: Mapping[str, str]
+) -> str:
+    """One line per problem; a search entry that fits neither form gives one line, not four."""
+    location = [str(part) for part in problem["loc"]]
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if location[:1] == ["search"]:
+        given = values["search"]
+        return (
+            f"{origins['search']}: search {location[1:2]} = {given!r} is neither "
+            "{ low, high, log } with low < high nor { choices }."
+        )
+    name = next((k for k in (".".join(location[:2]), *location[:1]) if k in values), "")
+    if name:
+        return f"{origins[name]}: {'.'.join(location)} = {values[name]!r}: {message}."
+    return f"{'.'.join(location)}: {message}." if location else f"{message}."
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """The configuration with some dotted keys replaced; ConfigError when that cannot be."""
+    flat = flatten(dump(config))
+    for key in values:
+        if key not in DESCRIPTIONS:
+            raise ConfigError(f"unknown key {key}{suggestion(key)}.")
+    return _validated({**flat, **values}, dict.fromkeys(DESCRIPTIONS, "trial"))
+
+
+def read_resolved(path: Path) -> Config:
+    """The configuration that config.toml of a run holds."""
+    return _validated(read_toml(path), dict.fromkeys(DESCRIPTIONS, str(path)))

@@ -1,0 +1,43 @@
+"""The state of the market on a day: six numbers that all stocks share, as causal as the features.
+
+Shapes: T days, N stocks, M = 6. Kept raw: what "normal" is, the training days decide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft_core.cross_section import Floats
+from atft_core.data.normalise import day_deviations, day_means
+from atft_core.data.rolling import ratio, shift, window_mean, window_std
+
+MARKET_NAMES = (
+    "market_r1",
+    "market_r5",
+    "market_r20",
+    "log_market_volatility_20",
+    "log_dispersion",
+    "log_dispersion_deviation",
+)
+"""Market return over 1, 5 and 20 days; its volatility; spread of the stocks; that over its mean."""
+FLOOR = 1e-6
+"""Below every volatility met in practice; keeps the logarithm finite on a still day."""
+
+
+def market_state(close_TN: Floats) -> NDArray[np.float32]:
+    """Market inputs [T, M]; NaN before there is enough history."""
+    return_TN = ratio(close_TN, shift(close_TN, 1)) - 1.0
+    known_TN = np.isfinite(return_TN)
+    mean_T1 = day_means(return_TN, known_TN)[:, None]
+    dispersion_T1 = day_deviations(return_TN, known_TN)[:, None]
+    log_dispersion_T1 = np.log(np.maximum(dispersion_T1, FLOOR))
+    columns = [
+        mean_T1,
+        window_mean(mean_T1, 5) * 5,
+        window_mean(mean_T1, 20) * 20,
+        np.log(np.maximum(window_std(mean_T1, 20), FLOOR)),
+        log_dispersion_T1,
+        log_dispersion_T1 - window_mean(log_dispersion_T1, 60),
+    ]
+    return np.concatenate(columns, axis=1).astype(np.float32)

@@ -1,0 +1,64 @@
+"""Which content a panel file has: a hash that is computed once per version of the file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from atft_core.errors import DataError
+from atft_core.run.files import read_json, write_json
+
+SETTLED_SECONDS = 2.0
+"""A file changed this recently may change again within the same time stamp: not remembered."""
+REMEMBERED = 500
+"""Files whose hashes are remembered."""
+
+
+def user_cache() -> Path:
+    """The user's cache directory of atft; not created."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "atft"
+
+
+def source_hash(path: Path) -> str:
+    """SHA-256 of the content, remembered by path, size, time of change and inode."""
+    try:
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        key = str(path.resolve())
+        known = _remembered().get(key)
+        if isinstance(known, dict) and known.get("stamp") == stamp:
+            return str(known["hash"])
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    if time.time() - stat.st_mtime > SETTLED_SECONDS:
+        _remember(key, {"stamp": stamp, "hash": digest})
+    return digest
+
+
+def _file() -> Path:
+    return user_cache() / "hashes.json"
+
+
+def _remembered() -> dict[str, Any]:
+    with suppress(OSError):
+        known = read_json(_file())
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _remember(key: str, entry: dict[str, Any]) -> None:
+    """Only a shortcut: without it the file is hashed again, so a failure is no error."""
+    known = _remembered()
+    known.pop(key, None)
+    known[key] = entry
+    with suppress(OSError):
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_json(_file(), dict(list(known.items())[-REMEMBERED:]), durable=False)

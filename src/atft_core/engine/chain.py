@@ -1,0 +1,48 @@
+"""`--then`: the next stage, started when this one has ended and its evidence opens the gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atft_core.config.keys import dump
+from atft_core.config.load import with_values
+from atft_core.engine.session import Session
+from atft_core.errors import AtftError
+from atft_core.launch import start_engine
+from atft_core.run import events as ev
+from atft_core.run.runbook import Stage, load
+
+
+def stage_values(stage: Stage) -> dict[str, object]:
+    """What a stage sets on top of the configuration."""
+    return {
+        "engine.n_trials": stage.n_trials,
+        "engine.study_name": stage.study_name,
+        "train.max_epochs": stage.max_epochs,
+    }
+
+
+def start_next(session: Session, end: ev.RunEnded) -> None:
+    """Start the queued stage and say so; its own engine checks the gate and may refuse."""
+    key = session.state.then
+    if not key or end.state != "FINISHED":
+        return
+    try:
+        facts = session.run.facts()
+        runbook = load(Path(facts["runbook"]))
+        stage = runbook.stage(key)
+        config = with_values(session.config, stage_values(stage))
+        run_dir = start_engine(
+            {
+                "config": dump(config),
+                "origins": {},
+                "output_dir": str(stage.output_dir.absolute()),
+                "stage": key,
+                "runbook": facts["runbook"],
+                "argv": ["--then", key],
+            }
+        )
+        text = f"next stage {key} started: {run_dir}"
+    except AtftError as error:
+        text = f"next stage {key} not started: {error.message}"
+    session.record(ev.Alert(level="info", text=text))

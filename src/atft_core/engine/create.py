@@ -1,0 +1,200 @@
+"""A new run: the gate, the directory, run.json and config.toml."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atft_core import __version__
+from atft_core.config.render import to_toml
+from atft_core.config.schema import Config
+from atft_core.engine.prepare import Prepared, prepare
+from atft_core.errors import GateClosedError, RunBusyError, RunDirectoryError
+from atft_core.run import events as ev
+from atft_core.run.directory import RunDirectory, create, siblings
+from atft_core.run.events import SCHEMA_VERSION, Json
+from atft_core.run.files import write_atomically, write_json
+from atft_core.run.gates import gate
+from atft_core.run.journal import Journal
+from atft_core.run.lock import EngineLock, Holder
+from atft_core.run.runbook import Runbook, Stage, load, stage_to_json
+
+_VERSIONS = ("torch", "optuna", "polars", "pyarrow", "numpy", "scipy", "textual", "nvidia-ml-py")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a caller asks the engine to run. `stage` empty: ad hoc, opens no gate."""
+
+    config: Json
+    origins: dict[str, str]
+    output_dir: str
+    stage: str = ""
+    runbook: str = ""
+    override: str = ""
+    until: float | None = None
+    then: str = ""
+    argv: list[str] = field(default_factory=list)
+    environment: list[list[str]] = field(default_factory=list)
+
+
+def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
+    """Check everything, then make the run directory and take its lock.
+
+    Raises DataError, GateClosedError, RunDirectoryError or RunBusyError; no directory then.
+    """
+    config = Config.model_validate(spec.config)
+    runbook = load(Path(spec.runbook)) if spec.stage else None
+    stage = runbook.stage(spec.stage) if runbook else None
+    prepared = prepare(config, demo=bool(runbook and runbook.demo))
+    evidence = pass_gate(runbook, stage, prepared, spec.override)
+    refuse_twin(Path(spec.output_dir))
+    _refuse_small_disk(Path(spec.output_dir))
+    os.umask(0o027 if config.engine.group else 0o077)
+    run = create(Path(spec.output_dir), shared=bool(config.engine.group))
+    lock = EngineLock(run.lock)
+    _share(run, config.engine.group)
+    write_atomically(run.config, to_toml(config, spec.origins).encode())
+    write_json(run.run_json, _facts(spec, config, prepared, run, evidence))
+    with Journal(run.events) as journal:
+        journal.append(_started(spec, config, prepared, run, stage))
+        journal.append(ev.DataReady(facts=prepared.facts, split=prepared.split))
+    return run, config, lock
+
+
+def pass_gate(
+    runbook: Runbook | None, stage: Stage | None, prepared: Prepared, override: str
+) -> str | None:
+    """The run whose evidence opens the gate, None where none is needed; GateClosedError."""
+    if runbook is None or stage is None or not stage.requires:
+        return None
+    found = gate(runbook, stage, prepared.identity)
+    if not found.open and not override:
+        raise GateClosedError(
+            f"Stage {stage.key} is locked: {found.reason}",
+            hint=f"Run `atft run {stage.requires}` first, or give a reason: "
+            f"atft run {stage.key} --override-gate 'why'",
+        )
+    return str(found.evidence) if found.evidence else None
+
+
+def refuse_twin(output_dir: Path) -> None:
+    """Two runs of one stage at a time would only slow each other down."""
+    for run in siblings(output_dir):
+        if run.holder() is Holder.ENGINE:
+            raise RunBusyError(
+                f"{run.path} is being worked on by another engine.",
+                hint=f"Watch it with `atft status {run.path}`, or end it with "
+                f"`atft stop {run.path}`.",
+            )
+
+
+def _refuse_small_disk(output_dir: Path) -> None:
+    """A run that cannot even write its study should not begin."""
+    existing = next(p for p in (output_dir, *output_dir.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free < 64 * 2**20:
+        raise RunDirectoryError(
+            f"{existing} has {free / 2**20:.0f} MiB left; a run needs at least 64 MiB.",
+            hint="Free some space, or name another place with --output-dir.",
+        )
+
+
+def _share(run: RunDirectory, group: str) -> None:
+    if not group:
+        return
+    try:
+        shutil.chown(run.path, group=group)
+    except (LookupError, PermissionError) as error:
+        raise RunDirectoryError(
+            f"Cannot give {run.path} to the group {group!r}: {error}.",
+            hint="Set engine.group to one of your groups (`id -Gn`), or leave it empty.",
+        ) from error
+
+
+def _started(
+    spec: Spec, config: Config, prepared: Prepared, run: RunDirectory, stage: Stage | None
+) -> ev.RunStarted:
+    return ev.RunStarted(
+        run=run.path.name,
+        stage=spec.stage,
+        study_name=config.engine.study_name,
+        n_trials=config.engine.n_trials,
+        max_epochs=config.train.max_epochs,
+        horizon=config.objective.horizon,
+        identity=prepared.identity,
+        stage_spec=stage_to_json(stage) if stage else {},
+        override=spec.override,
+        until=spec.until,
+        then=spec.then,
+    )
+
+
+def _facts(
+    spec: Spec, config: Config, prepared: Prepared, run: RunDirectory, evidence: str | None
+) -> Json:
+    """run.json."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "atft": __version__,
+        "created": time.time(),
+        "stage": spec.stage,
+        "runbook": spec.runbook,
+        "study_name": config.engine.study_name,
+        "data": {"path": str(config.data.path), "hash": prepared.facts["hash"]},
+        "cache": str(prepared.cache),
+        "config_hash": prepared.identity["config_hash"],
+        "code": prepared.identity["code"],
+        "identity": prepared.identity,
+        "split": prepared.split,
+        "git": _git(),
+        "argv": spec.argv,
+        "cwd": str(Path.cwd()),
+        "environment": spec.environment,
+        "host": socket.gethostname(),
+        "user": _user(),
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "versions": _versions(),
+        "evidence": evidence,
+        "override": spec.override,
+        "then": spec.then,
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose uid has no name
+        return str(os.getuid())
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, Any] = {}
+    for name in _VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _git() -> str:
+    """Commit of the checkout that holds this code, with + when it was edited; empty outside one."""
+    here = Path(__file__).resolve().parent
+    try:
+        command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"]
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

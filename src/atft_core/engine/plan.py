@@ -1,0 +1,109 @@
+"""What a stage would run: shown before it is started."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from atft_core.config.keys import get
+from atft_core.config.schema import Config
+from atft_core.engine.prepare import Progress, prepare
+from atft_core.run.directory import RunDirectory, free_path, siblings
+from atft_core.run.events import Json
+from atft_core.run.gates import gate
+from atft_core.run.lock import Holder
+from atft_core.run.runbook import Runbook, Stage
+from atft_core.run.state import State
+from atft_core.run.status import load
+
+SETTINGS = (
+    "train.learning_rate",
+    "train.block_days",
+    "train.device",
+    "train.seed",
+    "model.hidden",
+    "model.lookback",
+    "model.graph",
+    "loss.rank_ic",
+    "loss.cs_ic",
+    "loss.sharpe",
+    "label.horizons",
+    "label.entry_lag",
+    "objective.horizon",
+)
+"""What a person wants to see before a night of compute."""
+
+
+def plan_stage(
+    runbook: Runbook,
+    stage: Stage,
+    config: Config,
+    origins: dict[str, str],
+    progress: Progress | None = None,
+) -> Json:
+    """Data, split, gate, cost and settings of a stage, as JSON values."""
+    prepared = prepare(config, demo=runbook.demo, progress=progress)
+    found = gate(runbook, stage, prepared.identity)
+    earlier = [(run, load(run)) for run in siblings(stage.output_dir)]
+    output_dir = free_path(stage.output_dir.absolute())
+    return {
+        "stage": stage.key,
+        "title": stage.title,
+        "data": {
+            key: prepared.facts.get(key)
+            for key in ("path", "hash", "rows", "stocks", "days", "first", "last")
+        },
+        "split": prepared.split,
+        "trials": config.engine.n_trials,
+        "epochs": config.train.max_epochs,
+        "output_dir": str(output_dir),
+        "gate": {
+            "open": found.open,
+            "reason": found.reason,
+            "evidence": str(found.evidence) if found.evidence else None,
+        },
+        "eta_seconds": _eta(runbook, config, prepared.identity),
+        "disk_need": disk_need(config, prepared.facts),
+        "disk_free": shutil.disk_usage(_existing(output_dir)).free,
+        "settings": {key: [get(config, key), origins.get(key, "")] for key in SETTINGS},
+        "stopped_run": _stopped(earlier),
+        "warnings": prepared.facts.get("warnings", []),
+    }
+
+
+def disk_need(config: Config, facts: Json) -> int:
+    """Bytes that a run may write: predictions and checkpoints of its kept trials, generously."""
+    rows = int(facts.get("days", 0)) * int(facts.get("stocks", 0)) * len(config.label.horizons)
+    checkpoint = 16 * 12 * config.model.hidden**2 * 8
+    kept = min(config.engine.keep_predictions + 1, config.engine.n_trials)
+    return kept * rows * 20 + config.engine.n_trials * 2 * checkpoint
+
+
+def _existing(path: Path) -> Path:
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+def _eta(runbook: Runbook, config: Config, identity: Json) -> float | None:
+    """Seconds, from the epochs that earlier runs on the same data took; None when there are none."""
+    for stage in runbook.stages:
+        for run in reversed(siblings(stage.output_dir)):
+            state = load(run)
+            seconds = _epoch_seconds(state)
+            if seconds and state.identity.get("data_hash") == identity["data_hash"]:
+                return seconds * config.train.max_epochs * config.engine.n_trials
+    return None
+
+
+def _epoch_seconds(state: State) -> float:
+    """Median seconds of an epoch in a run."""
+    taken = sorted(row.seconds for trial in state.trials.values() for row in trial.epochs)
+    return taken[len(taken) // 2] if taken else 0.0
+
+
+def _stopped(earlier: list[tuple[RunDirectory, State]]) -> str | None:
+    """The newest run of the stage, if it can be resumed."""
+    if not earlier:
+        return None
+    run, state = earlier[-1]
+    resumable = state.end_state in ("", "STOPPED", "FAILED")
+    return str(run.path) if resumable and run.holder() is Holder.NOBODY else None

@@ -1,0 +1,47 @@
+"""From a configuration to a panel and its split: what can be wrong before a run exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from atft_core.config.hashing import code_version, config_hash
+from atft_core.config.schema import Config
+from atft_core.data.build import ensure_cache
+from atft_core.data.panel import open_panel
+from atft_core.data.splits import make_split, split_facts
+from atft_core.engine.space import distributions
+from atft_core.run.events import Json
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run will train on, and what makes it the same experiment as another run."""
+
+    cache: Path
+    facts: Json
+    split: Json
+    identity: Json
+
+
+def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> Prepared:
+    """Check the search space, build the cache where needed, cut the splits.
+
+    Raises ConfigError or DataError; nothing of a run exists then.
+    """
+    distributions(config)
+    cache = ensure_cache(config, progress)
+    panel = open_panel(cache)
+    split = make_split(panel.dates_T, config.split, config.label.purge_days, config.model.lookback)
+    identity: Json = {
+        "data_hash": panel.facts["hash"],
+        "config_hash": config_hash(config),
+        "code": code_version(),
+        "demo": demo,
+        "hung_seconds": config.engine.hung_seconds,
+    }
+    facts = {**panel.facts, "cache": str(cache)}
+    return Prepared(cache, facts, split_facts(split, panel.dates_T), identity)

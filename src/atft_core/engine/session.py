@@ -1,0 +1,111 @@
+"""What an engine holds while it is at work: lock, event log, state, study, GPU sampler."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from optuna.study import Study
+
+from atft_core.config.schema import Config
+from atft_core.engine.study import open_study
+from atft_core.gpu import GpuSampler
+from atft_core.run import events as ev
+from atft_core.run.directory import RunDirectory
+from atft_core.run.events import Event
+from atft_core.run.files import write_json
+from atft_core.run.journal import Journal, Tail
+from atft_core.run.lock import EngineLock
+from atft_core.run.narrate import lines, stamp
+from atft_core.run.processes import start_time
+from atft_core.run.state import State, apply, to_json
+
+SNAPSHOT_SECONDS = 60.0
+
+
+@dataclass
+class Session:
+    """Owns the run directory from construction to `close`; raises RunBusyError when it cannot."""
+
+    run: RunDirectory
+    config: Config
+    lock: EngineLock
+    state: State = field(default_factory=State)
+    drained: dict[int, Tail] = field(default_factory=dict)
+    deadline: float | None = None
+    signalled: bool = False
+
+    def __post_init__(self) -> None:
+        for stamped in Tail(self.run.events).events():
+            apply(self.state, stamped)
+        self.journal = Journal(self.run.events)
+        self.sampler = GpuSampler(self.run.gpu)
+        self._study: Study | None = None
+        self._snapshotted = time.monotonic()
+
+    def __enter__(self) -> Session:
+        self.sampler.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.sampler.stop()
+        self.save_snapshot()
+        self.journal.close()
+        self.lock.release()
+
+    @property
+    def study(self) -> Study:
+        """The Optuna study, opened on first use: importing it is not free."""
+        if self._study is None:
+            self._study = open_study(self.run, self.config, trials_known=len(self.state.trials))
+        return self._study
+
+    def record(self, event: Event) -> None:
+        """Write an event, believe it, and tell people about it."""
+        stamped = self.journal.append(event)
+        apply(self.state, stamped)
+        told = lines(self.state, stamped)
+        if told:
+            with self.run.log.open("a", encoding="utf-8") as log:
+                log.writelines(f"{stamp(stamped.t)} {line}\n" for line in told)
+        if time.monotonic() - self._snapshotted > SNAPSHOT_SECONDS:
+            self.save_snapshot()
+
+    def save_snapshot(self) -> None:
+        """Let the next reader start from here instead of from the beginning."""
+        self._snapshotted = time.monotonic()
+        value = {"offset": self.run.events.stat().st_size, "state": to_json(self.state)}
+        write_json(self.run.snapshot, value, durable=False)
+
+    def announce(self) -> None:
+        """Say which process is the engine now."""
+        pid = os.getpid()
+        self.record(
+            ev.EngineStarted(pid=pid, start_time=start_time(pid), host=socket.gethostname())
+        )
+
+    @property
+    def must_stop_now(self) -> str:
+        """Why the running trial must be interrupted; empty when it need not."""
+        if self.signalled:
+            return "the engine was asked to end by a signal"
+        if self.state.stop == "now":
+            return "stopped on request"
+        if self.deadline is not None and time.time() >= self.deadline:
+            return "the time budget is used up"
+        return ""
+
+    @property
+    def must_stop(self) -> str:
+        """Why no further trial may start; empty when one may."""
+        if self.state.stop == "after":
+            return "stopped on request after the running trial"
+        return self.must_stop_now

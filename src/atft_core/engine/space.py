@@ -1,0 +1,82 @@
+"""The search space: dotted configuration keys and the distributions they are drawn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import Trial
+
+from atft_core.config.keys import DESCRIPTIONS, get, suggestion
+from atft_core.config.schema import Choice, Config
+from atft_core.errors import ConfigError
+
+
+def distributions(config: Config) -> dict[str, BaseDistribution]:
+    """One distribution per searched key, in the order of the configuration.
+
+    ConfigError when a key does not exist, or when the configured value, which trial 0 runs, lies
+    outside its range.
+    """
+    space = {key: _distribution(config, key) for key in config.search}
+    for key, distribution in space.items():
+        value = get(config, key)
+        if not _holds(distribution, value):
+            raise ConfigError(
+                f"{key} = {value!r} lies outside its search range {config.search[key]!r}.",
+                hint="Trial 0 runs the configured values: widen search, change the value, "
+                "or search nothing with --set search={}.",
+            )
+    return space
+
+
+def _distribution(config: Config, key: str) -> BaseDistribution:
+    if key not in DESCRIPTIONS:
+        raise ConfigError(f"search names the unknown key {key}{suggestion(key)}.")
+    entry = config.search[key]
+    if isinstance(entry, Choice):
+        return CategoricalDistribution(entry.choices)
+    if isinstance(get(config, key), int) and entry.low == int(entry.low):
+        return IntDistribution(int(entry.low), int(entry.high), log=entry.log)
+    return FloatDistribution(entry.low, entry.high, log=entry.log)
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
+    match distribution:
+        case CategoricalDistribution():
+            return value in distribution.choices
+        case FloatDistribution() | IntDistribution():
+            return bool(distribution.low <= value <= distribution.high)
+        case _:
+            return False
+
+
+def configured(config: Config) -> dict[str, Any]:
+    """The parameters of trial 0: the configuration as it stands."""
+    return {key: get(config, key) for key in config.search}
+
+
+def suggest(trial: Trial, space: dict[str, BaseDistribution]) -> dict[str, Any]:
+    """The trial's parameters; those that the study already stored are returned as stored."""
+    return {name: _suggest(trial, name, distribution) for name, distribution in space.items()}
+
+
+def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+    match distribution:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, distribution.choices)
+        case IntDistribution():
+            return trial.suggest_int(
+                name, distribution.low, distribution.high, log=distribution.log
+            )
+        case FloatDistribution():
+            return trial.suggest_float(
+                name, distribution.low, distribution.high, log=distribution.log
+            )
+        case _:
+            raise TypeError(f"{name}: {distribution!r}")

@@ -1,0 +1,136 @@
+"""The Optuna study of a run. Only the engine opens it, and only one engine at a time.
+
+Rollback journal, not WAL: a WAL database cannot be read by another user once its writer is gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import warnings
+from contextlib import closing
+
+import optuna
+from optuna.pruners import BasePruner, MedianPruner, PatientPruner
+from optuna.samplers import TPESampler
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from atft_core.config.schema import Config, EngineConfig
+from atft_core.engine.space import configured
+from atft_core.errors import EngineError
+from atft_core.run.directory import RunDirectory
+
+LOCK_TIMEOUT = 60.0
+"""Seconds to wait for a reader that holds study.db."""
+
+
+def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study:
+    """The study, made on first use with trial 0 = the configured values."""
+    _refuse_emptied(run, trials_known)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = RDBStorage(
+        f"sqlite:///{run.study}", engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT}}
+    )
+    study = optuna.create_study(
+        study_name=config.engine.study_name,
+        storage=storage,
+        direction="maximize",
+        pruner=make_pruner(config.engine),
+        load_if_exists=True,
+    )
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial(configured(config))
+    return study
+
+
+def _refuse_emptied(run: RunDirectory, trials_known: int) -> None:
+    """Optuna would quietly write a fresh schema into an empty file."""
+    size = run.study.stat().st_size if run.study.exists() else 0
+    if trials_known and size == 0:
+        raise EngineError(
+            f"{run.study} is missing or empty, but the event log knows {trials_known} trials.",
+            hint=f"Restore it: cp {run.study_snapshot} {run.study}",
+        )
+
+
+def make_sampler(seed: int, number: int) -> TPESampler:
+    """The sampler of one trial. Seeded by seed and number: a resumed study draws the same.
+
+    Every argument that a new Optuna might default differently is pinned.
+    """
+    digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(
+            n_startup_trials=10,
+            n_ei_candidates=24,
+            multivariate=True,
+            group=False,
+            constant_liar=True,
+            seed=int.from_bytes(digest[:4], "big"),
+        )
+
+
+def make_pruner(engine: EngineConfig) -> BasePruner:
+    """Patience around the median: early epochs mislead, so nothing is pruned before a warm-up."""
+    median = MedianPruner(
+        n_startup_trials=engine.prune_startup, n_warmup_steps=first_prunable_epoch(engine)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return PatientPruner(median, patience=engine.prune_patience)
+
+
+def first_prunable_epoch(engine: EngineConfig) -> int:
+    """After the warm-up, and when there are epochs before and within the patience to compare."""
+    return max(engine.prune_warmup + 1, engine.prune_patience + 2)
+
+
+def pruning_possible(config: Config) -> bool:
+    """Whether any trial of this run could be pruned at all."""
+    engine, epochs = config.engine, config.train.max_epochs
+    return engine.n_trials > engine.prune_startup and epochs > first_prunable_epoch(engine)
+
+
+def frozen(study: Study, number: int) -> FrozenTrial | None:
+    """The study's view of a trial, None when it has never been asked for."""
+    trials = study.get_trials(
+        deepcopy=False,
+        states=(TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL),
+    )
+    return next((trial for trial in trials if trial.number == number), None)
+
+
+def ask(study: Study, number: int, seed: int) -> Trial:
+    """The trial of that number: the one the study already runs, or the next one."""
+    known = frozen(study, number)
+    if known is not None:
+        return Trial(study, known._trial_id)
+    study.sampler = make_sampler(seed, number)
+    trial = study.ask()
+    if trial.number != number:
+        raise EngineError(
+            f"The study handed out trial {trial.number} where {number} was due.",
+            hint="Does something else write into study.db?",
+        )
+    return trial
+
+
+def report(study: Study, trial: Trial, epoch: int, value: float | None) -> None:
+    """An epoch's value; the first report of an epoch stands, an undefined one is none."""
+    known = frozen(study, trial.number)
+    if value is not None and known is not None and epoch not in known.intermediate_values:
+        trial.report(value, epoch)
+
+
+def snapshot(run: RunDirectory) -> None:
+    """A consistent copy of study.db for other tools, replaced in one step."""
+    temporary = run.study_snapshot.with_name(".study.snapshot.tmp")
+    with (
+        closing(sqlite3.connect(run.study, timeout=LOCK_TIMEOUT)) as source,
+        closing(sqlite3.connect(temporary)) as target,
+    ):
+        source.backup(target)
+    temporary.replace(run.study_snapshot)

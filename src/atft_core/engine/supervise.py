@@ -1,0 +1,101 @@
+"""A run from its first trial to its last, or to the moment when it has to stop."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+from atft_core.engine.requests import answer_requests, expire_requests
+from atft_core.engine.session import Session
+from atft_core.engine.study import pruning_possible
+from atft_core.engine.trials import TICK_SECONDS, ended, run_trial
+from atft_core.run import events as ev
+from atft_core.run.files import read_json
+
+FUTILE_TRIALS = 3
+"""A sweep whose first trials all fail will not get better."""
+
+
+def supervise(session: Session) -> ev.RunEnded:
+    """Run all trials; returns the end that was written."""
+    _listen(session)
+    session.announce()
+    expire_requests(session)
+    end = _preflight(session) or _trials(session)
+    session.record(end)
+    return end
+
+
+def _listen(session: Session) -> None:
+    """SIGTERM and SIGINT stop the run in order; a hangup is none of the engine's business."""
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        session.signalled = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _preflight(session: Session) -> ev.RunEnded | None:
+    """Seconds of checks before hours of compute; an end when one of them fails."""
+    if session.state.preflight:
+        return None
+    with session.run.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "atft_core.train.preflight", str(session.run.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    while process.poll() is None:
+        answer_requests(session)
+        if session.must_stop_now:
+            process.kill()
+            process.wait()
+            return ev.RunEnded(state="STOPPED", reason=session.must_stop_now)
+        time.sleep(TICK_SECONDS)
+    found = read_json(session.run.preflight)
+    if process.returncode != 0 or not isinstance(found, dict):
+        reason = f"preflight ended with exit code {process.returncode}; see {session.run.log}"
+        return ev.RunEnded(state="FAILED", reason=reason)
+    session.record(
+        ev.Preflight(
+            checks=found["checks"], estimate=found["estimate"], baselines=found["baselines"]
+        )
+    )
+    if not pruning_possible(session.config):
+        session.record(
+            ev.Alert(level="info", text="no trial can be pruned: too few trials or epochs")
+        )
+    failed = [str(check["name"]) for check in found["checks"] if not check["ok"]]
+    if failed:
+        return ev.RunEnded(state="FAILED", reason=f"preflight: {', '.join(failed)}")
+    return None
+
+
+def _trials(session: Session) -> ev.RunEnded:
+    for number in range(session.config.engine.n_trials):
+        if ended(session, number):
+            continue
+        if session.must_stop:
+            return ev.RunEnded(state="STOPPED", reason=session.must_stop)
+        run_trial(session, number)
+        if not ended(session, number):
+            return ev.RunEnded(state="STOPPED", reason=session.must_stop_now)
+        if _futile(session):
+            reason = session.state.trial(number).reason
+            return ev.RunEnded(
+                state="FAILED", reason=f"the first {number + 1} trials failed: {reason}"
+            )
+    return ev.RunEnded(state="FINISHED")
+
+
+def _futile(session: Session) -> bool:
+    states = [trial.state for trial in session.state.trials.values()]
+    due = min(FUTILE_TRIALS, session.config.engine.n_trials)
+    return len(states) >= due and set(states) == {"FAIL"}

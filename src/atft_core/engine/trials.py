@@ -1,0 +1,218 @@
+"""One trial from asking to telling: attempts, reports, pruning, retries."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from optuna.trial import Trial, TrialState
+
+from atft_core.engine import workers
+from atft_core.engine.drain import drain
+from atft_core.engine.requests import answer_requests
+from atft_core.engine.session import Session
+from atft_core.engine.space import distributions, suggest
+from atft_core.engine.study import ask, frozen, report, snapshot
+from atft_core.engine.workers import Worker
+from atft_core.run import events as ev
+from atft_core.run.events import Epoch, Json
+from atft_core.run.files import read_json, write_json
+from atft_core.run.state import ENDED
+
+TICK_SECONDS = 0.1
+FINAL = ("complete", "pruned", "failed")
+"""Last words that end a trial; "stopped" and "lost" do not."""
+_STATES = {
+    "COMPLETE": TrialState.COMPLETE,
+    "PRUNED": TrialState.PRUNED,
+    "FAIL": TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended. `state` is that of exit.json, or "lost" when there is none."""
+
+    state: str
+    reason: str = ""
+    value: float | None = None
+
+
+def run_trial(session: Session, number: int) -> None:
+    """Bring a trial to its end, or to where it was when the run had to stop."""
+    trial = _obtain(session, number)
+    if _already_told(session, number):
+        return
+    outcome = _attempts(session, trial)
+    if outcome.state == "stopped":
+        return
+    _tell(session, number, outcome)
+
+
+def _obtain(session: Session, number: int) -> Trial:
+    """Intent, ask, event: whatever a kill leaves of these three, the next engine completes it."""
+    known = session.state.trials.get(number)
+    if known is None:
+        session.record(ev.TrialIntent(trial=number))
+    trial = ask(session.study, number, session.config.train.seed)
+    if known is None:
+        params = suggest(trial, distributions(session.config))
+        directory = session.run.trial(number).path
+        directory.mkdir(exist_ok=True)
+        write_json(session.run.trial(number).params, {"trial": number, "params": params})
+        session.record(ev.TrialAsked(trial=number, params=params))
+    return trial
+
+
+def _already_told(session: Session, number: int) -> bool:
+    """A kill between telling the study and writing the event: the study is right."""
+    known = frozen(session.study, number)
+    if known is None or not known.state.is_finished():
+        return False
+    reason = str(known.user_attrs.get("reason", ""))
+    value = None if known.state is TrialState.FAIL else known.value
+    session.record(ev.TrialEnded(trial=number, state=known.state.name, value=value, reason=reason))
+    return True
+
+
+def _attempts(session: Session, trial: Trial) -> Outcome:
+    """Attempts until one leaves a verdict; a worker that was killed is started again."""
+    number = trial.number
+    worker = _pick_up(session, number)
+    if worker is None:
+        left = _left_behind(session, trial)
+        if left is not None and left.state in FINAL:
+            return left
+    while worker is not None or not session.must_stop_now:
+        worker = worker or _start(session, number)
+        _watch(session, trial, worker)
+        outcome = _close(session, trial, worker.fate())
+        if outcome.state in FINAL:
+            return outcome
+        crashes = session.state.trial(number).crashes
+        if crashes > session.config.engine.max_retries:
+            return Outcome("failed", f"{outcome.reason}; {crashes} attempts were lost")
+        worker = None
+    return Outcome("stopped")
+
+
+def _left_behind(session: Session, trial: Trial) -> Outcome | None:
+    """What an attempt left that ended while no engine watched."""
+    if session.state.trial(trial.number).running:
+        return _close(session, trial, "the worker vanished while no engine watched")
+    return _last_word(session, trial)
+
+
+def _close(session: Session, trial: Trial, fate: str) -> Outcome:
+    """Drain the attempt, read its last word, and write down that its process is gone."""
+    outcome = _last_word(session, trial) or Outcome("lost", fate)
+    session.record(
+        ev.WorkerExited(
+            trial=trial.number,
+            attempt=session.state.trial(trial.number).attempt,
+            ok=outcome.state != "lost",
+            reason=outcome.reason,
+        )
+    )
+    return outcome
+
+
+def _pick_up(session: Session, number: int) -> Worker | None:
+    """The worker that an earlier engine left at work."""
+    worker = workers.adopt(session.run, number)
+    if worker is not None and worker.attempt > session.state.trial(number).attempt:
+        session.record(
+            ev.WorkerStarted(
+                trial=number,
+                attempt=worker.attempt,
+                pid=worker.pid,
+                start_time=worker.start_time,
+                resume_epoch=_epochs_done(session, number),
+            )
+        )
+    return worker
+
+
+def _start(session: Session, number: int) -> Worker:
+    attempt = session.state.trial(number).attempt + 1
+    worker = workers.spawn(session.run, number, attempt)
+    session.record(
+        ev.WorkerStarted(
+            trial=number,
+            attempt=attempt,
+            pid=worker.pid,
+            start_time=worker.start_time,
+            resume_epoch=_epochs_done(session, number),
+        )
+    )
+    return worker
+
+
+def _epochs_done(session: Session, number: int) -> int:
+    return max((row.epoch for row in session.state.trial(number).epochs), default=0)
+
+
+def _watch(session: Session, trial: Trial, worker: Worker) -> None:
+    """Follow an attempt until its process is gone; prune and stop it where needed."""
+    told = ""
+    while worker.running():
+        _report(session, trial, drain(session, trial.number))
+        answer_requests(session)
+        if session.must_stop_now:
+            workers.tell(session.run, trial.number, "stop")
+            workers.end(
+                worker,
+                patience=workers.GRACE_SECONDS,
+                idle=lambda: _report(session, trial, drain(session, trial.number)),
+            )
+        elif not told and session.state.trial(trial.number).epochs and trial.should_prune():
+            told = "prune"
+            workers.tell(session.run, trial.number, told)
+        time.sleep(TICK_SECONDS)
+
+
+def _report(session: Session, trial: Trial, epochs: list[Epoch]) -> None:
+    horizon = session.config.objective.horizon
+    for epoch in epochs:
+        value = epoch.val.get(str(horizon), {}).get("rank_ic")
+        report(session.study, trial, epoch.epoch, _finite(value))
+
+
+def _last_word(session: Session, trial: Trial) -> Outcome | None:
+    """exit.json of the newest attempt, after its last events have been drained."""
+    _report(session, trial, drain(session, trial.number))
+    word: Json | None = read_json(session.run.trial(trial.number).exit)
+    attempt = session.state.trial(trial.number).attempt
+    if word is None or attempt == 0 or word.get("attempt") != attempt:
+        return None
+    return Outcome(str(word["state"]), str(word.get("reason", "")), _finite(word.get("value")))
+
+
+def _finite(value: object) -> float | None:
+    """A number that may enter the study: never NaN, never infinite."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _tell(session: Session, number: int, outcome: Outcome) -> None:
+    """Tell the study, then the log, in the study's own words."""
+    state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(outcome.state, "FAIL")
+    if state == "COMPLETE" and outcome.value is None:
+        state, outcome = "FAIL", Outcome("failed", "validation RankIC is undefined in every epoch")
+    trial = ask(session.study, number, session.config.train.seed)
+    trial.set_user_attr("reason", outcome.reason)
+    session.study.tell(
+        number,
+        values=outcome.value if state == "COMPLETE" else None,
+        state=_STATES[state],
+        skip_if_finished=True,
+    )
+    _already_told(session, number)
+    snapshot(session.run)
+    session.save_snapshot()
+
+
+def ended(session: Session, number: int) -> bool:
+    """Whether the trial has its final state."""
+    known = session.state.trials.get(number)
+    return known is not None and known.state in ENDED

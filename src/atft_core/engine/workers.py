@@ -1,0 +1,103 @@
+"""Worker processes: started in sessions of their own, recognised again, ended for certain."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atft_core.run.directory import RunDirectory
+from atft_core.run.files import write_json
+from atft_core.run.lock import Holder, owner, probe
+from atft_core.run.processes import alive, signal_group, start_time
+
+GRACE_SECONDS = 20.0
+"""From the request to stop to SIGTERM; a block takes far less."""
+TERM_SECONDS = 5.0
+"""From SIGTERM to SIGKILL."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """An attempt at a trial. `process` is None when an earlier engine started it."""
+
+    trial: int
+    attempt: int
+    pid: int
+    start_time: float
+    process: subprocess.Popen[bytes] | None = None
+
+    def running(self) -> bool:
+        """Whether it is still at work; reaps it when it is not."""
+        if self.process is not None:
+            return self.process.poll() is None
+        return alive(self.pid, self.start_time)
+
+    def fate(self) -> str:
+        """How it ended, for people."""
+        code = None if self.process is None else self.process.returncode
+        if code is None:
+            return "the worker of an earlier engine vanished"
+        if code < 0:
+            return f"the worker was killed by {signal.Signals(-code).name}"
+        return f"the worker ended with exit code {code} and no last word"
+
+
+def spawn(run: RunDirectory, trial: int, attempt: int) -> Worker:
+    """Start an attempt in a fresh interpreter; its output goes to the trial's log."""
+    directory = run.trial(trial)
+    directory.control.unlink(missing_ok=True)
+    with directory.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "atft_core.train", str(run.path), *_numbers(trial, attempt)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    return Worker(trial, attempt, process.pid, start_time(process.pid), process)
+
+
+def _numbers(trial: int, attempt: int) -> list[str]:
+    return ["--trial", str(trial), "--attempt", str(attempt)]
+
+
+def adopt(run: RunDirectory, trial: int) -> Worker | None:
+    """The worker that already holds the trial, whether or not the log knows of it."""
+    lock = run.trial(trial).lock
+    if probe(lock) is not Holder.ENGINE:
+        return None
+    who = owner(lock)
+    pid, attempt = int(who.get("pid", 0)), int(who.get("attempt", 0))
+    started = start_time(pid)
+    return Worker(trial, attempt, pid, started) if started else None
+
+
+def tell(run: RunDirectory, trial: int, op: str) -> None:
+    """Leave a word for the worker: stop or prune."""
+    write_json(run.trial(trial).control, {"op": op}, durable=False)
+
+
+def end(worker: Worker, *, patience: float, idle: Callable[[], None]) -> None:
+    """Wait for the worker to end by itself, then end it and everything that it started."""
+    if _wait(worker, patience, idle):
+        return
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        signal_group(worker.pid, worker.start_time, signal_number)
+        if _wait(worker, TERM_SECONDS, idle):
+            return
+
+
+def _wait(worker: Worker, seconds: float, idle: Callable[[], None]) -> bool:
+    give_up = time.monotonic() + seconds
+    while worker.running():
+        if time.monotonic() > give_up:
+            return False
+        idle()
+        time.sleep(0.05)
+    return True

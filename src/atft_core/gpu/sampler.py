@@ -1,0 +1,154 @@
+"""A thread that samples the GPUs, and percentiles of a span of time.
+
+NVML averages its utilisation over 1/6 to 1 s by itself, so a single reading says little: fast
+readings are kept, and a span of training time is described by their percentiles.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from atft_core.gpu.nvml import Gpu, Nvml
+
+FAST_SECONDS = 0.08
+"""Between two readings of the utilisation."""
+LINE_SECONDS = 1.0
+"""Between two lines of gpu.jsonl."""
+RING_SECONDS = 3600.0
+"""How far back the fast readings go."""
+
+GpuSpan = dict[str, float]
+"""n, p10, p50, p90 of the utilisation in %, and the mean power in W where the card tells it."""
+
+
+class GpuSampler:
+    """Samples every GPU in a thread from `start` to `stop`, into memory and into gpu.jsonl."""
+
+    def __init__(self, path: Path, *, period: float = FAST_SECONDS) -> None:
+        self.path = path
+        self.stage = ""
+        """What the run is doing; written beside each sample."""
+        self._period = period
+        self._nvml: Nvml | None = None
+        self._file_reason = ""
+        self._lock = threading.Lock()
+        self._halt = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why there are no samples, or not all; empty while all is well."""
+        nvml = self._nvml.reason if self._nvml else "not started"
+        return "; ".join(part for part in (nvml, self._file_reason) if part)
+
+    @property
+    def running(self) -> bool:
+        """Whether samples are being taken."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin; without NVML nothing begins and `reason` says why."""
+        self._nvml = Nvml(ring=max(1, int(RING_SECONDS / self._period)))
+        if self._nvml.gpus:
+            self._halt.clear()
+            self._thread = threading.Thread(target=self._loop, name="gpu-sampler", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End; the samples in memory stay. A driver that hangs is not waited for."""
+        self._halt.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+        if self._nvml is not None and not self.running:
+            self._nvml.close()
+
+    def window(self, t0: float, t1: float, gpu: int | None = None) -> GpuSpan | None:
+        """One GPU between two moments of wall clock; None where nothing was sampled.
+
+        `gpu` None is the one that CUDA gives a process first. Averaging several would show an idle
+        neighbour, and taking the busiest would show somebody else's work.
+        """
+        if self._nvml is None:
+            return None
+        chosen = first_visible(self._nvml.gpus, os.environ) if gpu is None else gpu
+        with self._lock:
+            samples = [
+                (sm, power)
+                for known in self._nvml.gpus
+                if known.index == chosen
+                for t, sm, power in known.fast
+                if t0 <= t <= t1
+            ]
+        return _span(samples)
+
+    def _loop(self) -> None:
+        nvml = self._nvml
+        if nvml is None:
+            return
+        due = time.monotonic() + LINE_SECONDS
+        since = time.time()
+        while not self._halt.wait(self._period):
+            alive = [gpu for gpu in nvml.gpus if not gpu.lost]
+            if not alive:
+                return
+            with self._lock:
+                for gpu in alive:
+                    nvml.sample(gpu)
+            if time.monotonic() >= due:
+                due = time.monotonic() + LINE_SECONDS
+                self._write_lines(nvml, alive, since)
+                since = time.time()
+
+    def _write_lines(self, nvml: Nvml, gpus: Sequence[Gpu], since: float) -> None:
+        """One line per GPU, in one append."""
+        lines = []
+        for gpu in gpus:
+            reading = nvml.read(gpu)
+            if reading is None:
+                continue
+            span = _span([(sm, power) for t, sm, power in gpu.fast if t >= since]) or {"n": 0}
+            shares = {key: span.get(key) for key in ("p10", "p50", "p90", "n")}
+            lines.append(json.dumps({**asdict(reading), **shares, "stage": self.stage}) + "\n")
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                file.write("".join(lines).encode())
+            self._file_reason = ""
+        except OSError as error:
+            self._file_reason = f"{self.path.name} cannot be written: {error.strerror}"
+
+
+def first_visible(gpus: Sequence[Gpu], environ: Mapping[str, str]) -> int | None:
+    """NVML index of the GPU that a CUDA process with this environment uses first.
+
+    Numbers are taken as NVML's own; on a box with unlike cards that needs
+    CUDA_DEVICE_ORDER=PCI_BUS_ID. None when no GPU is visible or the name is not known.
+    """
+    first = environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    for gpu in gpus:
+        if first == str(gpu.index) or (first.startswith("GPU-") and gpu.uuid.startswith(first)):
+            return gpu.index
+    return None
+
+
+def _span(samples: Sequence[tuple[int, float | None]]) -> GpuSpan | None:
+    if not samples:
+        return None
+    busy = sorted(float(sm) for sm, _ in samples)
+    powers = [power for _, power in samples if power is not None]
+    span: GpuSpan = {"n": len(busy)}
+    span |= {f"p{q}": round(percentile(busy, q), 1) for q in (10, 50, 90)}
+    return {**span, "power": round(sum(powers) / len(powers), 1)} if powers else span
+
+
+def percentile(ordered: Sequence[float], q: float) -> float:
+    """The q-th percentile of ascending numbers, linear between neighbours."""
+    place = (len(ordered) - 1) * q / 100
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

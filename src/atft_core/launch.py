@@ -1,0 +1,98 @@
+"""Start an engine that outlives this process, or a command beside it. Standard library only.
+
+The engine is a fresh interpreter in a session of its own: neither the end of the terminal nor of
+the process that started it reaches it. It answers once, by one line on its standard output, with
+its run directory or with the reason why there will be none; after that it writes only into the run
+directory.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from atft_core.errors import AtftError, EngineError, from_exit_code
+
+
+def cli(*args: str) -> list[str]:
+    """The argument vector of an `atft` command, run by this interpreter."""
+    return [sys.executable, "-m", "atft_core", *args]
+
+
+def shown(*args: str) -> str:
+    """The same command as a person would type it."""
+    return shlex.join(["atft", *args])
+
+
+def start_engine(spec: Mapping[str, Any]) -> Path:
+    """A new run; the run directory that the engine made. Raises the engine's refusal."""
+    return _launch(["start"], json.dumps(spec).encode())
+
+
+def resume_engine(run_dir: Path) -> Path:
+    """The engine of a run that stopped or died."""
+    return _launch(["resume", str(run_dir)], b"")
+
+
+def _launch(args: list[str], given: bytes) -> Path:
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "atft_core.engine", *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            start_new_session=True,
+        )
+        line = _exchange(process, given)
+        if not line:
+            complaints.seek(0)
+            raise _died(process.wait(), complaints.read().decode(errors="replace"))
+    answer = json.loads(line)
+    if "error" in answer:
+        process.wait()
+        raise refusal(answer)
+    return Path(answer["run_dir"])
+
+
+def _exchange(process: subprocess.Popen[bytes], given: bytes) -> bytes:
+    """Hand over the specification and wait for the one line of answer."""
+    if process.stdin is None or process.stdout is None:
+        raise EngineError("the engine was started without pipes")
+    with process.stdout:
+        try:
+            process.stdin.write(given)
+            process.stdin.close()
+        except BrokenPipeError:
+            return b""  # it died before reading: its complaint is on standard error
+        return process.stdout.readline()
+
+
+def answer(**fields: Any) -> None:
+    """The engine's side of the exchange."""
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+def answer_refusal(error: AtftError) -> None:
+    """Say why there will be no run."""
+    answer(error=error.message, hint=error.hint, exit_code=error.exit_code)
+
+
+def refusal(reply: Mapping[str, Any]) -> AtftError:
+    """The error that the engine answered with."""
+    kind = from_exit_code(int(reply["exit_code"]))
+    return kind(str(reply["error"]), hint=str(reply["hint"]))
+
+
+def _died(code: int, complaint: str) -> EngineError:
+    last = complaint.strip().splitlines()[-3:]
+    return EngineError(
+        f"The engine ended before it answered (exit code {code}).\n" + "\n".join(last),
+        hint="`atft doctor` checks this installation.",
+    )

@@ -1,0 +1,182 @@
+"""Criteria and their verdicts: what was measured in this run against the bars of its stage.
+
+A new criterion is one function in `measure_run` or `measure_model` and one line in CRITERIA.
+What was not measured never passes.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import NormalDist
+from typing import Literal
+
+from atft_core.run import measure_model as model
+from atft_core.run import measure_run as run
+from atft_core.run.measure import Measure, live, number
+from atft_core.run.stages import Bar, CriterionSpec, Stage, deciding_bar
+from atft_core.run.state import State
+
+Comparison = Literal[">", ">=", "<", "<=", "="]
+_HOLDS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le, "=": operator.eq,
+}  # fmt: skip
+TWO_SIDED_90 = NormalDist().inv_cdf(0.95)
+"""Standard errors to either end of a 90 % interval."""
+
+
+_INFRA, _SETUP, _MODEL = "infrastructure", "configuration", "model quality"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """How something is measured, how it must compare, and how it is named by default."""
+
+    measure: Callable[[State, CriterionSpec], Measure]
+    comparison: Comparison
+    title: str
+    section: str
+    unit: str = ""
+    """"%", "s", "share" (0 to 1), "count" or "" for a plain number."""
+
+    @property
+    def needs_horizon(self) -> bool:
+        """Whether the number exists once per horizon, so that a row must say which it means."""
+        return self.section == _MODEL
+
+
+CRITERIA: dict[str, Criterion] = {
+    "gpu_utilisation": Criterion(run.gpu_utilisation, ">", "GPU utilisation", _INFRA, "%"),
+    "stall_share": Criterion(run.stall_share, "<", "waiting for data", _INFRA, "share"),
+    "epoch_seconds": Criterion(run.epoch_seconds, "<", "epoch time", _INFRA, "s"),
+    "no_crash": Criterion(run.no_crash, "=", "no crash, no hang", _INFRA, "count"),
+    "feed": Criterion(run.feed, "=", "data feed", _SETUP, "count"),
+    "start_method": Criterion(run.start_method, "=", "start method spawn", _SETUP, "count"),
+    "loss_weights": Criterion(run.loss_weights, "=", "loss weights .5/.3/.1", _SETUP),
+    "all_batches": Criterion(run.all_batches, "=", "all batches", _SETUP, "share"),
+    "val_logging_off": Criterion(run.val_logging_off, "=", "validation log off", _SETUP, "count"),
+    "val_rank_ic": Criterion(model.val_rank_ic, ">", "val RankIC", _MODEL),
+    "rank_ic_lower": Criterion(model.rank_ic_lower, ">", "RankIC, lower 90 %", _MODEL),
+    "above_noise_floor": Criterion(model.above_noise_floor, ">", "above noise floor", _MODEL),
+    "beats_baseline": Criterion(model.beats_baseline, ">", "beats best baseline", _MODEL),
+    "val_ic": Criterion(model.val_ic, ">", "val IC", _MODEL),
+    "sign_ratio": Criterion(model.sign_ratio, ">=", "sign ratio", _MODEL),
+    "same_sign": Criterion(model.same_sign, ">=", "same sign", _MODEL, "share"),
+}
+
+
+class Verdict(StrEnum):
+    """What is believed about a criterion."""
+
+    PASS = "PASS"  # noqa: S105 -- not a password
+    FAIL = "FAIL"
+    PENDING = "PENDING"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the checklist."""
+
+    name: str
+    title: str
+    section: str
+    verdict: Verdict
+    value: float | None
+    minimum: float | None
+    target: float | None
+    n: int
+    stderr: float | None
+    horizon: int | None
+    source: str
+    note: str
+    on_target: bool | None
+    comparison: Comparison = ">"
+    unit: str = ""
+    alarm: bool = False
+    """Whether the note should look like a failure."""
+
+
+def check(state: State, stage: Stage) -> list[Result]:
+    """All criteria of a stage, judged on one run."""
+    return [_judge(state, spec, stage.gate) for spec in stage.criteria]
+
+
+def overall(results: Sequence[Result]) -> Verdict:
+    """FAIL if one fails; else what is still missing; PASS only if there are rows and all pass."""
+    verdicts = {result.verdict for result in results}
+    for verdict in (Verdict.FAIL, Verdict.PENDING, Verdict.UNKNOWN):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.PASS if verdicts else Verdict.UNKNOWN
+
+
+def _missing(state: State, spec: CriterionSpec) -> Measure:
+    """A stage written by a newer version may name a criterion that this one does not know."""
+    return Measure(value=None, note="this version of atft has no such criterion", final=True)
+
+
+_MISSING = Criterion(_missing, ">", "", "")
+
+
+def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
+    criterion = CRITERIA.get(spec.name, _MISSING)
+    measure = criterion.measure(state, spec)
+    value, bar = number(measure.value), deciding_bar(spec.minimum, spec.target, gate)
+    forgiving = spec.minimum is not None and (gate == "minimum" or spec.target is None)
+    met = value is not None and bar is not None and _meets(
+        value, bar, criterion.comparison, measure.slack if forgiving else 0.0
+    )  # fmt: skip
+    return Result(
+        name=spec.name,
+        title=spec.title,
+        section=spec.section,
+        verdict=_verdict(measure, value, met=met, may_change=live(state) and not measure.final),
+        value=value,
+        minimum=spec.minimum,
+        target=spec.target,
+        n=measure.n,
+        stderr=number(measure.stderr),
+        horizon=spec.horizon,
+        source=measure.source,
+        note=_note(measure, value, bar),
+        on_target=_on_target(value, spec, criterion.comparison, measure),
+        comparison=criterion.comparison,
+        unit=criterion.unit,
+        alarm=measure.alarm,
+    )
+
+
+def _verdict(measure: Measure, value: float | None, *, met: bool, may_change: bool) -> Verdict:
+    """The one place in which a number becomes a verdict."""
+    if may_change:
+        missed_for_good = measure.only_worse and value is not None and not met
+        return Verdict.FAIL if missed_for_good else Verdict.PENDING
+    if value is None:
+        return Verdict.UNKNOWN
+    return Verdict.PASS if met else Verdict.FAIL
+
+
+def _meets(value: float, bar: float, comparison: Comparison, slack: float = 0.0) -> bool:
+    """Whether the value is on the right side, moved by `slack` in its favour."""
+    moved = value + slack if comparison in (">", ">=") else value - slack
+    return _HOLDS[comparison](moved, bar)
+
+
+def _on_target(
+    value: float | None, spec: CriterionSpec, comparison: Comparison, measure: Measure
+) -> bool | None:
+    if value is None or spec.target is None:
+        return None
+    return _meets(value, spec.target, comparison) and not measure.alarm
+
+
+def _note(measure: Measure, value: float | None, bar: float | None) -> str:
+    """The measure's own note, and whether its 90 % interval reaches across the bar."""
+    error = number(measure.stderr)
+    if value is None or bar is None or not error:
+        return measure.note
+    noisy = abs(value - bar) <= TWO_SIDED_90 * error
+    return "; ".join(part for part in ("within noise" if noisy else "", measure.note) if part)

@@ -1,0 +1,110 @@
+"""Gates: a stage opens when the stage before it has evidence that was made under the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from atft_core.run.criteria import Result, Verdict, check, overall
+from atft_core.run.directory import RunDirectory, siblings
+from atft_core.run.events import Json
+from atft_core.run.stages import Runbook, Stage, deciding_bar
+from atft_core.run.state import State
+from atft_core.run.status import load
+
+_IDENTITY = {
+    "data_hash": "other data",
+    "config_hash": "another configuration",
+    "code": "another version of the code",
+}
+"""What evidence must share with the run that it opens, and how a difference reads."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Whether a stage may start, why, and on whose evidence."""
+
+    open: bool
+    reason: str
+    evidence: Path | None = None
+    results: tuple[Result, ...] = ()
+
+
+def gate(runbook: Runbook, stage: Stage, identity: Json | None) -> Gate:
+    """The gate of `stage`: the newest finished run of the stage before decides.
+
+    Only a run with the same data, configuration (but trials and epochs) and code counts, demo
+    for demo. `identity` None (the console, which has not read the panel): these are not compared.
+    """
+    if not stage.requires:
+        return Gate(True, "no stage comes before it")
+    before = runbook.stage(stage.requires)
+    passed_over: list[str] = []
+    for run, state, fault in _runs(before):
+        excuse = fault or _difference(state, runbook, identity)
+        if not excuse:
+            return _decide(stage, before, run, check(state, before), compared=identity is not None)
+        passed_over.append(f"{run.path}: {excuse}")
+    seen = f" ({'; '.join(passed_over)})" if passed_over else f" in {before.output_dir}"
+    return Gate(False, f"no run of {before.title!r} counts{seen}. {_ways(stage, before)}")
+
+
+def _runs(before: Stage) -> Iterator[tuple[RunDirectory, State, str]]:
+    """Runs in the stage's directory, newest first, and why one is no evidence at all."""
+    for run in reversed(siblings(before.output_dir)):
+        try:
+            state = load(run)
+        except OSError as error:
+            yield run, State(), f"cannot be read: {error.strerror}"
+            continue
+        if state.stage != before.key:
+            yield run, state, f"is of stage {state.stage}" if state.stage else "was ad hoc"
+        elif state.end_state != "FINISHED":
+            ending = f"ended as {state.end_state}" if state.end_state else "has not ended"
+            yield run, state, ending
+        else:
+            yield run, state, ""
+
+
+def _difference(state: State, runbook: Runbook, identity: Json | None) -> str:
+    """What keeps a run from being evidence for this runbook; empty when nothing does."""
+    if bool(state.identity.get("demo")) != runbook.demo:
+        return "has demo data" if state.identity.get("demo") else "has no demo data"
+    if identity is None:
+        return ""
+    other = [
+        what for key, what in _IDENTITY.items()
+        if identity.get(key) is None or state.identity.get(key) != identity.get(key)
+    ]  # fmt: skip
+    return f"has {', '.join(other)}" if other else ""
+
+
+def _decide(
+    stage: Stage, before: Stage, run: RunDirectory, results: list[Result], *, compared: bool
+) -> Gate:
+    found = tuple(results)
+    unsaid = "" if compared else " (data, configuration and code are compared at the start)"
+    if overall(found) is Verdict.PASS:
+        return Gate(True, f"{before.title} passed in {run.path}{unsaid}", run.path, found)
+    rows = [row(result, before) for result in found if result.verdict is not Verdict.PASS]
+    reason = f"{before.title} in {run.path} has open criteria: {'; '.join(rows)}{unsaid}."
+    return Gate(False, f"{reason} {_ways(stage, before)}", run.path, found)
+
+
+def row(result: Result, stage: Stage) -> str:
+    """One open criterion: verdict, value, bar, and where the value comes from."""
+    bar = deciding_bar(result.minimum, result.target, stage.gate)
+    value = "not measured" if result.value is None else f"{result.value:.4g}"
+    wanted = "" if bar is None else f" (wanted {result.comparison} {bar:g})"
+    source = f", {result.source}" if result.source else ""
+    note = f", {result.note}" if result.note else ""
+    horizon = "" if result.horizon is None else f" h{result.horizon}"
+    return f"{result.verdict} {result.title}{horizon} {value}{wanted}{source}{note}"
+
+
+def _ways(stage: Stage, before: Stage) -> str:
+    return (
+        f"Run `atft run {before.key}`, or override with "
+        f"`atft run {stage.key} --override-gate REASON`."
+    )

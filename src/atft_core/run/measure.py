@@ -1,0 +1,78 @@
+"""What a criterion finds in a run's state, before anybody judges it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from atft_core.run.state import ENDED, EpochRow, State, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A number and what it rests on. `value` None: not measured, and `note` says why."""
+
+    value: float | None
+    n: int = 0
+    """Samples, days, epochs or trials that the value rests on."""
+    stderr: float | None = None
+    source: str = ""
+    note: str = ""
+    final: bool = False
+    """Whether the value can no longer change, although the run goes on."""
+    only_worse: bool = False
+    """Whether what is still to come can only make it worse, so that a miss is a miss now."""
+    slack: float = 0.0
+    """How far the value may miss the minimum: what its own uncertainty or intent explains."""
+    alarm: bool = False
+    """Whether the note should look like a failure, whatever the verdict."""
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float; None for what is no finite number (NaN, infinity, True, text)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def live(state: State) -> bool:
+    """Whether the log has no end yet: what is missing may still come."""
+    return not state.end_state
+
+
+def ended(state: State) -> list[Trial]:
+    """Trials with a final state."""
+    return [trial for trial in state.trials.values() if trial.state in ENDED]
+
+
+def settled(state: State) -> bool:
+    """Whether every planned trial has ended: nothing that is measured can change."""
+    return 0 < state.n_trials <= len(ended(state))
+
+
+def epochs(state: State) -> list[tuple[Trial, EpochRow]]:
+    """All epochs of all trials, also of those that were pruned or failed later."""
+    return [(trial, row) for trial in state.trials.values() for row in trial.epochs]
+
+
+def place(trial: Trial, row: EpochRow) -> str:
+    """Where a number of one epoch comes from."""
+    return f"trial {trial.number}, epoch {row.epoch}"
+
+
+def counted(n: int, what: str) -> str:
+    """`n` and a noun: "1 epoch", "2 epochs"."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def weighted_median(pairs: Iterable[tuple[float, int]]) -> float:
+    """The value below and above which lies half of the weight."""
+    ordered = sorted(pairs)
+    half, seen = sum(weight for _, weight in ordered) / 2, 0
+    for value, weight in ordered:
+        seen += weight
+        if seen >= half:
+            return value
+    raise ValueError("the median of nothing does not exist")

@@ -1,0 +1,195 @@
+"""Criteria about how a run went: its speed, its health, and what its workers really ran with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from atft_core.run.measure import (
+    Measure,
+    counted,
+    ended,
+    epochs,
+    live,
+    number,
+    place,
+    settled,
+    weighted_median,
+)
+from atft_core.run.stages import CriterionSpec
+from atft_core.run.state import State, Trial
+
+MIN_GPU_SAMPLES = 30
+"""Samples below which a percentile of the GPU's utilisation says nothing."""
+FEEDS = ("resident", "mmap", "ring")
+"""Data paths without a loader that starves the GPU."""
+PLAN_WEIGHTS = {"rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1}
+"""The rebalanced loss of the plan: weight by term."""
+
+
+def gpu_utilisation(state: State, spec: CriterionSpec) -> Measure:
+    """Median GPU utilisation (%) over the train spans of all epochs, weighted by samples."""
+    rows = [row.gpu or {} for _, row in epochs(state)]
+    found = [(number(gpu.get("p50")), int(number(gpu.get("n")) or 0)) for gpu in rows]
+    spans = [(p50, samples) for p50, samples in found if p50 is not None and samples > 0]
+    n = sum(samples for _, samples in spans)
+    source = f"train spans of {counted(len(spans), 'epoch')}"
+    if not spans:
+        return Measure(value=None, source=source, note="no GPU samples (no NVML?)")
+    if n < MIN_GPU_SAMPLES:
+        return Measure(value=None, n=n, source=source, note=f"needs {MIN_GPU_SAMPLES} samples")
+    if 2 * len(spans) < len(rows):
+        return Measure(
+            value=None, n=n, source=source,
+            note=f"samples in only {len(spans)} of {counted(len(rows), 'epoch')}",
+        )  # fmt: skip
+    return Measure(value=weighted_median(spans), n=n, source=source, final=settled(state))
+
+
+def stall_share(state: State, spec: CriterionSpec) -> Measure:
+    """Share of the train time in which the worker waited for data, over all epochs."""
+    times = [(number(row.time.get("wait")), number(row.time.get("compute")))
+             for _, row in epochs(state)]  # fmt: skip
+    known = [(wait, compute) for wait, compute in times if wait is not None and compute is not None]
+    wait, total = sum(w for w, _ in known), sum(w + c for w, c in known)
+    if total <= 0:
+        return Measure(value=None, note="no epoch has been timed")
+    return Measure(
+        value=wait / total,
+        n=len(known),
+        source=f"step timers of {counted(len(known), 'epoch')}",
+        final=settled(state),
+    )
+
+
+def epoch_seconds(state: State, spec: CriterionSpec) -> Measure:
+    """Longest epoch, without the first of each trial, which compiles and warms up."""
+    later = [
+        (row.seconds, trial, row)
+        for trial in state.trials.values()
+        for row in sorted(trial.epochs, key=lambda row: row.epoch)[1:]
+        if number(row.seconds) is not None
+    ]
+    if not later:
+        return Measure(value=None, note="no epoch after the first of a trial")
+    seconds, trial, row = max(later, key=lambda item: item[0])
+    return Measure(
+        value=seconds,
+        n=len(later),
+        source=place(trial, row),
+        note=f"longest of {counted(len(later), 'epoch')}",
+        final=settled(state),
+        only_worse=True,
+    )
+
+
+def no_crash(state: State, spec: CriterionSpec) -> Measure:
+    """Failed trials, crashed workers and silences beyond the budget; 0 once all trials ended."""
+    mishaps = [
+        (trial, max(trial.crashes, int(trial.state == "FAIL")) + trial.hangs)
+        for trial in state.trials.values()
+    ]
+    total = sum(count for _, count in mishaps)
+    done = len(ended(state))
+    if total == 0 and not live(state) and not settled(state):
+        return Measure(value=None, n=done, note=f"{done} of {state.n_trials} planned trials ended")
+    blamed = [f"trial {trial.number}: {trial.reason or trial.state}" for trial, n in mishaps if n]
+    return Measure(
+        value=float(total),
+        n=done,
+        source=f"{done} of {counted(state.n_trials, 'trial')} ended",
+        note="; ".join(blamed),
+        final=settled(state),
+        only_worse=True,
+    )
+
+
+def _unlike(state: State, key: str, allowed: Callable[[object], bool]) -> Measure:
+    """Trials whose worker observed something else than the plan wants; 0 is wanted."""
+    seen = [trial for trial in state.trials.values() if key in trial.settings]
+    blind = [t.number for t in ended(state) if t.state != "FAIL" and key not in t.settings]
+    if blind or not seen:
+        where = f" in trials {blind}" if blind else ""
+        return Measure(value=None, n=len(seen), note=f"the worker did not report {key}{where}")
+    wrong = [trial for trial in seen if not allowed(trial.settings[key])]
+    observed = sorted({str(trial.settings[key]) for trial in wrong or seen})
+    return Measure(
+        value=float(len(wrong)),
+        n=len(seen),
+        source=f"settings of {counted(len(seen), 'worker')}",
+        note=f"{key} = {', '.join(observed)}",
+        final=len(seen) >= state.n_trials > 0,
+        only_worse=True,
+    )
+
+
+def feed(state: State, spec: CriterionSpec) -> Measure:
+    """Trials that were fed by something else than a known feed of day blocks."""
+    return _unlike(state, "feed", lambda value: value in FEEDS)
+
+
+def start_method(state: State, spec: CriterionSpec) -> Measure:
+    """Trials whose processes were not freshly started: fork with threads deadlocks."""
+    return _unlike(state, "start_method", lambda value: value == "spawn")
+
+
+def val_logging_off(state: State, spec: CriterionSpec) -> Measure:
+    """Trials that logged every validation batch, which makes validation slow."""
+    return _unlike(state, "val_debug", lambda value: value is False)
+
+
+def all_batches(state: State, spec: CriterionSpec) -> Measure:
+    """Smallest share of an epoch's batches that was trained on."""
+    shares = [
+        (row.batches / row.batches_available, trial, row)
+        for trial, row in epochs(state)
+        if row.batches_available > 0
+    ]
+    if not shares:
+        return Measure(value=None, note="no epoch reported how many batches there were")
+    share, trial, row = min(shares, key=lambda item: item[0])
+    return Measure(
+        value=share,
+        n=len(shares),
+        source=place(trial, row),
+        note=f"{row.batches} of {row.batches_available} batches",
+        final=settled(state),
+        only_worse=True,
+    )
+
+
+def loss_weights(state: State, spec: CriterionSpec) -> Measure:
+    """Largest distance of trial 0's observed loss weights from the plan's.
+
+    Trial 0 is the default configuration. Weights that were set for this run on purpose, so that
+    the study asked for them, meet the minimum but not the target.
+    """
+    trial = state.trials.get(0)
+    observed = _observed_weights(trial) if trial else None
+    if trial is None or observed is None:
+        return Measure(value=None, note="the worker of trial 0 has not reported its loss weights")
+    off = max(abs(observed[term] - plan) for term, plan in PLAN_WEIGHTS.items())
+    asked = {term: number(trial.params.get(f"loss.{term}", plan))
+             for term, plan in PLAN_WEIGHTS.items()}  # fmt: skip
+    meant = all(want is not None and _same(observed[t], want) for t, want in asked.items())
+    return Measure(
+        value=round(off, 9),
+        n=1,
+        source="settings of trial 0",
+        note=" ".join(f"{term} {weight:g}" for term, weight in observed.items()),
+        final=True,
+        slack=round(off, 9) if meant else 0.0,
+    )
+
+
+def _observed_weights(trial: Trial) -> dict[str, float] | None:
+    """Weights of the plan's terms; a term that the worker does not name weighs nothing."""
+    loss = trial.settings.get("loss")
+    if not isinstance(loss, dict):
+        return None
+    found = {term: number(loss.get(term, 0.0)) for term in PLAN_WEIGHTS}
+    weights = {term: weight for term, weight in found.items() if weight is not None}
+    return weights if len(weights) == len(PLAN_WEIGHTS) else None
+
+
+def _same(a: float, b: float) -> bool:
+    return abs(a - b) < 1e-9

@@ -1,0 +1,161 @@
+"""Events as lines that people read: the run's log and the progress of a command without a screen.
+
+Lines with `Epoch`, `Phase`, `Val Metrics` and `GPU` keep those words, so that old greps still work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from atft_core.run import events as ev
+from atft_core.run.events import Event, Stamped
+from atft_core.run.state import State
+
+
+def stamp(t: float) -> str:
+    """Local time of a line."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(t))
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A metric with sign and fixed decimals; `-` where it is undefined."""
+    return f"{value:+.{digits}f}" if isinstance(value, (int, float)) else "-"
+
+
+def lines(state: State, stamped: Stamped) -> list[str]:
+    """The lines of an event, without time; `state` is the state after it. Often none."""
+    narrator = _NARRATORS.get(type(stamped.event))
+    return narrator(state, stamped.event) if narrator else []
+
+
+def _run_started(state: State, event: ev.RunStarted) -> list[str]:
+    what = f"stage {event.stage}" if event.stage else "ad hoc, opens no gate"
+    first = (
+        f"Run {event.run} ({what}): {event.n_trials} trials x {event.max_epochs} epochs, "
+        f"study {event.study_name}"
+    )
+    return [first] + [f"Gate overridden: {event.override}"] * bool(event.override)
+
+
+def _engine_started(state: State, event: ev.EngineStarted) -> list[str]:
+    again = f", start {state.engines}" if state.engines > 1 else ""
+    return [f"Engine pid {event.pid} on {event.host}{again}"]
+
+
+def _data_ready(state: State, event: ev.DataReady) -> list[str]:
+    facts, split = event.facts, event.split
+    first = (
+        f"Data {facts.get('path')}: {facts.get('stocks')} stocks x {facts.get('days')} days, "
+        f"{facts.get('features')} features"
+    )
+    second = (
+        f"Split train {_span(split, 'train')} | val {_span(split, 'val')} | "
+        f"holdout {_span(split, 'holdout')}, {split.get('purge_days')} days purged between"
+    )
+    return [first, second, *(f"Data warning: {text}" for text in facts.get("warnings", []))]
+
+
+def _span(split: dict[str, Any], name: str) -> str:
+    first, last = split.get(name) or ("?", "?")
+    return f"{first}..{last} ({split.get(f'{name}_days', '?')} d)"
+
+
+def _preflight(state: State, event: ev.Preflight) -> list[str]:
+    failed = [check for check in event.checks if not check.get("ok")]
+    seconds = event.estimate.get("epoch_seconds")
+    said = f", about {seconds:.1f} s per epoch" if isinstance(seconds, (int, float)) else ""
+    first = f"Preflight: {len(event.checks) - len(failed)} of {len(event.checks)} checks ok{said}"
+    return [first] + [f"Preflight FAILED {c.get('name')}: {c.get('detail')}" for c in failed]
+
+
+def _trial_asked(state: State, event: ev.TrialAsked) -> list[str]:
+    params = " ".join(f"{key}={_short(value)}" for key, value in event.params.items())
+    return [f"Trial {event.trial} {params}".rstrip()]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _worker_started(state: State, event: ev.WorkerStarted) -> list[str]:
+    from_epoch = f", resumes after epoch {event.resume_epoch}" if event.resume_epoch else ""
+    return [f"Trial {event.trial} attempt {event.attempt}: worker pid {event.pid}{from_epoch}"]
+
+
+def _settings(state: State, event: ev.Settings) -> list[str]:
+    values = event.values
+    loss = " ".join(f"{k}={v:g}" for k, v in dict(values.get("loss", {})).items())
+    return [
+        f"Phase 1: training on {values.get('device')}, feed {values.get('feed')} "
+        f"({values.get('feed_reason')}), start method {values.get('start_method')}, loss {loss}"
+    ]
+
+
+def _epoch(state: State, event: ev.Epoch) -> list[str]:
+    row, total = event, state.max_epochs
+    first = (
+        f"Epoch {row.epoch}/{total} trial {row.trial} train loss {number(row.train.get('loss'))} "
+        f"batches {row.batches}/{row.batches_available} {row.seconds:.1f} s"
+    )
+    metrics = [
+        f"Val Metrics h={h} RankIC {number(m.get('rank_ic'))} +-{_plain(m.get('rank_ic_se'))} "
+        f"IC {number(m.get('ic'))} sign {number(m.get('sign_ratio'))} days {m.get('days')}"
+        for h, m in row.val.items()
+    ]
+    return [first, *metrics, *_gpu(row.gpu)]
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, (int, float)) else "-"
+
+
+def _gpu(gpu: dict[str, Any] | None) -> list[str]:
+    if not gpu:
+        return []
+    return [f"GPU sm p10 {gpu.get('p10')} p50 {gpu.get('p50')} p90 {gpu.get('p90')} %"]
+
+
+def _worker_exited(state: State, event: ev.WorkerExited) -> list[str]:
+    return [] if event.ok else [f"Trial {event.trial} worker lost: {event.reason}"]
+
+
+def _trial_ended(state: State, event: ev.TrialEnded) -> list[str]:
+    value = f" value {number(event.value)}" if event.value is not None else ""
+    reason = f" ({event.reason})" if event.reason else ""
+    return [f"Trial {event.trial} {event.state}{value}{reason}"]
+
+
+def _requested(state: State, event: ev.Requested) -> list[str]:
+    return [f"Request {event.op} by {event.user or '?'}: {event.message}"]
+
+
+def _alert(state: State, event: ev.Alert) -> list[str]:
+    return [f"{event.level.capitalize()}: {event.text}"]
+
+
+def _holdout_scored(state: State, event: ev.HoldoutScored) -> list[str]:
+    return [f"Holdout of trial {event.trial} scored; look {event.looks} at this data"]
+
+
+def _run_ended(state: State, event: ev.RunEnded) -> list[str]:
+    return [f"Run {event.state}" + (f": {event.reason}" if event.reason else "")]
+
+
+_NARRATORS: dict[type[Event], Callable[[State, Any], list[str]]] = {
+    ev.RunStarted: _run_started,
+    ev.EngineStarted: _engine_started,
+    ev.DataReady: _data_ready,
+    ev.Preflight: _preflight,
+    ev.TrialAsked: _trial_asked,
+    ev.WorkerStarted: _worker_started,
+    ev.Settings: _settings,
+    ev.Epoch: _epoch,
+    ev.WorkerExited: _worker_exited,
+    ev.TrialEnded: _trial_ended,
+    ev.Requested: _requested,
+    ev.Alert: _alert,
+    ev.HoldoutScored: _holdout_scored,
+    ev.RunEnded: _run_ended,
+}

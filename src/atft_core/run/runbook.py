@@ -1,0 +1,180 @@
+"""Read a runbook: the stages of an experiment, their criteria and remedies, as TOML.
+
+A runbook that is wrong in any place is refused as a whole, with the file, the key and the fix.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import cast, get_args
+
+import atft_core
+from atft_core.errors import UsageError
+from atft_core.run.criteria import CRITERIA, Criterion
+from atft_core.run.directory import NAME
+from atft_core.run.stages import (
+    Bar,
+    CriterionSpec,
+    Remedy,
+    Runbook,
+    Stage,
+    nearest_first,
+    stage_from_json,
+    stage_to_json,
+)
+from atft_core.run.tables import TableReader, parse
+
+__all__ = [
+    "CriterionSpec", "Remedy", "Runbook", "Stage", "load", "shipped", "stage_from_json",
+    "stage_to_json",
+]  # fmt: skip
+
+_DOTTED = re.compile(r"[a-z_]+(\.[a-z0-9_]+)+")
+_STALL = CriterionSpec("stall_share", "waiting for data", "infrastructure", 0.10, 0.02)
+"""Twin of the GPU criterion on a box without NVML, from the step timers."""
+
+
+def shipped(name: str) -> Path:
+    """A runbook that comes with atft: inside the wheel, or beside src/ in a checkout."""
+    package = Path(atft_core.__file__).parent
+    folders = (package / "configs", package.parents[1] / "configs")
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    known = sorted({path.name for folder in folders for path in folder.glob("*.toml")})
+    raise UsageError(
+        f"No runbook {name!r} comes with atft.",
+        hint=f"There is {', '.join(nearest_first(name, known)) or 'none: the package is damaged'}.",
+    )
+
+
+def load(path: Path) -> Runbook:
+    """The runbook in `path`; a UsageError names the file, the key and the fix."""
+    reader = TableReader(path, "", parse(path))
+    name = reader.take("name", str, path.stem)
+    demo = reader.take("demo", bool, default=False)
+    profile = reader.sub("profile", reader.take("profile", dict, {}))
+    gpu = profile.choice("gpu", ("nvml", "stall_share"), "nvml")
+    profile.done()
+    config = reader.take("config", dict, {})
+    tables = reader.tables("stage")
+    reader.done()
+    if not tables:
+        raise reader.error("it has no stage.", "Add a [[stage]] with key, title, hotkey ...")
+    stages: list[Stage] = []
+    for table in tables:
+        stages.append(_stage(reader.sub(f"stage {table.get('key', '?')!r}", table), gpu, stages))
+    return Runbook(path, name, demo, tuple(stages), config)
+
+
+def _stage(reader: TableReader, gpu: str, before: list[Stage]) -> Stage:
+    """One stage; it may only require one that stands above it."""
+    stage = Stage(
+        key=reader.name("key"),
+        title=reader.take("title", str),
+        hotkey=reader.take("hotkey", str),
+        study_name=reader.name("study_name"),
+        output_dir=Path(reader.take("output_dir", str)),
+        n_trials=reader.count("n_trials"),
+        max_epochs=reader.count("max_epochs"),
+        requires=reader.take("requires", str, ""),
+        gate=cast(Bar, reader.choice("gate", get_args(Bar), "minimum")),
+        criteria=tuple(
+            _criterion(reader.sub(f"criterion {table.get('name', '?')!r}", table), gpu)
+            for table in reader.tables("criteria")
+        ),
+        remedies=tuple(
+            _remedy(reader.sub(f"remedy {table.get('title', '?')!r}", table))
+            for table in reader.tables("remedies")
+        ),
+    )
+    reader.done()
+    _check_stage(reader, stage, before)
+    return stage
+
+
+def _check_stage(reader: TableReader, stage: Stage, before: list[Stage]) -> None:
+    if not NAME.fullmatch(stage.output_dir.name):
+        raise reader.error(
+            f"output_dir = {str(stage.output_dir)!r} does not end in a valid name.",
+            'For instance output_dir = "output/hpo_dryrun"',
+        )
+    if len(stage.hotkey) != 1 or not stage.hotkey.isprintable() or stage.hotkey.isspace():
+        raise reader.error(
+            f"hotkey = {stage.hotkey!r} is not one key.", 'For instance hotkey = "d"'
+        )
+    for key in ("key", "hotkey", "study_name", "output_dir"):
+        for other in before:
+            if getattr(other, key) == getattr(stage, key):
+                raise reader.error(
+                    f"{key} = {str(getattr(stage, key))!r} is taken by stage {other.key!r}.",
+                    f"Give each stage its own {key}.",
+                )
+    known = [other.key for other in before]
+    if stage.requires and stage.requires not in known:
+        raise reader.error(
+            f"requires = {stage.requires!r} names no stage above it.",
+            f"Use {', '.join(map(repr, nearest_first(stage.requires, known)))}, "
+            "or leave it out." if known else "The first stage requires none.",
+        )  # fmt: skip
+    names = [spec.name for spec in stage.criteria]
+    if not names or len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise reader.error(
+            f"criteria name {', '.join(twice)} twice." if twice else "it has no criteria.",
+            "Give one row per criterion: { name = ..., minimum = ... }",
+        )
+
+
+def _criterion(reader: TableReader, gpu: str) -> CriterionSpec:
+    name = reader.take("name", str)
+    if name not in CRITERIA:
+        known = ", ".join(nearest_first(name, list(CRITERIA)))
+        raise reader.error(f"name = {name!r} is no criterion.", f"Known criteria: {known}.")
+    criterion = CRITERIA[name]
+    spec = CriterionSpec(
+        name=name,
+        title=reader.take("title", str, criterion.title),
+        section=reader.take("section", str, criterion.section),
+        minimum=reader.take("minimum", float, None),
+        target=reader.take("target", float, None),
+        horizon=reader.count("horizon") if criterion.needs_horizon else None,
+    )
+    reader.done()
+    _check_bars(reader, spec, criterion)
+    return _STALL if name == "gpu_utilisation" and gpu == "stall_share" else spec
+
+
+def _check_bars(reader: TableReader, spec: CriterionSpec, criterion: Criterion) -> None:
+    if spec.minimum is None and spec.target is None:
+        raise reader.error("it has no bar.", "Add minimum = ... or target = ... or both.")
+    if spec.minimum is None or spec.target is None:
+        return
+    higher_is_better = criterion.comparison in (">", ">=")
+    if criterion.comparison == "=":
+        wrong = spec.minimum != spec.target
+    else:
+        wrong = spec.target < spec.minimum if higher_is_better else spec.target > spec.minimum
+    if wrong:
+        raise reader.error(
+            f"target = {spec.target:g} is easier than minimum = {spec.minimum:g} "
+            f"(it passes when {criterion.comparison} the bar).",
+            "Exchange them, or leave one out.",
+        )
+
+
+def _remedy(reader: TableReader) -> Remedy:
+    remedy = Remedy(
+        title=reader.take("title", str),
+        text=reader.take("text", str),
+        values=reader.take("values", dict),
+    )
+    reader.done()
+    for key, value in remedy.values.items():
+        if not _DOTTED.fullmatch(key) or isinstance(value, dict):
+            raise reader.error(
+                f"values: {key!r} is not a dotted config key.",
+                'Quote it: values = { "loss.spearman" = 0.1 }',
+            )
+    return remedy

@@ -1,0 +1,145 @@
+"""An epoch: all train blocks once, in shuffled order, then every validation day.
+
+Shapes: D days, N stocks, H horizons, B days of a block.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from atft_core.data.feeds import Block, eval_blocks, train_blocks
+from atft_core.data.panel import Panel
+from atft_core.errors import NonFiniteLossError
+from atft_core.model.atft import ATFT
+from atft_core.objective.losses import active_terms
+from atft_core.train.step import Learner, gradient_norms, predict_block, train_step
+
+EVAL_DAYS = 32
+"""Days scored at once: each (day, stock) is encoded about once, and the memory stays small."""
+GRADIENT_BLOCKS = 2
+"""Blocks per epoch on which the pull of each loss term is measured; it waits for the device."""
+
+Tick = Callable[[str, int, int], bool]
+"""Called before each block with (phase, block, blocks). May raise `Interrupted`; True when this
+was told to the outside, which is also when the device is waited for and the loss looked at."""
+
+
+class Feed(Protocol):
+    """Where blocks come from; the loop does not know how."""
+
+    name: str
+    reason: str
+
+    def block(self, days: range) -> Block:
+        """Inputs and labels of consecutive prediction days."""
+        ...
+
+
+class Interrupted(Exception):  # noqa: N818 -- an order, not an error
+    """The engine asked for the end of this trial: `op` is "stop" or "prune"."""
+
+    def __init__(self, op: str) -> None:
+        super().__init__(op)
+        self.op = op
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What the training part of an epoch did."""
+
+    values: dict[str, float]
+    """"loss", each active term, and "grad_" + term."""
+    batches: int
+    available: int
+    start: float
+    end: float
+    """Wall clock, to be matched with samples of the GPU."""
+    wait: float
+    """Seconds spent waiting for the feed."""
+    compute: float
+    """The other seconds."""
+
+
+def mixed_seed(*parts: int) -> int:
+    """One seed of several numbers, as different for (1, 2) and (2, 1) as for any other two."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def blocks_of_epoch(
+    learner: Learner, days: range, *, seed: int, epoch: int
+) -> tuple[list[range], int]:
+    """The train blocks of an epoch, and how many there are without `max_batches`."""
+    blocks = train_blocks(days, learner.train.block_days, seed=mixed_seed(seed, epoch))
+    return blocks[: learner.train.max_batches or None], len(blocks)
+
+
+def train_epoch(
+    learner: Learner, feed: Feed, days: range, *, seed: int, epoch: int, tick: Tick
+) -> TrainReport:
+    """Learn from every train block once. Seeded by (seed, epoch), so a resumed epoch repeats."""
+    torch.manual_seed(mixed_seed(seed, epoch))
+    blocks, available = blocks_of_epoch(learner, days, seed=seed, epoch=epoch)
+    sums_V: Tensor | None = None
+    pulls: list[dict[str, float]] = []
+    start, began, wait = time.time(), time.perf_counter(), 0.0
+    for i, span in enumerate(blocks):
+        told = tick("train", i, len(blocks))
+        asked = time.perf_counter()
+        block = feed.block(span)
+        wait += time.perf_counter() - asked
+        done = (epoch - 1 + (i + 1) / len(blocks)) / learner.train.max_epochs
+        values_V, pred_BNH = train_step(learner, block, done)
+        sums_V = values_V.clone() if sums_V is None else sums_V.add_(values_V)
+        if i < GRADIENT_BLOCKS:
+            pulls.append(gradient_norms(learner, block, pred_BNH))
+        if told:
+            _refuse_non_finite(sums_V, f"epoch {epoch}, block {i + 1} of {len(blocks)}")
+    values = _mean_values(learner, sums_V, len(blocks), epoch) | _mean_pulls(pulls)
+    compute = time.perf_counter() - began - wait
+    return TrainReport(values, len(blocks), available, start, time.time(), wait, compute)
+
+
+def _mean_values(learner: Learner, sums_V: Tensor | None, n: int, epoch: int) -> dict[str, float]:
+    if sums_V is None:
+        return {}
+    means = _refuse_non_finite(sums_V / n, f"epoch {epoch}")
+    return dict(zip(("loss", *active_terms(learner.loss)), means, strict=True))
+
+
+def _refuse_non_finite(values_V: Tensor, where: str) -> list[float]:
+    """The values on the host; waits for the device."""
+    values = [float(v) for v in values_V.tolist()]
+    if not np.isfinite(values).all():
+        raise NonFiniteLossError(
+            f"the loss is {values[0]} at {where}",
+            hint="Lower train.learning_rate or train.clip_norm, or look for extreme inputs.",
+        )
+    return values
+
+
+def _mean_pulls(pulls: Sequence[dict[str, float]]) -> dict[str, float]:
+    names = pulls[0] if pulls else {}
+    return {f"grad_{name}": sum(p[name] for p in pulls) / len(pulls) for name in names}
+
+
+@torch.inference_mode()
+def predict_days(
+    model: ATFT, feed: Feed, panel: Panel, days: range, *, amp: bool, tick: Tick, phase: str
+) -> NDArray[np.float32]:
+    """Scores [D, N, H] of `days` on the host, dropout off."""
+    model.eval()
+    blocks = eval_blocks(days, EVAL_DAYS, panel.neighbour_days_R)
+    parts = []
+    for i, span in enumerate(blocks):
+        tick(phase, i, len(blocks))
+        parts.append(predict_block(model, feed.block(span), amp=amp))
+    scores_DNH: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+    return scores_DNH

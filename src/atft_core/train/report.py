@@ -1,0 +1,143 @@
+"""How a worker tells what it does: its journal, its log, its last word."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from atft_core.errors import AtftError, NonFiniteLossError
+from atft_core.run.directory import TrialDirectory
+from atft_core.run.events import Epoch, Json, Progress, Settings
+from atft_core.run.files import read_json, write_json
+from atft_core.run.journal import Journal, read_events
+from atft_core.train.loop import Interrupted
+
+log = logging.getLogger("atft_core.train")
+
+PERIOD = 0.5
+"""Seconds between two reports of progress within a phase."""
+
+
+class Reporter:
+    """The worker's journal, and its ear for the engine's orders."""
+
+    def __init__(self, files: TrialDirectory, trial: int, attempt: int) -> None:
+        self.journal = Journal(files.events)
+        self.control = files.control
+        self.trial, self.attempt = trial, attempt
+        self.epoch = 0
+        self.log_batches = False
+        self._phase, self._told = "", 0.0
+
+    def tick(self, phase: str, batch: int, batches: int) -> bool:
+        """A block is about to begin: obey an order, else tell where we are. See `loop.Tick`."""
+        order: Any = read_json(self.control)
+        if isinstance(order, dict) and order.get("op") in ("stop", "prune"):
+            raise Interrupted(order["op"])
+        return self.tell(phase, batch, batches)
+
+    def tell(self, phase: str, batch: int = 0, batches: int = 0) -> bool:
+        """Report progress at a change of phase, else at most twice a second."""
+        if self.log_batches and phase == "validate":
+            log.info("Val batch %d/%d", batch + 1, batches)
+        now = time.monotonic()
+        if phase == self._phase and now - self._told < PERIOD:
+            return False
+        if phase != self._phase:
+            log.info("Phase %d: %s", self.epoch, phase)
+        self._phase, self._told = phase, now
+        progress = Progress(
+            trial=self.trial, attempt=self.attempt, epoch=self.epoch, phase=phase, batch=batch,
+            batches=batches,
+        )  # fmt: skip
+        self.journal.append(progress)
+        return True
+
+    def settings(self, values: Json) -> None:
+        """What this worker really runs with."""
+        self.journal.append(Settings(trial=self.trial, attempt=self.attempt, values=values))
+
+    def epoch_ended(self, row: Json) -> None:
+        """An epoch, as metrics.json has it."""
+        self.journal.append(Epoch(trial=self.trial, attempt=self.attempt, **row))
+
+    def epochs_told(self) -> set[int]:
+        """Epochs that this or an earlier attempt reported."""
+        events = (stamped.event for stamped in read_events(self.journal.path))
+        return {event.epoch for event in events if isinstance(event, Epoch)}
+
+
+class LastWord:
+    """exit.json, written last: the verdict, or why there is none.
+
+    An exception is put on record and goes on its way to the log. A kill or an interrupt leaves no
+    file: the engine starts the trial again.
+    """
+
+    def __init__(self, path: Path, attempt: int) -> None:
+        self.path, self.attempt = path, attempt
+        self.state, self.value, self.epoch = "", None, 0  # type: str, float | None, int
+
+    def __enter__(self) -> LastWord:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._write(self.state, "", self.value)
+        elif isinstance(error, Exception):
+            self._write("failed", reason(error), None)
+
+    def _write(self, state: str, why: str, value: float | None) -> None:
+        word = {"attempt": self.attempt, "state": state, "reason": why, "value": value,
+                "epoch": self.epoch}  # fmt: skip
+        write_json(self.path, word)
+
+
+def log_epoch(row: Json, epochs: int) -> None:
+    """The lines that people grep for."""
+    train = dict(row["train"])
+    loss = number(train.pop("loss", None))
+    terms = " ".join(f"{name} {number(value)}" for name, value in train.items())
+    log.info("Epoch %d/%d train %s in %.1f s, %d of %d batches; %s", row["epoch"], epochs, loss,
+             row["seconds"], row["batches"], row["batches_available"], terms)  # fmt: skip
+    for horizon, found in row["val"].items():
+        log.info("Val Metrics h=%s RankIC %s IC %s t %s days %d", horizon,
+                 number(found["rank_ic"]), number(found["ic"]), number(found["rank_ic_t"]),
+                 found["days"])  # fmt: skip
+
+
+def number(value: float | None) -> str:
+    """Four decimals without a leading zero."""
+    if value is None:
+        return "undefined"
+    text = f"{abs(value):.4f}"
+    return ("-" if value < 0 else "") + (text[1:] if text.startswith("0.") else text)
+
+
+def reason(error: Exception) -> str:
+    """One line for the trial table."""
+    text = error.message if isinstance(error, AtftError) else str(error)
+    first = text.strip().splitlines()[0] if text.strip() else ""
+    return f"{_name(error)}: {first}" if first else _name(error)
+
+
+def _name(error: Exception) -> str:
+    if isinstance(error, NonFiniteLossError):
+        return "non-finite loss"
+    cpu_allocator = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    if cpu_allocator or isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "out of memory"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "disk full"
+    return type(error).__name__

@@ -1,0 +1,151 @@
+"""What a trial leaves behind: metrics.json, daily_ic.arrow, predictions.arrow.
+
+Shapes: D days, N stocks, H horizons.
+
+Each file is replaced in one step. The numbers and the predictions are those of the same weights:
+the averaged ones after the last epoch.
+"""
+# ruff: noqa: N815  -- fields carry their shapes
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from atft_core.data.panel import Panel
+from atft_core.objective.metrics import DailyIC, Summary, daily_metrics, summarise
+from atft_core.run.events import Json
+from atft_core.run.files import write_atomically, write_json
+
+SPLITS = ("val", "holdout")
+OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Predictions of one split and what they are worth."""
+
+    split: str
+    days: range
+    pred_DNH: NDArray[np.float32]
+    daily: DailyIC
+    summary: dict[str, Summary]
+
+
+def score(panel: Panel, split: str, days: range, pred_DNH: NDArray[np.float32]) -> Scores:
+    """Measure predictions of consecutive days against the panel's labels."""
+    span = slice(days.start, days.stop)
+    daily = daily_metrics(pred_DNH, panel.y_TNH[span], panel.valid_TN[span])
+    return Scores(split, days, pred_DNH, daily, summarise(daily, panel.horizons))
+
+
+def trial_value(rows: Sequence[Json], horizon: int, last: int) -> float | None:
+    """Median of the validation RankIC over the last epochs; undefined ones are left out.
+
+    Not the best epoch: to pick it would be selection on the same days that judge the trial.
+    """
+    found = [row["val"][str(horizon)]["rank_ic"] for row in rows[-last:]]
+    known = [value for value in found if value is not None]
+    return statistics.median(known) if known else None
+
+
+def best_epoch(rows: Sequence[Json], horizon: int) -> int | None:
+    """The epoch with the highest validation RankIC; for information."""
+    known = [
+        (row["val"][str(horizon)]["rank_ic"], -row["epoch"])
+        for row in rows
+        if row["val"][str(horizon)]["rank_ic"] is not None
+    ]
+    return -max(known)[1] if known else None
+
+
+def write_metrics(
+    path: Path, *, trial: int, state: str, rows: Sequence[Json], horizon: int, holdout: Json | None
+) -> None:
+    """Rewrite metrics.json."""
+    value = {
+        "trial": trial,
+        "state": state,
+        "best_epoch": best_epoch(rows, horizon),
+        "epochs": list(rows),
+        "val": rows[-1]["val"] if rows else {},
+        "holdout": holdout,
+    }
+    write_json(path, value)
+
+
+def write_daily_ic(path: Path, panel: Panel, parts: Sequence[Scores]) -> None:
+    """Rewrite daily_ic.arrow: one row per split, day and horizon; null where undefined."""
+    write_table(path, pa.concat_tables([_daily_table(panel, part) for part in parts]))
+
+
+def write_predictions(path: Path, panel: Panel, parts: Sequence[Scores]) -> None:
+    """Rewrite predictions.arrow: one row per split, day, stock traded that day, and horizon.
+
+    `target` is the label as the panel has it, null where there is none.
+    """
+    write_table(path, pa.concat_tables([_prediction_table(panel, part) for part in parts]))
+
+
+def write_table(path: Path, table: Any) -> None:
+    """An Arrow IPC file in one step."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema, options=OPTIONS) as writer:
+        writer.write_table(table.combine_chunks())
+    write_atomically(path, sink.getvalue().to_pybytes())
+
+
+def read_table(path: Path) -> Any:
+    """The whole of an Arrow IPC file."""
+    with pa.OSFile(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def split_column(split: str, n: int) -> Any:
+    """`split` n times, as a dictionary that is the same in every file."""
+    code = np.full(n, SPLITS.index(split), dtype=np.int8)
+    return pa.DictionaryArray.from_arrays(code, pa.array(SPLITS))
+
+
+def _daily_table(panel: Panel, part: Scores) -> Any:
+    days, horizons = len(part.days), len(panel.horizons)
+    return pa.table(
+        {
+            "split": split_column(part.split, days * horizons),
+            "date": pa.array(np.repeat(_dates(panel, part), horizons)),
+            "horizon": np.tile(np.array(panel.horizons, np.int32), days),
+            "n": part.daily.n_DH.astype(np.int32).ravel(),
+            "ic": pa.array(part.daily.ic_DH.ravel(), from_pandas=True),
+            "rank_ic": pa.array(part.daily.rank_ic_DH.ravel(), from_pandas=True),
+        }
+    )
+
+
+def _prediction_table(panel: Panel, part: Scores) -> Any:
+    span = slice(part.days.start, part.days.stop)
+    day, stock = np.nonzero(panel.valid_TN[span])
+    horizons = len(panel.horizons)
+    codes = pa.DictionaryArray.from_arrays(
+        np.repeat(stock, horizons).astype(np.int32), pa.array(panel.codes, pa.string())
+    )
+    return pa.table(
+        {
+            "split": split_column(part.split, len(day) * horizons),
+            "date": pa.array(np.repeat(_dates(panel, part)[day], horizons)),
+            "code": codes,
+            "horizon": np.tile(np.array(panel.horizons, np.int32), len(day)),
+            "prediction": part.pred_DNH[day, stock].astype(np.float32).ravel(),
+            "target": pa.array(panel.y_TNH[span][day, stock].ravel(), from_pandas=True),
+        }
+    )
+
+
+def _dates(panel: Panel, part: Scores) -> NDArray[np.datetime64]:
+    return panel.dates_T[part.days.start : part.days.stop].astype("datetime64[D]")

@@ -1,0 +1,106 @@
+"""What a trial is made of: configuration, panel, split, device, network. All from the run's files.
+
+Nothing is read from the environment: config.toml and params.json decide.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from atft_core.config.hashing import config_hash
+from atft_core.config.load import read_resolved, with_values
+from atft_core.config.schema import Config
+from atft_core.data.panel import Panel, open_panel
+from atft_core.data.splits import Split, make_split
+from atft_core.errors import ConfigError, RunDirectoryError
+from atft_core.model.atft import ATFT
+from atft_core.run.directory import RunDirectory
+from atft_core.run.files import read_json
+from atft_core.train.checkpoint import Owner
+from atft_core.train.loop import mixed_seed
+from atft_core.train.step import Learner, make_learner
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that decides what a trial computes."""
+
+    config: Config
+    panel: Panel
+    split: Split
+    device: torch.device
+
+    @property
+    def horizon_index(self) -> int:
+        """Place of the objective's horizon among the panel's."""
+        return self.panel.horizons.index(self.config.objective.horizon)
+
+
+def open_run(run: RunDirectory) -> Setup:
+    """The run's own configuration, as trial 0 has it; maps the panel, computes nothing."""
+    return make_setup(read_resolved(run.config), open_panel(Path(run.facts()["cache"])))
+
+
+def open_trial(run: RunDirectory, number: int) -> Setup:
+    """The run's configuration with the parameters of one trial."""
+    params: Any = read_json(run.trial(number).params)
+    if not isinstance(params, dict):
+        raise RunDirectoryError(f"{run.trial(number).params} is missing or damaged.")
+    values: Mapping[str, Any] = params["params"]
+    config = with_values(read_resolved(run.config), values)
+    return make_setup(config, open_panel(Path(run.facts()["cache"])))
+
+
+def make_setup(config: Config, panel: Panel) -> Setup:
+    """Split and device for a configuration and its panel."""
+    if panel.horizons != config.label.horizons:
+        raise ConfigError(
+            f"label.horizons = {list(config.label.horizons)}, but the panel cache has "
+            f"{list(panel.horizons)}.",
+            hint="Start a new run: the cache is built at its start.",
+        )
+    purge, lookback = config.label.purge_days, config.model.lookback
+    split = make_split(panel.dates_T, config.split, purge, lookback)
+    return Setup(config, panel, split, choose_device(config.train.device))
+
+
+def choose_device(wanted: str) -> torch.device:
+    """CUDA where it exists, unless told otherwise; ConfigError when it is asked for in vain."""
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "train.device = cuda, but torch finds no CUDA device.",
+            hint="`atft doctor` shows what torch and the driver say.",
+        )
+    return torch.device(wanted)
+
+
+def threads(config: Config) -> int:
+    """CPU threads of a worker."""
+    return config.train.threads or len(os.sched_getaffinity(0))
+
+
+def build_learner(setup: Setup, trial: int) -> Learner:
+    """A new network with weights drawn from (seed, trial), and its optimiser."""
+    config, panel = setup.config, setup.panel
+    torch.manual_seed(mixed_seed(config.train.seed, trial, 0))
+    model = ATFT(
+        config.model,
+        groups=panel.groups,
+        n_market=panel.market_TM.shape[1],
+        n_horizons=len(panel.horizons),
+        sector_N=torch.from_numpy(panel.sector_N.copy()),
+    )
+    return make_learner(model.to(setup.device), config.train, config.loss, panel.horizons)
+
+
+def owner(setup: Setup, trial: int) -> Owner:
+    """Whose checkpoints this trial may go on from."""
+    return Owner(trial, config_hash(setup.config))

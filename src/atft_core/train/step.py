@@ -1,0 +1,125 @@
+"""One optimiser step: what is learnt, how fast, and the averaged weights that validation uses.
+
+Shapes: B days of a block, N stocks, H horizons, V values (the loss, then the active terms).
+
+Nothing here waits for the device: values stay there until somebody asks for them.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW
+
+from atft_core.config.schema import LossConfig, TrainConfig
+from atft_core.data.feeds import Block
+from atft_core.model.atft import ATFT
+from atft_core.objective.losses import composite, term_gradients
+
+WARM_UP = 0.05
+"""Share of all steps over which the learning rate rises: Adam's second moments are guesses then."""
+FLOOR = 0.05
+"""Share of the peak learning rate at the last step."""
+BETAS = (0.9, 0.98)
+"""Decay of Adam's moments; 0.98 rather than 0.999, as a dry run has a hundred steps."""
+UNDECAYED = ("age_AL", "kind_A4", "bias_GD")
+"""Parameters with two dimensions that are biases by meaning."""
+
+
+@dataclass
+class Learner:
+    """A network in training with everything that has to be kept to go on."""
+
+    model: ATFT
+    ema: ATFT
+    """The averaged weights: validated, stored and scored."""
+    optimiser: AdamW
+    train: TrainConfig
+    loss: LossConfig
+    horizons: Sequence[int]
+    amp: bool
+    """Whether the forward pass runs in bfloat16."""
+    steps: int = 0
+
+
+def make_learner(
+    model: ATFT, train: TrainConfig, loss: LossConfig, horizons: Sequence[int]
+) -> Learner:
+    """A learner at step 0, on the device that `model` is on."""
+    on_gpu = next(model.parameters()).is_cuda
+    optimiser = AdamW(
+        parameter_groups(model, train.weight_decay),
+        lr=train.learning_rate,
+        betas=BETAS,
+        fused=on_gpu,
+    )
+    ema = copy.deepcopy(model).requires_grad_(False).eval()
+    amp = train.amp == "bfloat16" or (train.amp == "auto" and on_gpu)
+    return Learner(model, ema, optimiser, train, loss, horizons, amp)
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices decay; norms and biases, whose size means something, do not."""
+    decayed, kept = [], []
+    for name, parameter in model.named_parameters():
+        bias = parameter.ndim < 2 or name.rpartition(".")[2] in UNDECAYED
+        (kept if bias else decayed).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+
+
+def learning_rate(peak: float, done: float) -> float:
+    """Rate of the step after which the share `done` (0 to 1] of all steps is done."""
+    if done < WARM_UP:
+        return peak * done / WARM_UP
+    cosine = 0.5 * (1.0 + math.cos(math.pi * (done - WARM_UP) / (1.0 - WARM_UP)))
+    return peak * (FLOOR + (1.0 - FLOOR) * cosine)
+
+
+def predict_block(model: ATFT, block: Block, *, amp: bool) -> Tensor:
+    """Scores [B, N, H] of the days of a block, float32."""
+    with torch.autocast(block.x_TNF.device.type, torch.bfloat16, enabled=amp):
+        scores: Tensor = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_NK)
+    return scores.float()
+
+
+def train_step(learner: Learner, block: Block, done: float) -> tuple[Tensor, Tensor]:
+    """Learn from one block; returns values [V] and predictions [B, N, H], both detached."""
+    for group in learner.optimiser.param_groups:
+        group["lr"] = learning_rate(learner.train.learning_rate, done)
+    learner.model.train()
+    pred_BNH = predict_block(learner.model, block, amp=learner.amp)
+    labels = (block.rank_BNH, block.gauss_BNH, block.y_BNH, block.mask_BNH)
+    total, terms = composite(pred_BNH, *labels, learner.loss, learner.horizons)
+    learner.optimiser.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    clip_grad_norm_(learner.model.parameters(), learner.train.clip_norm)
+    learner.optimiser.step()
+    learner.steps += 1
+    _average(learner)
+    return torch.stack([total.detach(), *terms.values()]), pred_BNH.detach()
+
+
+def gradient_norms(learner: Learner, block: Block, pred_BNH: Tensor) -> dict[str, float]:
+    """How hard each active term pulls at these predictions; waits for the device."""
+    labels = (block.rank_BNH, block.gauss_BNH, block.y_BNH, block.mask_BNH)
+    return term_gradients(pred_BNH, *labels, learner.loss, learner.horizons)
+
+
+@torch.no_grad()
+def _average(learner: Learner) -> None:
+    """Move the averaged weights; early on they follow faster, else they would remember the start.
+
+    With decay 0 they are the weights themselves.
+    """
+    decay = min(learner.train.ema, (1 + learner.steps) / (10 + learner.steps))
+    averaged = list(learner.ema.parameters())
+    torch._foreach_lerp_(averaged, list(learner.model.parameters()), 1.0 - decay)

@@ -1,0 +1,226 @@
+"""A trial from its newest checkpoint to its files: epochs, orders, verdict."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass, field
+
+import torch
+
+from atft_core.data.feeds import ResidentFeed
+from atft_core.errors import EngineError
+from atft_core.model.atft import count_parameters
+from atft_core.objective.losses import TERMS
+from atft_core.run.directory import RunDirectory, TrialDirectory
+from atft_core.run.events import Json
+from atft_core.train import checkpoint, results
+from atft_core.train.against import FILE, Baselines, compare, read_baselines
+from atft_core.train.loop import (
+    Feed,
+    Interrupted,
+    Tick,
+    TrainReport,
+    mixed_seed,
+    predict_days,
+    train_epoch,
+)
+from atft_core.train.report import Reporter, log, log_epoch
+from atft_core.train.results import Scores
+from atft_core.train.setup import Setup, build_learner, open_trial, owner, threads
+from atft_core.train.step import Learner
+
+ENDINGS = {"stop": "stopped", "prune": "pruned"}
+
+
+@dataclass
+class Work:
+    """A trial in progress."""
+
+    setup: Setup
+    trial: int
+    files: TrialDirectory
+    reporter: Reporter
+    feed: Feed
+    learner: Learner
+    baselines: Baselines
+    rows: list[Json] = field(default_factory=list)
+    """The epochs so far, as in metrics.json."""
+    scores: Scores | None = None
+    """What the averaged weights predict after the last epoch."""
+
+    @property
+    def epoch(self) -> int:
+        """The last finished epoch; 0 before the first."""
+        return int(self.rows[-1]["epoch"]) if self.rows else 0
+
+
+def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
+    """Open everything, tell the settings, and go back to the newest checkpoint."""
+    setup = open_trial(run, trial)
+    torch.set_num_threads(threads(setup.config))
+    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
+    learner = build_learner(setup, trial)
+    reporter.log_batches = setup.config.train.val_debug
+    reporter.settings(observed(setup, feed, learner))
+    baselines = read_baselines(run.path / FILE)
+    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines)
+    resume(work)
+    return work
+
+
+def observed(setup: Setup, feed: Feed, learner: Learner) -> Json:
+    """The settings as they are in this process, not as they were asked for."""
+    train = setup.config.train
+    on_gpu = setup.device.type == "cuda"
+    return {
+        "feed": feed.name,
+        "feed_reason": feed.reason,
+        "start_method": multiprocessing.get_start_method(),
+        "device": f"cuda ({torch.cuda.get_device_name(setup.device)})" if on_gpu else "cpu",
+        "threads": torch.get_num_threads(),
+        "amp": "bfloat16" if learner.amp else "off",
+        "compile": "off",
+        "loss": {name: float(getattr(learner.loss, name)) for name in TERMS},
+        "val_debug": train.val_debug,
+        "max_batches": train.max_batches,
+        "block_days": train.block_days,
+        "lookback": learner.model.lookback,
+        "seed": train.seed,
+        "parameters": count_parameters(learner.model),
+        "torch": torch.__version__,
+        "pid": os.getpid(),
+    }
+
+
+def resume(work: Work) -> None:
+    """Go back to the newest good checkpoint; report epochs that a kill kept from being reported."""
+    found, notes = checkpoint.newest(work.files.checkpoints, owner(work.setup, work.trial))
+    for note in notes:
+        log.warning("%s", note)
+    if found is None:
+        return
+    checkpoint.restore(found, work.learner)
+    work.rows = found.rows
+    told = work.reporter.epochs_told()
+    for row in work.rows:
+        if row["epoch"] not in told:
+            work.reporter.epoch_ended(row)
+    write_metrics(work, "running")
+    log.info("Resumed from %s", found.path.name)
+
+
+def train(work: Work) -> str:
+    """The epochs that are left; returns the trial's state."""
+    try:
+        for epoch in range(work.epoch + 1, work.setup.config.train.max_epochs + 1):
+            run_epoch(work, epoch)
+    except Interrupted as order:
+        log.info("Ordered to %s in epoch %d", order.op, work.epoch + 1)
+        return ENDINGS[order.op]
+    return "complete"
+
+
+def run_epoch(work: Work, epoch: int) -> None:
+    """Train, validate with the averaged weights, store, tell."""
+    began = time.perf_counter()
+    work.reporter.epoch = epoch
+    tick = work.reporter.tick
+    seed = mixed_seed(work.setup.config.train.seed, work.trial)
+    days = work.setup.split.train
+    report = train_epoch(work.learner, work.feed, days, seed=seed, epoch=epoch, tick=tick)
+    validating = time.perf_counter()
+    scores = score_validation(work, tick, "validate")
+    row = epoch_row(epoch, report, with_baselines(work, scores))
+    saving = time.perf_counter()
+    row["time"]["validate"] = saving - validating
+    row["seconds"] = saving - began
+    work.reporter.tell("checkpoint")
+    belongs = owner(work.setup, work.trial)
+    checkpoint.save(work.files.checkpoints, work.learner, belongs, epoch, [*work.rows, row])
+    ended = time.perf_counter()
+    row["time"]["checkpoint"] = ended - saving
+    row["seconds"] = ended - began
+    publish(work, row, scores)
+
+
+def epoch_row(epoch: int, report: TrainReport, val: Json) -> Json:
+    """An epoch as in metrics.json and its event; times of what is still to come are added later."""
+    return {
+        "epoch": epoch,
+        "batches": report.batches,
+        "batches_available": report.available,
+        "time": {
+            "train_start": report.start,
+            "train_end": report.end,
+            "wait": report.wait,
+            "compute": report.compute,
+        },
+        "train": report.values,
+        "val": val,
+    }
+
+
+def publish(work: Work, row: Json, scores: Scores) -> None:
+    """The epoch is safe on disk: tell everybody."""
+    work.rows.append(row)
+    work.scores = scores
+    results.write_daily_ic(work.files.daily_ic, work.setup.panel, [scores])
+    write_metrics(work, "running")
+    work.reporter.epoch_ended(row)
+    log_epoch(row, work.setup.config.train.max_epochs)
+
+
+def score_validation(work: Work, tick: Tick, phase: str) -> Scores:
+    """Predict every validation day with the averaged weights, and measure."""
+    panel, days, learner = work.setup.panel, work.setup.split.val, work.learner
+    pred_DNH = predict_days(
+        learner.ema, work.feed, panel, days, amp=learner.amp, tick=tick, phase=phase
+    )
+    return results.score(panel, "val", days, pred_DNH)
+
+
+def with_baselines(work: Work, scores: Scores) -> Json:
+    """The metrics of each horizon, with the comparison against the best baseline."""
+    panel, days = work.setup.panel, scores.days
+    dates_D = panel.dates_T[days.start : days.stop].astype("datetime64[D]")
+    return {
+        str(horizon): scores.summary[str(horizon)]
+        | compare(work.baselines, horizon, dates_D, scores.daily, h)
+        for h, horizon in enumerate(panel.horizons)
+    }
+
+
+def finish(work: Work, state: str) -> float | None:
+    """Leave the files of a finished trial; its value. A stopped trial has none yet."""
+    if state == "stopped" or not work.rows:
+        write_metrics(work, state)
+        return None
+    if work.scores is None:  # killed after the last epoch: the weights are there, the scores not
+        work.scores = score_validation(work, work.reporter.tell, "score")
+    work.reporter.tell("score")
+    results.write_daily_ic(work.files.daily_ic, work.setup.panel, [work.scores])
+    results.write_predictions(work.files.predictions, work.setup.panel, [work.scores])
+    objective = work.setup.config.objective
+    value = results.trial_value(work.rows, objective.horizon, objective.last_epochs)
+    if value is None:
+        raise EngineError(
+            f"validation RankIC at horizon {objective.horizon} is undefined in each of the last "
+            f"{min(objective.last_epochs, len(work.rows))} epochs",
+            hint="Constant or NaN predictions, or fewer than 10 labelled stocks on every day.",
+        )
+    write_metrics(work, state)
+    return value
+
+
+def write_metrics(work: Work, state: str) -> None:
+    """Rewrite metrics.json."""
+    results.write_metrics(
+        work.files.metrics,
+        trial=work.trial,
+        state=state,
+        rows=work.rows,
+        horizon=work.setup.config.objective.horizon,
+        holdout=None,
+    )

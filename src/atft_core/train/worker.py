@@ -1,0 +1,71 @@
+"""The worker: one trial, one attempt, in an interpreter of its own.
+
+It needs nobody: standard output is a file, orders come as a file, and when the engine dies it goes
+on and leaves its verdict for the next one. A signal USR1 makes it write all stacks to stacks.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import logging
+import multiprocessing
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from atft_core.run.directory import RunDirectory
+from atft_core.train.report import LastWord, Reporter, log, number
+from atft_core.train.trial import finish, prepare, train, write_metrics
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; 0 when the trial is complete, pruned or stopped."""
+    parser = argparse.ArgumentParser(prog="python -m atft_core.train")
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("--trial", type=int, required=True)
+    parser.add_argument("--attempt", type=int, required=True)
+    args = parser.parse_args(argv)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go, the trial goes on
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True
+    )
+    multiprocessing.set_start_method("spawn", force=True)  # a fork beside threads deadlocks
+    run = RunDirectory(args.run_dir)
+    files = run.trial(args.trial)
+    with stacks_on_request(files.path / "stacks.txt"), LastWord(files.exit, args.attempt) as word:
+        run_trial(run, args.trial, args.attempt, word)
+    return 0
+
+
+@contextmanager
+def stacks_on_request(path: Path) -> Iterator[None]:
+    """Write the stacks of all threads to `path` on SIGUSR1, and to standard error on a crash."""
+    faulthandler.enable()
+    with path.open("w") as file:
+        faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)
+        try:
+            yield
+        finally:
+            faulthandler.unregister(signal.SIGUSR1)
+
+
+def run_trial(run: RunDirectory, trial: int, attempt: int, word: LastWord) -> None:
+    """Train from the newest checkpoint to the end, or to the engine's order."""
+    reporter = Reporter(run.trial(trial), trial, attempt)
+    with reporter.journal:
+        reporter.tell("load")
+        work = prepare(run, trial, reporter)
+        try:
+            word.state = train(work)
+            word.value = finish(work, word.state)
+        except Exception:
+            write_metrics(work, "failed")
+            raise
+        finally:
+            word.epoch = work.epoch
+    log.info(
+        "Trial %d %s after epoch %d, value %s", trial, word.state, word.epoch, number(word.value)
+    )

@@ -1,0 +1,133 @@
+"""Every key of the console in one table: it feeds the bindings, the footer, `?` and the README."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atft_core import launch
+from atft_core.errors import UsageError
+from atft_core.run.runbook import Runbook
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key (or several that do the same) in one place."""
+
+    scope: str
+    """"main" on the main screen, "list" in panes, or the screen that it belongs to."""
+    keys: str
+    """As Textual names them, separated by commas."""
+    shown: str
+    """As a person names it."""
+    action: str
+    label: str
+    """One word for the footer; empty: not there."""
+    help: str
+    twin: str = ""
+    """The command line that does the same; {run} is the run directory."""
+
+
+STOP, STOP_NOW = "atft stop {run}", "atft stop {run} --now"
+KEYS: tuple[Key, ...] = (
+    Key("main", "x", "x", "stop", "stop", "stop after the running trial", STOP),
+    Key("main", "X", "X", "stop_now", "", "stop now (asks first); resume continues it", STOP_NOW),
+    Key("main", "r", "r", "resume", "", "resume a run that stopped or died", "atft resume {run}"),
+    Key("main", "slash", "/", "filter", "filter", "filter the log by a regular expression; "
+        "a leading ! shows what does not match", "grep -E PATTERN {run}/logs/ml_training.log"),
+    Key("main", "1", "1", "zoom('gpu')", "", "zoom GPU and processes; again: back",
+        "nvidia-smi dmon"),
+    Key("main", "2", "2", "zoom('verdict')", "", "zoom the verdict: alerts, timers, preflight",
+        "atft status {run}"),
+    Key("main", "3", "3", "zoom('trials')", "", "zoom the trials", "atft status {run} --json"),
+    Key("main", "4", "4", "zoom('checklist')", "", "zoom the checklist", "atft check {run}"),
+    Key("main", "5", "5", "zoom('curves')", "", "zoom the curves",
+        "jq .epochs {run}/trial_0/metrics.json"),
+    Key("main", "6", "6", "zoom('log')", "", "zoom the log",
+        "tail -f {run}/logs/ml_training.log"),
+    Key("main", "escape", "escape", "unzoom", "", "back from a zoom; drop the log filter"),
+    Key("main", "question_mark", "?", "help", "help", "this page", "atft --help"),
+    Key("main", "q", "q", "leave", "leave", "leave the console; the run goes on",
+        "atft-tui {run}"),
+    Key("list", "up,k", "up k", "cursor(-1)", "", "one line up"),
+    Key("list", "down,j", "down j", "cursor(1)", "", "one line down"),
+    Key("list", "pageup", "pgup", "page(-1)", "", "one page up"),
+    Key("list", "pagedown", "pgdn", "page(1)", "", "one page down"),
+    Key("list", "home,g", "home g", "edge(-1)", "", "to the first line"),
+    Key("list", "end,G", "end G", "edge(1)", "", "to the last line; the log follows again"),
+    Key("list", "enter", "enter", "choose", "", "look at the trial or the criterion",
+        "atft status {run} --json"),
+    Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
+    Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
+    Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
+    Key("evidence", "escape,q", "escape", "close", "back", "back to the main screen"),
+    Key("evidence", "left,h", "left h", "step(-1)", "before", "the criterion before"),
+    Key("evidence", "right,l", "right l", "step(1)", "next", "the next criterion"),
+    Key("confirm", "y", "y enter", "start", "start", "start what is shown", "atft run STAGE"),
+    Key("confirm", "e", "e", "edit", "edit", "edit the settings: key=value key=value",
+        "--set KEY=VALUE"),
+    Key("confirm", "o", "o", "override", "override", "give a reason to start a locked stage",
+        "--override-gate REASON"),
+    Key("confirm", "n", "n", "renew", "resume or new",
+        "continue the stopped run, or begin a new one", "atft resume RUN_DIR"),
+    Key("confirm", "escape,q", "escape", "cancel", "cancel", "back; nothing is started"),
+)  # fmt: skip
+
+FOOTER_MORE = (("enter", "look"), ("1-6", "zoom"))
+"""What the footer says about keys that come in groups."""
+
+
+def stage_keys(runbook: Runbook) -> list[Key]:
+    """The keys that start the stages of a runbook."""
+    return [
+        Key(
+            "main",
+            key_name(stage.hotkey),
+            stage.hotkey,
+            f"start({stage.key!r})",
+            stage.key,
+            f"start: {stage.title} ({stage.n_trials} x {stage.max_epochs} epochs); asks first",
+            launch.shown("run", stage.key),
+        )
+        for stage in runbook.stages
+    ]
+
+
+def key_name(character: str) -> str:
+    """Textual's name of a printable key."""
+    names = {"/": "slash", "?": "question_mark", "!": "exclamation_mark", "+": "plus"}
+    return names.get(character, character)
+
+
+def refuse_taken_hotkeys(runbook: Runbook) -> None:
+    """A stage must not sit on a key that does something else."""
+    taken = {name: key for key in KEYS if key.scope in ("main", "list")
+             for name in key.keys.split(",")}  # fmt: skip
+    for stage in runbook.stages:
+        other = taken.get(key_name(stage.hotkey))
+        if other:
+            raise UsageError(
+                f"{runbook.path}: hotkey {stage.hotkey!r} of stage {stage.key!r} is a key of the "
+                f"console ({other.help}).",
+                hint="Give the stage another letter.",
+            )
+
+
+def bindings(scope: str) -> list[BindingType]:
+    """Textual's bindings of one scope."""
+    return [
+        Binding(key.keys, key.action, key.label or key.help, show=bool(key.label))
+        for key in KEYS
+        if key.scope == scope
+    ]
+
+
+def footer(scope: str, extra: list[Key] | None = None) -> list[tuple[str, str]]:
+    """(key, word) pairs of a footer."""
+    own = [*(extra or []), *(key for key in KEYS if key.scope == scope and key.label)]
+    pairs = [(key.shown, key.label) for key in own]
+    if scope == "main":
+        stages = len(extra or [])
+        return [*pairs[: stages + 1], FOOTER_MORE[0], *pairs[stages + 1 : -2], FOOTER_MORE[1],
+                *pairs[-2:]]  # fmt: skip
+    return pairs

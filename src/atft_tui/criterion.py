@@ -1,0 +1,43 @@
+"""A criterion in figures: value, bar, error, as the checklist and the evidence screen say them."""
+
+from __future__ import annotations
+
+from atft_core.run.criteria import Result
+from atft_core.run.stages import Bar, deciding_bar
+
+from atft_tui.format import MISSING, fixed, ratio
+
+
+def figure(value: float | None, unit: str) -> str:
+    """A value in its unit; shares are shown in per cent."""
+    if value is None:
+        return MISSING
+    if unit == "share":
+        share = 100 * value
+        return f"{fixed(share, 1 if 0 < abs(share) < 10 else 0)} %"
+    if unit == "%":
+        return f"{fixed(value, 0)} %"
+    if unit == "s":
+        return f"{fixed(value, 1)} s"
+    if unit == "count":
+        return fixed(value, 0)
+    return ratio(value)
+
+
+def bound(result: Result, value: float | None) -> str:
+    """A bar with its comparison: `> 40`, `< 6m00`. The unit is in the value beside it."""
+    if value is None:
+        return ""
+    scaled = 100 * value if result.unit == "share" else value
+    plain = result.unit in ("share", "%", "s", "count")
+    return f"{result.comparison} {f'{scaled:g}' if plain else ratio(value)}"
+
+
+def bar(result: Result, gate: Bar) -> str:
+    """The bar that decides."""
+    return bound(result, deciding_bar(result.minimum, result.target, gate))
+
+
+def error(result: Result) -> str:
+    """The standard error, in the unit of the value."""
+    return "" if result.stderr is None else f"+-{figure(result.stderr, result.unit)}"

@@ -1,0 +1,253 @@
+"""Follow a run from a thread: tail and fold, at most four views a second.
+
+All reading, folding and judging happens here; the screen only draws. The console never writes
+into a run directory, so this thread may die at any moment without anybody noticing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from atft_core.errors import AtftError
+from atft_core.run.criteria import Verdict, check
+from atft_core.run.diagnose import verdict_line
+from atft_core.run.directory import RunDirectory, find_runs, siblings
+from atft_core.run.gates import gate
+from atft_core.run.journal import Tail
+from atft_core.run.lock import Holder
+from atft_core.run.runbook import Runbook, Stage, stage_from_json
+from atft_core.run.state import State, apply
+from atft_core.run.status import load, load_tail, status
+
+from atft_tui import seen
+from atft_tui.format import clean, several, size
+from atft_tui.view import LogView, StageView, View, frozen, stage_of_run
+
+PERIOD = 0.25
+"""Seconds between two looks at the files of the run that is shown."""
+SCAN = 4
+"""Looks between two looks at the other runs."""
+KEEP_LINES = 5000
+MAX_READ = 1 << 20
+"""Bytes of a log read at once; of a larger burst only the end is shown."""
+
+
+class LogTail:
+    """The end of a growing log, cleaned, in bounded memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._tail = Tail(path)
+        self._lines: deque[str] = deque(maxlen=KEEP_LINES)
+        self._total = 0
+        self.view = LogView()
+
+    def read(self) -> bool:
+        """Take in what is new; whether there was anything."""
+        note = self._skip_burst()
+        fresh = self._tail.lines()
+        if note:
+            fresh = [note, *fresh[1:]]  # the first line is only the end of one
+        if not fresh:
+            return False
+        self._lines.extend(clean(line) for line in fresh[-KEEP_LINES:])
+        self._total += min(len(fresh), KEEP_LINES)
+        self.view = LogView(tuple(self._lines), self._total)
+        return True
+
+    def _skip_burst(self) -> str:
+        try:
+            end = self._tail.path.stat().st_size
+        except OSError:
+            return ""
+        skipped = end - self._tail.offset - MAX_READ
+        if skipped <= 0:
+            return ""
+        self._tail.offset += skipped
+        return f"... {size(skipped)} not shown: {self._tail.path}"
+
+
+@dataclass
+class Followed:
+    """The run that is shown, and how far it has been read."""
+
+    run: RunDirectory
+    state: State = field(init=False)
+    tail: Tail = field(init=False)
+    log: LogTail = field(init=False)
+    stage: Stage | None = None
+    since: str = ""
+
+    def __post_init__(self) -> None:
+        self.state, self.tail = load_tail(self.run)
+        self.log = LogTail(self.run.log)
+        self.read()
+        self.since = seen.since(self.run, self.state)
+
+    def read(self) -> None:
+        """Fold what is new."""
+        for stamped in self.tail.events():
+            apply(self.state, stamped)
+        if self.stage is None and self.state.stage_spec:
+            self.stage = stage_from_json(self.state.stage_spec)
+
+
+class Follower(threading.Thread):
+    """Posts a view whenever something changed."""
+
+    def __init__(
+        self, runbook: Runbook, directory: Path | None, post: Callable[[View], object]
+    ) -> None:
+        """`directory`: a run, or a place to look for some; None: the stages of the runbook."""
+        super().__init__(name="atft-follow", daemon=True)
+        self._runbook, self._directory, self._post = runbook, directory, post
+        self._ended = threading.Event()
+        self._chosen: Path | None = None
+        self._followed: Followed | None = None
+        self._stages: tuple[StageView, ...] = ()
+        self._signature: object = None
+        self._states: dict[Path, tuple[object, State]] = {}
+        self._looks = 0
+        self._posted: object = None
+        self._last_view: View | None = None
+
+    def show(self, run_dir: Path) -> None:
+        """From now on this run, which was started or resumed from here."""
+        self._chosen = run_dir
+
+    def stop(self) -> None:
+        """Let the thread end, and remember what was seen."""
+        self._ended.set()
+        self.remember()
+
+    def remember(self) -> None:
+        """Note how far the person has seen this run."""
+        if self._last_view is not None and self._last_view.run is not None:
+            seen.remember(self._last_view.run, self._last_view.state)
+
+    def run(self) -> None:
+        """Look, post, sleep."""
+        while not self._ended.is_set():
+            self.look()
+            self._ended.wait(PERIOD)
+
+    def look(self) -> None:
+        """One look; posts a view if it would differ from the one before."""
+        trouble = ""
+        try:
+            if self._looks % SCAN == 0:
+                self._scan()
+            self._looks += 1
+            if self._followed:
+                self._followed.read()
+                self._followed.log.read()
+        except (OSError, AtftError) as error:
+            trouble = clean(f"cannot read: {error}")
+        view = self._view(trouble)
+        mark = _mark(view)
+        if mark != self._posted:
+            self._posted, self._last_view = mark, view
+            self._post(view)
+
+    def _view(self, trouble: str) -> View:
+        now = time.time()
+        shown = self._followed
+        if shown is None:
+            first = self._runbook.stages[0]
+            return View(
+                now, self._runbook, self._stages, stage=first,
+                results=tuple(check(State(), first)), trouble=trouble,
+            )  # fmt: skip
+        state = frozen(shown.state)
+        now_status = status(state, shown.run.holder(), now)
+        return View(
+            now=now,
+            runbook=self._runbook,
+            stages=self._stages,
+            run=shown.run,
+            state=state,
+            status=now_status,
+            stage=shown.stage,
+            results=tuple(check(state, shown.stage)) if shown.stage else (),
+            diagnosis=verdict_line(state, now_status),
+            log=shown.log.view,
+            since=shown.since,
+            trouble=trouble,
+        )
+
+    def _scan(self) -> None:
+        """Find the run to show, and how the stages stand."""
+        self._follow(self._pick())
+        runs = {stage.key: siblings(stage.output_dir) for stage in self._runbook.stages}
+        newest = {key: found[-1] for key, found in runs.items() if found}
+        holders = {key: run.holder() for key, run in newest.items()}
+        marks = [_file_mark(run.events) for found in runs.values() for run in found]
+        signature = (marks, holders)
+        if signature != self._signature:
+            self._signature = signature
+            self._stages = tuple(
+                self._stage(stage, newest.get(stage.key)) for stage in self._runbook.stages
+            )
+
+    def _pick(self) -> RunDirectory | None:
+        if self._chosen is not None:
+            return RunDirectory(self._chosen)
+        if self._directory is not None:
+            if (self._directory / "run.json").exists():
+                return RunDirectory(self._directory)
+            runs = find_runs(self._directory)
+        else:
+            runs = [run for stage in self._runbook.stages for run in siblings(stage.output_dir)]
+        live = [run for run in runs if run.holder() is Holder.ENGINE]
+        return max(live or runs, key=lambda run: run.run_json.stat().st_mtime, default=None)
+
+    def _follow(self, run: RunDirectory | None) -> None:
+        if run is None:
+            self._followed = None
+        elif self._followed is None or self._followed.run.path != run.path:
+            self._followed = Followed(run)
+
+    def _stage(self, stage: Stage, run: RunDirectory | None) -> StageView:
+        if run is not None:
+            state = self._state(run)
+            return stage_of_run(
+                stage, state, status(state, run.holder(), time.time()), check(state, stage)
+            )
+        if not stage.requires:
+            return StageView(stage, "PENDING", "ready", f"ready: press {stage.hotkey}")
+        found = gate(self._runbook, stage, None)
+        if found.open:
+            return StageView(stage, "PENDING", "ready", f"ready: press {stage.hotkey}")
+        missing = sum(result.verdict is not Verdict.PASS for result in found.results)
+        needs = self._runbook.stage(stage.requires).title
+        why = f"{several(missing, 'open row')} in {needs}" if missing else f"needs {needs}"
+        return StageView(stage, "LOCKED", "locked", why)
+
+    def _state(self, run: RunDirectory) -> State:
+        """The state of another run, read again only when its log grew."""
+        if self._followed is not None and self._followed.run.path == run.path:
+            return self._followed.state
+        mark = _file_mark(run.events)
+        known = self._states.get(run.path)
+        if known is None or known[0] != mark:
+            known = self._states[run.path] = (mark, load(run))
+        return known[1]
+
+
+def _file_mark(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), found.st_size, found.st_mtime_ns
+
+
+def _mark(view: View) -> object:
+    """What must differ for a view to be worth drawing; while a run lives, its clock ticks."""
+    tick = int(view.now) if view.live else 0
+    path = view.run.path if view.run else None
+    return path, view.state.seq, view.status, view.stages, view.log.total, view.trouble, tick

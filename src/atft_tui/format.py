@@ -1,0 +1,157 @@
+"""Numbers, durations and foreign text, as they appear on the screen.
+
+Whatever comes from outside (log lines, reasons, names, paths, the answers of other programs) passes
+`clean` once and is shown as `Content`, which knows no markup. A terminal obeys escape sequences
+wherever they stand: a log line must not be able to set the clipboard or redraw the verdict.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+import unicodedata
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.content import Content
+
+MISSING = "-"
+"""Shown where a number is not known."""
+_MARKS = 2
+"""Combining marks kept in a row; more pile up over neighbouring lines."""
+
+_STRING = r"(?:\x1b[PX^_\]]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]{0,4096}(?:\x1b\\|[\x07\x9c])"
+_CONTROL = r"(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"
+_SEQUENCE = re.compile(f"{_STRING}|{_CONTROL}")
+
+
+def clean(text: str, limit: int = 2000) -> str:
+    """`text` without anything that a terminal would obey: printable, on one line, bounded.
+
+    Whole escape sequences vanish (colour in a log is noise here). Every other character that is
+    not printable, bidirectional overrides included, becomes a visible dot: nothing is hidden.
+    """
+    text = text[:limit]
+    if text.isascii() and text.isprintable():
+        return text
+    text = _SEQUENCE.sub("", text).replace("\t", "    ")
+    kept: list[str] = []
+    marks = 0
+    for char in text:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= _MARKS:
+            kept.append(char if char.isprintable() else "·")
+    return "".join(kept)
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` cells; what is missing is announced by an ellipsis."""
+    if cell_len(text) <= width:
+        return text
+    kept = text[: max(0, width - 1)]
+    while kept and cell_len(kept) > width - 1:
+        kept = kept[:-1]
+    return kept + "…" if width > 0 else ""
+
+
+def cut_left(text: str, width: int) -> str:
+    """Like `cut`, but keeps the end: the end of a path says more than its beginning."""
+    if cell_len(text) <= width:
+        return text
+    kept = text[-(width - 1) :] if width > 1 else ""
+    while kept and cell_len(kept) > width - 1:
+        kept = kept[1:]
+    return "…" + kept if width > 0 else ""
+
+
+def pad(text: str, width: int) -> str:
+    """`text` cut or filled to exactly `width` cells."""
+    text = cut(text, width)
+    return text + " " * (width - cell_len(text))
+
+
+def fixed(value: float | None, decimals: int, width: int = 0) -> str:
+    """A number with fixed decimals, right-aligned; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return MISSING.rjust(width)
+    return f"{value:.{decimals}f}".rjust(width)
+
+
+def ratio(value: float | None, width: int = 0) -> str:
+    """A correlation to three decimals, without the zero that all of them start with."""
+    text = fixed(value, 3)
+    if text.startswith(("0.", "-0.")):
+        text = text.replace("0.", ".", 1)
+    return ("." + "000" if text == "-.000" else text).rjust(width)
+
+
+def figure(value: float | int | str | bool | None) -> str:
+    """A value of unknown kind: a parameter, a setting."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return clean(str(value), 200)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them: 14 s, 7m41, 1h12, 2d03h."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def clock(t: float) -> str:
+    """Time of day of a Unix time, in the local zone."""
+    return time.strftime("%H:%M:%S", time.localtime(t))
+
+
+def size(count: float | None) -> str:
+    """Bytes with a binary unit."""
+    if count is None:
+        return MISSING
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def several(count: int, noun: str) -> str:
+    """`1 trial`, `3 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def line(*parts: str | tuple[str, str]) -> Content:
+    """One line from plain strings and (text, style) pairs; styles are theme colours."""
+    return Content.assemble(*parts)
+
+
+def table(cells: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
+    """Rows of equal columns, left-aligned: labels and values of one small table."""
+    if not cells:
+        return []
+    widths = [max(cell_len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return [gap.join(pad(c, w) for c, w in zip(row, widths, strict=True)) for row in cells]
+
+
+GLYPHS = {
+    "PASS": ("ok", "$text-success"),
+    "FAIL": ("XX", "$text-error"),
+    "PENDING": ("..", "$text-muted"),
+    "UNKNOWN": ("??", "$text-warning"),
+    "RUNNING": (">>", "$text-accent"),
+    "LOCKED": ("--", "$text-muted"),
+}
+"""State as two characters; the colour only repeats what they say."""

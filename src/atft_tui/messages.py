@@ -1,0 +1,32 @@
+"""What the watching threads tell the screen. A newer message replaces an older one in the queue."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+from atft_tui.machine import Machine
+from atft_tui.view import View
+
+
+class Updated(Message):
+    """The run, the stages or the log changed; holds the whole picture."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self.view = view
+
+    def can_replace(self, message: Message) -> bool:
+        """A burst of changes is drawn once."""
+        return isinstance(message, Updated)
+
+
+class Sampled(Message):
+    """A new look at GPUs and processes."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self.machine = machine
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest sample is drawn."""
+        return isinstance(message, Sampled)

@@ -1,0 +1,206 @@
+"""The one widget that everything is drawn with: lines, of which some can be chosen.
+
+A redraw compares line by line and repaints only those that changed: over SSH a byte that is not
+sent is a byte that cannot be late. A pane never wraps: what is too long ends in an ellipsis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.binding import BindingType
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+from atft_tui.bindings import bindings
+from atft_tui.view import View
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line. A row with a key can be chosen; it leaves its first cell to the cursor."""
+
+    content: Content
+    key: str = ""
+
+    def same(self, other: Row) -> bool:
+        """Whether drawing it again would change nothing."""
+        return self.key == other.key and self.content.is_same(other.content)
+
+
+class Pane(ScrollView):
+    """Lines made from a view. A subclass says what they are in `rows`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("list")
+    ALLOW_SELECT: ClassVar[bool] = False
+    DEFAULT_CSS = """
+    Pane {
+        text-wrap: nowrap; text-overflow: ellipsis;
+        overflow-x: hidden; scrollbar-size-vertical: 1;
+    }
+    """
+
+    class Chosen(Message):
+        """Enter was pressed, or a chosen row clicked again."""
+
+        def __init__(self, pane: Pane, key: str) -> None:
+            super().__init__()
+            self.pane, self.key = pane, key
+
+    def __init__(self, id: str | None = None, *, focus: bool = False) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.can_focus = focus
+        self.view: View | None = None
+        self._rows: list[Row] = []
+        self._captions = ("", "")
+        self.cursor = ""
+
+    def rows(self, view: View, width: int, height: int) -> list[Row]:
+        """The lines of a view, for so many cells."""
+        raise NotImplementedError
+
+    def captions(self, view: View) -> tuple[str, str]:
+        """Text in the upper and in the lower border; plain, never markup."""
+        return "", ""
+
+    @property
+    def text(self) -> str:
+        """What the pane says, for tests and for reading."""
+        return "\n".join(row.content.plain.rstrip() for row in self._rows)
+
+    def show(self, view: View) -> None:
+        """Draw a view."""
+        self.view = view
+        self.draw()
+
+    def draw(self) -> None:
+        """Make the lines again and repaint those that changed."""
+        region = self.scrollable_content_region
+        if self.view is None or not region.width or not region.height:
+            return
+        captions = self.captions(self.view)
+        if captions != self._captions:
+            self._captions = captions
+            self.border_title, self.border_subtitle = (Content(text) for text in captions)
+        self._replace(self.rows(self.view, region.width, region.height))
+
+    def _replace(self, rows: list[Row]) -> None:
+        old, self._rows = self._rows, rows
+        self._keep_cursor(old)
+        self.virtual_size = Size(self.scrollable_content_region.width, len(rows))
+        if len(old) != len(rows):
+            self.refresh()
+            return
+        for y, (before, after) in enumerate(zip(old, rows, strict=True)):
+            if not before.same(after):
+                self.refresh_line(y)
+
+    def on_resize(self) -> None:
+        """Another width, other lines."""
+        self.draw()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        index = y + self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        if index >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        content = self._decorated(self._rows[index], width)
+        strips = Visual.to_strips(self, content, width, 1, self.visual_style, apply_selection=False)
+        strip = strips[0] if strips else Strip.blank(width)
+        return strip.adjust_cell_length(width, self.rich_style)
+
+    def _decorated(self, row: Row, width: int) -> Content:
+        """A row with the cursor: a mark for everybody, a background where it has the focus."""
+        if not row.key or row.key != self.cursor:
+            return row.content
+        content = Content(">") + row.content[1:]
+        if not self.has_focus:
+            return content
+        return content.pad_right(max(0, width - cell_len(content.plain))).stylize("on $block")
+
+    # The cursor.
+
+    def _keys(self) -> list[str]:
+        return [row.key for row in self._rows if row.key]
+
+    def _keep_cursor(self, old: Sequence[Row]) -> None:
+        """Stay on the same thing when lines move; take the first one when it is gone."""
+        keys = self._keys()
+        if self.cursor not in keys:
+            self.cursor = keys[0] if keys else ""
+        index = self._index(self.cursor)
+        if index is not None and index < len(old) and old[index].key != self.cursor:
+            self.call_after_refresh(self._reveal)
+
+    def _index(self, key: str) -> int | None:
+        return next((y for y, row in enumerate(self._rows) if key and row.key == key), None)
+
+    def _move(self, step: int) -> None:
+        keys = self._keys()
+        if not keys:
+            self.scroll_relative(y=step, animate=False)
+            return
+        place = keys.index(self.cursor) if self.cursor in keys else 0
+        self._select(keys[min(len(keys) - 1, max(0, place + step))])
+
+    def _select(self, key: str) -> None:
+        for changed in {self.cursor, key}:
+            index = self._index(changed)
+            if index is not None:
+                self.refresh_line(index)
+        self.cursor = key
+        self._reveal()
+
+    def _reveal(self) -> None:
+        index, height = self._index(self.cursor), self.scrollable_content_region.height
+        if index is None or not height:
+            return
+        top = self.scroll_offset.y
+        if index < top:
+            self.scroll_to(y=0 if index < 2 else index, animate=False)
+        elif index >= top + height:
+            self.scroll_to(y=index - height + 1, animate=False)
+
+    def action_cursor(self, step: int) -> None:
+        """Move the cursor, or scroll where there is none."""
+        self._move(step)
+
+    def action_page(self, pages: int) -> None:
+        """Move by the height of the pane."""
+        self._move(pages * max(1, self.scrollable_content_region.height - 1))
+
+    def action_edge(self, end: int) -> None:
+        """Go to the first or the last line."""
+        self._move(len(self._rows) * end)
+
+    def action_choose(self) -> None:
+        """Look at what the cursor is on."""
+        if self.cursor:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """A first click moves the cursor, a second one opens."""
+        offset = event.get_content_offset(self)
+        index = offset.y + self.scroll_offset.y if offset else -1
+        key = self._rows[index].key if 0 <= index < len(self._rows) else ""
+        if key and key == self.cursor:
+            self.action_choose()
+        elif key:
+            self._select(key)
+
+    def on_focus(self) -> None:
+        """The cursor's line gets its background."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """The cursor's line loses its background."""
+        self.refresh()

@@ -1,0 +1,1 @@
+"""One file per pane of the main screen; no pane imports another."""

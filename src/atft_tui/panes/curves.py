@@ -1,0 +1,93 @@
+"""RankIC and loss by epoch, one line per trial."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from atft_core.run.state import State, Trial
+from atft_tui.canvas import Series, chart
+from atft_tui.format import line, ratio
+from atft_tui.pane import Pane, Row
+from atft_tui.view import View
+
+_COLOURS = ("$text-primary", "$text-warning", "$text-success", "$text-secondary", "$text-error")
+_SHOWN = 5
+"""Lines that can still be told apart."""
+
+
+class CurvesPane(Pane):
+    """Two charts beside each other, or one above the other when zoomed."""
+
+    def captions(self, view: View) -> tuple[str, str]:
+        """Which of many trials are drawn."""
+        drawn, known = len(chosen(view.state)), len(view.state.trials)
+        some = f"best and newest {drawn} of {known} trials" if drawn < known else ""
+        return "5 Curves by epoch", some
+
+    def rows(self, view: View, width: int, height: int) -> list[Row]:
+        """Both charts in the room there is."""
+        trials = chosen(view.state)
+        h = view.state.horizon
+        rank_ic = [_series(t, i, _rank_ic(t, h)) for i, t in enumerate(trials)]
+        loss = [_series(t, i, _loss(t)) for i, t in enumerate(trials)]
+        titles = (f"val RankIC, horizon {h}", "train loss")
+        if height >= 24:
+            half = height // 2
+            lines = [
+                *titled(titles[0], chart(rank_ic, width - 2, half - 1, ratio, zero=True), width),
+                *titled(titles[1], chart(loss, width - 2, half - 1, _plain), width),
+            ]
+        else:
+            half = (width - 3) // 2
+            left = titled(titles[0], chart(rank_ic, half - 1, height - 1, ratio, zero=True), half)
+            right = titled(titles[1], chart(loss, half - 1, height - 1, _plain), half)
+            lines = beside(left, right, half)
+        return [Row(Content(" ") + content) for content in lines]
+
+
+def chosen(state: State) -> list[Trial]:
+    """The best trials and those at work, in order of number; colour follows place."""
+    with_epochs = [trial for trial in state.trials.values() if trial.epochs]
+    ranked = sorted(
+        with_epochs,
+        key=lambda t: (t.running, t.last("rank_ic", state.horizon) or -1.0),
+        reverse=True,
+    )
+    return sorted(ranked[:_SHOWN], key=lambda trial: trial.number)
+
+
+def _series(trial: Trial, place: int, points: list[tuple[float, float | None]]) -> Series:
+    return Series(str(trial.number), tuple(points), _COLOURS[place % len(_COLOURS)])
+
+
+def _rank_ic(trial: Trial, horizon: int) -> list[tuple[float, float | None]]:
+    return [(float(row.epoch), row.metric("rank_ic", horizon)) for row in trial.epochs]
+
+
+def _loss(trial: Trial) -> list[tuple[float, float | None]]:
+    return [(float(row.epoch), _number(row.train.get("loss"))) for row in trial.epochs]
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def titled(title: str, lines: list[Content], width: int) -> list[Content]:
+    """A chart under its title."""
+    return [line((title[:width], "$text-muted")), *lines]
+
+
+def beside(left: list[Content], right: list[Content], half: int) -> list[Content]:
+    """Two charts next to each other."""
+    height = max(len(left), len(right))
+    left = left + [Content("")] * (height - len(left))
+    right = right + [Content("")] * (height - len(right))
+    return [
+        a + " " * max(1, half + 1 - cell_len(a.plain)) + b
+        for a, b in zip(left, right, strict=True)
+    ]

@@ -1,0 +1,95 @@
+"""The two lines at the top: which run this is, and how far each stage of the runbook is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from atft_tui.format import GLYPHS, clean, cut_left, duration, line
+from atft_tui.pane import Pane, Row
+from atft_tui.view import StageView, View
+
+_STATUS_STYLE = {
+    "RUNNING": "$text-accent", "STOPPING": "$text-warning", "HUNG": "bold $text-error",
+    "FINISHED": "$text-success", "STOPPED": "$text-warning", "FAILED": "bold $text-error",
+    "DIED": "bold $text-error", "UNKNOWN": "$text-warning",
+}  # fmt: skip
+_LONG_FIRST = ("RUNNING", "FAIL", "UNKNOWN", "LOCKED", "PENDING", "PASS")
+"""Whose long text gets the room first."""
+
+
+class StagesPane(Pane):
+    """Header and stage strip."""
+
+    def rows(self, view: View, width: int, height: int) -> list[Row]:
+        """The two lines."""
+        return [Row(header(view, width)), Row(strip(view, width))]
+
+
+def header(view: View, width: int) -> Content:
+    """What is shown, on the left; whether it lives, on the right, where it is never cut."""
+    status, style, since = "no run yet", "$text-muted", ""
+    if view.status is not None:
+        status = view.status.name
+        style = _STATUS_STYLE.get(status, "")
+        end = view.state.ended or view.now
+        since = f" {duration(end - view.state.started)}" if view.state.started else ""
+    host = clean(view.state.host)
+    right = line((status, style), since, f"  {host} " if host and width >= 100 else " ")
+    room = width - cell_len(right.plain) - 2
+    left = _left(view, room)
+    gap = " " * max(1, width - cell_len(left.plain) - cell_len(right.plain))
+    return left + gap + right
+
+
+def _left(view: View, room: int) -> Content:
+    where = clean(str(view.run.path)) if view.run else clean(f"runbook {view.runbook.name}")
+    data = _data(view)
+    used = len(" atft  ") + (cell_len(data) + 2 if data else 0)
+    if room - used < 12:
+        data, used = "", len(" atft  ")
+    return line(
+        (" atft", "bold $primary"), f"  {data}" if data else "", "  ",
+        (cut_left(where, max(4, room - used)), "$text-muted"),
+    )  # fmt: skip
+
+
+def _data(view: View) -> str:
+    facts = view.state.facts
+    if not facts.get("path"):
+        return ""
+    path = Path(str(facts["path"]))
+    name = path.parent.name if path.stem in ("panel", "data") and path.parent.name else path.stem
+    return clean(f"{name} {facts.get('stocks', '?')}x{facts.get('days', '?')}")
+
+
+def strip(view: View, width: int) -> Content:
+    """All stages on one line; the one that matters most says most."""
+    stages = list(view.stages)
+    if not stages:
+        return line((" reading the stages ...", "$text-muted"))
+    chosen = [stage.short for stage in stages]
+    order = sorted(range(len(stages)), key=lambda i: _LONG_FIRST.index(stages[i].word))
+    for i in order:
+        trial = [*chosen]
+        trial[i] = stages[i].long or stages[i].short
+        if _needed(stages, trial) <= width:
+            chosen = trial
+    spare = max(0, width - _needed(stages, chosen)) // len(stages)
+    parts = [_one(stage, text) for stage, text in zip(stages, chosen, strict=True)]
+    return Content(" ") + Content(" " * (3 + min(spare, 8))).join(parts)
+
+
+def _one(stage: StageView, text: str) -> Content:
+    glyph, style = GLYPHS[stage.word]
+    return line(
+        (stage.stage.hotkey, "bold $text-accent"), f" {clean(stage.stage.title, 30)}  ",
+        (glyph, f"bold {style}"), " ", (text, style),
+    )  # fmt: skip
+
+
+def _needed(stages: list[StageView], texts: list[str]) -> int:
+    widths = [cell_len(_one(stage, text).plain) for stage, text in zip(stages, texts, strict=True)]
+    return 1 + sum(widths) + 3 * (len(stages) - 1)

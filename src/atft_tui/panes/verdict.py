@@ -1,0 +1,96 @@
+"""The verdict: what limits the run, and what to do. Zoomed: the evidence for it."""
+
+from __future__ import annotations
+
+import textwrap
+
+from textual.content import Content
+
+from atft_core.run.state import EpochRow, State
+from atft_tui.format import clean, clock, cut, fixed, line
+from atft_tui.pane import Pane, Row
+from atft_tui.view import View
+
+_WORD_STYLE = {
+    "compute-bound": "$text-success", "unknown": "$text-muted", "HUNG": "$text-error",
+    "DIED": "$text-error", "FAILED": "$text-error",
+}  # fmt: skip
+_TIMES = ("wait", "compute", "validate", "checkpoint")
+
+
+class VerdictPane(Pane):
+    """A word, its evidence, one thing to do."""
+
+    def captions(self, view: View) -> tuple[str, str]:
+        """The newest alert belongs where the eye is."""
+        alerts = view.state.alerts
+        return "2 Verdict", clean(alerts[-1][2], 60) if alerts else ""
+
+    def rows(self, view: View, width: int, height: int) -> list[Row]:
+        """As much as there is room for."""
+        lines = summary(view, width, height)
+        if height > 4:
+            lines += details(view.state, width)
+        return [Row(content) for content in lines]
+
+
+def summary(view: View, width: int, height: int) -> list[Content]:
+    """One line, or two with the action apart."""
+    if view.trouble:
+        return [line((cut(f" {view.trouble}", width), "$text-error"))]
+    found = view.diagnosis
+    if found is None:
+        first = view.stages[0].stage if view.stages else None
+        todo = f": press {first.hotkey} for the {clean(first.title, 30)}" if first else ""
+        return [line((" nothing has been run yet", "$text-muted"), todo)]
+    style = f"bold {_WORD_STYLE.get(found.word, '$text-warning')}"
+    head = line(" ", (clean(found.word), style), "  ", clean(found.text))
+    action = clean(found.action)
+    if height == 1:
+        urgent = found.word != "compute-bound"
+        return [head + line((f"  -> {action}", "$text-muted")) if urgent else head]
+    wrapped = textwrap.wrap(f"-> {action}", max(20, width - 2))
+    room = len(wrapped) if height > 4 else height - 1
+    return [head, *(line((f" {text}", "$text-muted")) for text in wrapped[:room])]
+
+
+def details(state: State, width: int) -> list[Content]:
+    """Where the time of each epoch went, what the preflight found, and every alert."""
+    lines = [Content(""), *_times(state)]
+    if state.preflight:
+        lines += [Content(""), _heading("preflight")]
+        lines += [_check(check, width) for check in state.preflight]
+    if state.alerts:
+        lines += [Content(""), _heading("alerts")]
+        lines += [
+            line((f" {clock(t)} ", "$text-muted"), f"{clean(level, 8):8} {clean(text)}")
+            for t, level, text in reversed(state.alerts)
+        ]
+    return lines
+
+
+def _heading(text: str) -> Content:
+    return line((f" {text}", "bold $text-muted"))
+
+
+def _times(state: State) -> list[Content]:
+    rows = sorted(
+        ((row, trial.number) for trial in state.trials.values() for row in trial.epochs),
+        key=lambda pair: -pair[0].t,
+    )
+    if not rows:
+        return []
+    head = f" {'trial':>5} {'epoch':>5} {'seconds':>8}" + "".join(f"{name:>11}" for name in _TIMES)
+    return [line((head, "$text-muted")), *(_timed(row, number) for row, number in rows[:12])]
+
+
+def _timed(row: EpochRow, number: int) -> Content:
+    parts = "".join(f"{fixed(row.time.get(name), 1):>11}" for name in _TIMES)
+    return Content(f" {number:5} {row.epoch:5} {row.seconds:8.1f}{parts}")
+
+
+def _check(check: dict[str, object], width: int) -> Content:
+    ok = bool(check.get("ok"))
+    glyph = ("ok", "$text-success") if ok else ("XX", "$text-error")
+    text = f" {clean(str(check.get('name')), 40):28} {clean(str(check.get('detail', '')))}"
+    return line(" ", glyph, cut(text, width - 4))

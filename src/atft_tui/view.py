@@ -1,0 +1,112 @@
+"""What the console shows at one moment: the whole picture, made in the following thread.
+
+A view is never changed after it was made, so the screen can draw it without locks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from atft_core.run.criteria import Result, Verdict, overall
+from atft_core.run.diagnose import Diagnosis
+from atft_core.run.directory import RunDirectory
+from atft_core.run.runbook import Runbook, Stage
+from atft_core.run.state import ENDED, State
+from atft_core.run.status import Status
+
+from atft_tui.format import duration
+
+
+@dataclass(frozen=True)
+class StageView:
+    """A stage in the strip: one of the words of GLYPHS, and what there is to say about it."""
+
+    stage: Stage
+    word: str
+    short: str
+    long: str = ""
+
+
+@dataclass(frozen=True)
+class LogView:
+    """The newest lines of a log; `total` counts all lines ever read, so that none is shown twice."""
+
+    lines: tuple[str, ...] = ()
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that the panes draw from."""
+
+    now: float
+    runbook: Runbook
+    stages: tuple[StageView, ...] = ()
+    run: RunDirectory | None = None
+    state: State = field(default_factory=State)
+    status: Status | None = None
+    stage: Stage | None = None
+    results: tuple[Result, ...] = ()
+    diagnosis: Diagnosis | None = None
+    log: LogView = field(default_factory=LogView)
+    since: str = ""
+    trouble: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether an engine is at work on the run that is shown."""
+        return self.status is not None and self.status.live
+
+
+def frozen(state: State) -> State:
+    """A copy that later events do not change. Finished epochs are shared: they never change."""
+    trials = {n: replace(trial, epochs=list(trial.epochs)) for n, trial in state.trials.items()}
+    return replace(state, trials=trials, answered=dict(state.answered), alerts=list(state.alerts))
+
+
+def seconds_left(state: State, now: float) -> float | None:
+    """Seconds until all planned trials are through, at the pace of the epochs so far.
+
+    Pruning can only shorten it. Before the first epoch it is the estimate of the preflight.
+    """
+    epochs = [row.seconds for trial in state.trials.values() for row in trial.epochs]
+    if not epochs:
+        sweep = state.estimate.get("sweep_seconds")
+        return None if sweep is None else max(0.0, float(sweep) - (now - state.started))
+    pace = median(epochs)
+    ended = sum(trial.state in ENDED for trial in state.trials.values())
+    running = state.current
+    left = (state.n_trials - ended) * state.max_epochs
+    if running:
+        left -= len(running.epochs)
+        since = now - (running.epochs[-1].t if running.epochs else running.started)
+        return max(0.0, left * pace - min(since, pace))
+    return max(0.0, left * pace)
+
+
+def stage_of_run(stage: Stage, state: State, status: Status, results: list[Result]) -> StageView:
+    """A stage that has been run: how far it is, or how it ended."""
+    passed = sum(result.verdict is Verdict.PASS for result in results)
+    if status.name in ("RUNNING", "STOPPING"):
+        return _running(stage, state)
+    score = f"{passed}/{len(results)}"
+    if status.name == "FINISHED":
+        word = overall(results)
+        long = f"{passed} of {len(results)} criteria" if word is not Verdict.PASS else score
+        return StageView(stage, word.value, score, long)
+    word = "UNKNOWN" if status.name in ("STOPPED", "UNKNOWN") else "FAIL"
+    ended = sum(trial.state in ENDED for trial in state.trials.values())
+    name = status.name.lower()
+    return StageView(stage, word, name, f"{name} after {ended} of {state.n_trials} trials")
+
+
+def _running(stage: Stage, state: State) -> StageView:
+    trial = state.current
+    if trial is None:
+        return StageView(stage, "RUNNING", "running", "running, between trials")
+    nth = f"{trial.number + 1}/{state.n_trials}"
+    epoch = f"{len(trial.epochs)}/{state.max_epochs}"
+    left = seconds_left(state, max(state.t, trial.heard))
+    eta = f"  left {duration(left)}" if left is not None else ""
+    return StageView(stage, "RUNNING", f"{nth} ep {epoch}", f"trial {nth}  epoch {epoch}{eta}")
