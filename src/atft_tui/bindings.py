@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from textual.binding import Binding, BindingType
+
 from atft_core import launch
 from atft_core.errors import UsageError
 from atft_core.run.runbook import Runbook
-from textual.binding import Binding, BindingType
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ KEYS: tuple[Key, ...] = (
     Key("main", "x", "x", "stop", "stop", "stop after the running trial", STOP),
     Key("main", "X", "X", "stop_now", "", "stop now (asks first); resume continues it", STOP_NOW),
     Key("main", "r", "r", "resume", "", "resume a run that stopped or died", "atft resume {run}"),
-    Key("main", "slash", "/", "filter", "filter", "filter the log by a regular expression; "
-        "a leading ! shows what does not match", "grep -E PATTERN {run}/logs/ml_training.log"),
+    Key("main", "slash", "/", "filter", "filter",
+        "filter the log; a regular expression, ! first: exclude",
+        "grep -E PATTERN {run}/logs/ml_training.log"),
     Key("main", "1", "1", "zoom('gpu')", "", "zoom GPU and processes; again: back",
         "nvidia-smi dmon"),
     Key("main", "2", "2", "zoom('verdict')", "", "zoom the verdict: alerts, timers, preflight",
@@ -45,7 +47,7 @@ KEYS: tuple[Key, ...] = (
         "jq .epochs {run}/trial_0/metrics.json"),
     Key("main", "6", "6", "zoom('log')", "", "zoom the log",
         "tail -f {run}/logs/ml_training.log"),
-    Key("main", "escape", "escape", "unzoom", "", "back from a zoom; drop the log filter"),
+    Key("main", "escape", "escape", "back", "", "back from a zoom"),
     Key("main", "question_mark", "?", "help", "help", "this page", "atft --help"),
     Key("main", "q", "q", "leave", "leave", "leave the console; the run goes on",
         "atft-tui {run}"),
@@ -60,6 +62,9 @@ KEYS: tuple[Key, ...] = (
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
+    Key("trial", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
+    Key("trial", "6", "6", "zoom('log')", "log", "zoom the trial's log; again: back"),
+    Key("help", "escape,q,question_mark", "escape", "close", "back", "back to the main screen"),
     Key("evidence", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("evidence", "left,h", "left h", "step(-1)", "before", "the criterion before"),
     Key("evidence", "right,l", "right l", "step(1)", "next", "the next criterion"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from textual.content import Content
 
@@ -53,7 +54,7 @@ class Canvas:
         for piece in _pieces(series.points):
             dots = _thin([self.dot(x, y) for x, y in piece])
             self.set(*dots[0], series.style)
-            for start, end in zip(dots, dots[1:], strict=False):
+            for start, end in pairwise(dots):
                 self._join(start, end, series.style)
 
     def level(self, y: float, style: str) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from atft_core import launch
-
 from atft_tui.format import clean
 
 

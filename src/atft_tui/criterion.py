@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from atft_core.run.criteria import Result
 from atft_core.run.stages import Bar, deciding_bar
-
 from atft_tui.format import MISSING, fixed, ratio
 
 
@@ -29,7 +28,7 @@ def bound(result: Result, value: float | None) -> str:
     if value is None:
         return ""
     scaled = 100 * value if result.unit == "share" else value
-    plain = result.unit in ("share", "%", "s", "count")
+    plain = value == 0 or result.unit in ("share", "%", "s", "count")
     return f"{result.comparison} {f'{scaled:g}' if plain else ratio(value)}"
 
 

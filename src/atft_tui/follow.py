@@ -23,7 +23,6 @@ from atft_core.run.lock import Holder
 from atft_core.run.runbook import Runbook, Stage, stage_from_json
 from atft_core.run.state import State, apply
 from atft_core.run.status import load, load_tail, status
-
 from atft_tui import seen
 from atft_tui.format import clean, several, size
 from atft_tui.view import LogView, StageView, View, frozen, stage_of_run
@@ -44,7 +43,7 @@ class LogTail:
         self._tail = Tail(path)
         self._lines: deque[str] = deque(maxlen=KEEP_LINES)
         self._total = 0
-        self.view = LogView()
+        self.view = LogView(path=path)
 
     def read(self) -> bool:
         """Take in what is new; whether there was anything."""
@@ -56,7 +55,7 @@ class LogTail:
             return False
         self._lines.extend(clean(line) for line in fresh[-KEEP_LINES:])
         self._total += min(len(fresh), KEEP_LINES)
-        self.view = LogView(tuple(self._lines), self._total)
+        self.view = LogView(tuple(self._lines), self._total, self._tail.path)
         return True
 
     def _skip_burst(self) -> str:

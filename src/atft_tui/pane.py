@@ -55,9 +55,9 @@ class Pane(ScrollView):
             super().__init__()
             self.pane, self.key = pane, key
 
-    def __init__(self, id: str | None = None, *, focus: bool = False) -> None:  # noqa: A002
+    def __init__(self, id: str | None = None, *, focus: bool = False) -> None:
         super().__init__(id=id)
-        self.can_focus = focus
+        self.can_focus = self.chosen_focus = focus
         self.view: View | None = None
         self._rows: list[Row] = []
         self._captions = ("", "")
@@ -125,7 +125,7 @@ class Pane(ScrollView):
         content = Content(">") + row.content[1:]
         if not self.has_focus:
             return content
-        return content.pad_right(max(0, width - cell_len(content.plain))).stylize("on $block")
+        return content.pad_right(max(0, width - cell_len(content.plain))).stylize("on $panel")
 
     # The cursor.
 

@@ -6,6 +6,7 @@ A view is never changed after it was made, so the screen can draw it without loc
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 
 from atft_core.run.criteria import Result, Verdict, overall
@@ -14,7 +15,6 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State
 from atft_core.run.status import Status
-
 from atft_tui.format import duration
 
 
@@ -30,10 +30,11 @@ class StageView:
 
 @dataclass(frozen=True)
 class LogView:
-    """The newest lines of a log; `total` counts all lines ever read, so that none is shown twice."""
+    """The newest lines of a log; `total` counts all ever read, so that none is shown twice."""
 
     lines: tuple[str, ...] = ()
     total: int = 0
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ def stage_of_run(stage: Stage, state: State, status: Status, results: list[Resul
         return _running(stage, state)
     score = f"{passed}/{len(results)}"
     if status.name == "FINISHED":
-        word = overall(results)
-        long = f"{passed} of {len(results)} criteria" if word is not Verdict.PASS else score
-        return StageView(stage, word.value, score, long)
+        verdict = overall(results)
+        long = score if verdict is Verdict.PASS else f"{passed} of {len(results)} criteria"
+        return StageView(stage, verdict.value, score, long)
     word = "UNKNOWN" if status.name in ("STOPPED", "UNKNOWN") else "FAIL"
     ended = sum(trial.state in ENDED for trial in state.trials.values())
     name = status.name.lower()

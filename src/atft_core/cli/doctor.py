@@ -73,7 +73,7 @@ def _nvml() -> Iterator[Finding]:
     if reading.reason:
         yield Finding("NVML", "note", f"{reading.reason}: GPU criteria will stay UNKNOWN")
     for gpu in reading.gpus:
-        yield Finding("NVML", "ok", f"{gpu.name}, {size(gpu.mem_total)}")
+        yield Finding("NVML", "ok", f"{gpu.name}, {size(gpu.mem_total or 0)}")
 
 
 def _compiler() -> Iterator[Finding]:

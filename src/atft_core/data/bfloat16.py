@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,8 @@ def to_bits(x: NDArray[np.float32]) -> NDArray[np.uint16]:
     return ((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)).astype(np.uint16)
 
 
-def from_bits(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """The values behind the bits, exactly."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+def to_float32(stored: NDArray[Any]) -> NDArray[np.float32]:
+    """The values of bfloat16 bits, exactly; float32 stays what it is."""
+    if stored.dtype != np.uint16:
+        return stored.astype(np.float32, copy=False)
+    return (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)

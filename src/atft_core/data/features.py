@@ -8,7 +8,6 @@ here, only the order of the stocks. Adding one = one function (or an expression 
 and one line. The first sixteen describe price and volume of the last days: those the window
 statistics of the model (FAN and SAN) look at.
 """
-# ruff: noqa: N815  -- fields carry their shapes
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ M market inputs, K neighbours, L lookback.
 Features, market, masks and labels of a block are views of what is on the device: no copy, no
 loader, no wait. Labels are masked, never filled: mask = valid and finite.
 """
-# ruff: noqa: N815  -- fields carry their shapes
 
 from __future__ import annotations
 
@@ -59,6 +58,7 @@ class ResidentFeed:
 
     def __init__(self, panel: Panel, split: Split, lookback: int, device: torch.device) -> None:
         self.lookback = lookback
+        _check_memory(panel, device)
         mask_TNH = panel.valid_TN[..., None] & np.isfinite(panel.y_TNH)
         rank_TNH, gauss_TNH = ranked_targets(panel.y_TNH, panel.valid_TN)
         self.x_TNF = _upload(panel.x_batches, device)
@@ -110,6 +110,20 @@ def market_inputs(market_TM: NDArray[np.float32], train: range) -> NDArray[np.fl
             scaled_TM[:, m] = (market_TM[:, m] - values.mean()) / values.std()
     bounded_TM = scaled_TM.clip(-MARKET_BOUND, MARKET_BOUND)
     return np.where(known_TM, bounded_TM, np.float32(0))
+
+
+def _check_memory(panel: Panel, device: torch.device) -> None:
+    """DataError, rather than CUDA's, when the panel cannot fit."""
+    if device.type != "cuda":
+        return
+    # Three float32 forms of each label and its mask.
+    needed = sum(batch.nbytes for batch in panel.x_batches) + 13 * panel.y_TNH.size
+    free, _ = torch.cuda.mem_get_info(device)
+    if needed > free:
+        raise DataError(
+            f"The panel needs {needed / 2**30:.1f} GiB on {device}, {free / 2**30:.1f} are free.",
+            hint="Use fewer features or days, or data.dtype = bfloat16.",
+        )
 
 
 def _upload(batches: tuple[Stored, ...], device: torch.device) -> Tensor:

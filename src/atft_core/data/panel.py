@@ -4,7 +4,6 @@ Shapes: T days, N stocks, F features, H horizons, M market inputs, R graphs, K n
 
 The file is Arrow IPC, one row per day, record batches of some days; any Arrow reader opens it.
 """
-# ruff: noqa: N815  -- fields carry their shapes
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft_core.data.bfloat16 import from_bits
+from atft_core.data.bfloat16 import to_float32
 from atft_core.errors import DataError
 
 FORMAT_VERSION = 1
@@ -25,7 +24,8 @@ FORMAT_VERSION = 1
 HEADER = b"atft"
 """Key of the schema metadata under which names, sectors and facts are kept as JSON."""
 
-Stored = NDArray[np.uint16] | NDArray[np.float32]
+Stored = NDArray[Any]
+"""uint16 (bfloat16 bits) or float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Panel:
         parts, first = [], 0
         for batch in self.x_batches:
             part = batch[max(days.start - first, 0) : max(days.stop - first, 0)]
-            parts.append(from_bits(part) if part.dtype == np.uint16 else part.astype(np.float32))
+            parts.append(to_float32(part))
             first += len(batch)
         return np.concatenate(parts)
 

@@ -92,7 +92,7 @@ def window_slope(y_TN: Floats, x_TN: Floats, days: int) -> Floats:
 
 
 def ratio(a_TN: Floats, b_TN: Floats) -> Floats:
-    """a / b; NaN where b is 0 or either is missing."""
+    """Quotient; NaN where b is 0 or either is missing."""
     known_TN = np.isfinite(a_TN) & np.isfinite(b_TN) & (np.abs(b_TN) > 1e-300)
     quotient_TN: Floats = np.divide(a_TN, b_TN, out=np.full_like(a_TN, np.nan), where=known_TN)
     return quotient_TN

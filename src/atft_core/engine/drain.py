@@ -18,7 +18,7 @@ def drain(session: Session, trial: int) -> list[Epoch]:
     tail = session.drained.setdefault(trial, Tail(session.run.trial(trial).events))
     epochs: list[Epoch] = []
     found = list(tail.events())
-    for stamped, following in zip(found, [*found[1:], None], strict=True):
+    for stamped, following in zip(found, [*found[1:], None], strict=False):
         event = stamped.event
         known = session.state.trial(trial)
         if not isinstance(event, WorkerEvent) or event.attempt != known.attempt:

@@ -44,6 +44,7 @@ def run_trial(session: Session, number: int) -> None:
     trial = _obtain(session, number)
     if _already_told(session, number):
         return
+    _catch_up(session, trial)
     outcome = _attempts(session, trial)
     if outcome.state == "stopped":
         return
@@ -85,7 +86,7 @@ def _attempts(session: Session, trial: Trial) -> Outcome:
         if left is not None and left.state in FINAL:
             return left
     while worker is not None or not session.must_stop_now:
-        worker = worker or _start(session, number)
+        worker = worker or _pick_up(session, number) or _start(session, number)
         _watch(session, trial, worker)
         outcome = _close(session, trial, worker.fate())
         if outcome.state in FINAL:
@@ -172,7 +173,15 @@ def _watch(session: Session, trial: Trial, worker: Worker) -> None:
         time.sleep(TICK_SECONDS)
 
 
+def _catch_up(session: Session, trial: Trial) -> None:
+    """Report what the log knows and the study does not: a kill came between the two."""
+    horizon = session.config.objective.horizon
+    for row in session.state.trial(trial.number).epochs:
+        report(session.study, trial, row.epoch, _finite(row.metric("rank_ic", horizon)))
+
+
 def _report(session: Session, trial: Trial, epochs: list[Epoch]) -> None:
+    """Epochs just drained, reported to the study so that it can prune."""
     horizon = session.config.objective.horizon
     for epoch in epochs:
         value = epoch.val.get(str(horizon), {}).get("rank_ic")

@@ -4,7 +4,7 @@ Nothing here opens a CUDA context or holds GPU memory, and nothing raises becaus
 or a process is missing.
 """
 
-from atft_core.gpu.nvml import GpuReading, Nvml, read_once
+from atft_core.gpu.nvml import GpuReading, Look, Nvml, read_once
 from atft_core.gpu.sampler import GpuSampler, GpuSpan
 from atft_core.gpu.tree import TreeReading, cpu_tree
 
@@ -12,6 +12,7 @@ __all__ = [
     "GpuReading",
     "GpuSampler",
     "GpuSpan",
+    "Look",
     "Nvml",
     "TreeReading",
     "cpu_tree",

@@ -7,7 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 TOLERATED = 25
 """Failed readings in a row after which a GPU counts as lost."""
@@ -161,9 +161,16 @@ class Nvml:
                 self._faults.append(f"NVML does not close: {error}")
 
 
-def read_once() -> tuple[list[GpuReading], str]:
-    """All GPUs as of now, and in words what is missing. For a screen before a run; no evidence."""
+class Look(NamedTuple):
+    """All GPUs that could be read, and in words what is missing."""
+
+    gpus: list[GpuReading]
+    reason: str
+
+
+def read_once() -> Look:
+    """One look at all GPUs, for a screen before a run; no evidence."""
     nvml = Nvml()
     readings = [reading for gpu in nvml.gpus if (reading := nvml.read(gpu)) is not None]
     nvml.close()
-    return readings, nvml.reason
+    return Look(readings, nvml.reason)

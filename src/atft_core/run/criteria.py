@@ -15,9 +15,9 @@ from typing import Literal
 
 from atft_core.run import measure_model as model
 from atft_core.run import measure_run as run
-from atft_core.run.measure import Measure, live, number
+from atft_core.run.measure import Measure, live
 from atft_core.run.stages import Bar, CriterionSpec, Stage, deciding_bar
-from atft_core.run.state import State
+from atft_core.run.state import State, number
 
 Comparison = Literal[">", ">=", "<", "<=", "="]
 _HOLDS: dict[str, Callable[[float, float], bool]] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atft_core.run.measure import number, place
-from atft_core.run.state import EpochRow, State, Trial
+from atft_core.run.measure import place
+from atft_core.run.state import EpochRow, State, Trial, number
 from atft_core.run.status import Status
 
 DATA_BOUND = 0.10

@@ -15,7 +15,7 @@ from atft_core.run.status import load
 
 _IDENTITY = {
     "data_hash": "other data",
-    "config_hash": "another configuration",
+    "config_hash": "another configuration (start with the settings that it had)",
     "code": "another version of the code",
 }
 """What evidence must share with the run that it opens, and how a difference reads."""

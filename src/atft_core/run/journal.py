@@ -42,16 +42,21 @@ class Journal:
         self._seq = max((stamped.seq for stamped in read_events(path)), default=0)
 
     def append(self, event: Event) -> Stamped:
-        """Write one event; it is on disk when this returns, if its kind is durable."""
+        """Write one event; it is on disk when this returns, if its kind is durable.
+
+        Returned is what a reader will see (times rounded, tuples as lists): the writer folds what
+        the readers fold.
+        """
         stamped = Stamped(self._seq + 1, time.time(), event)
-        line = (encode(stamped) + "\n").encode()
+        text = encode(stamped)
+        line = (text + "\n").encode()
         if os.write(self._fd, line) != len(line):  # a full disk: leave no half line behind
             cut_torn_line(self.path)
             raise OSError(28, "No space left on device", str(self.path))
         self._seq += 1  # the line is there, even if the fsync below fails: never its number again
         if event.durable:
             os.fsync(self._fd)
-        return stamped
+        return decode(text) or stamped
 
     def close(self) -> None:
         """Give the file back."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from atft_core.run.state import ENDED, EpochRow, State, Trial
 
@@ -28,13 +26,6 @@ class Measure:
     """How far the value may miss the minimum: what its own uncertainty or intent explains."""
     alarm: bool = False
     """Whether the note should look like a failure, whatever the verdict."""
-
-
-def number(value: Any) -> float | None:
-    """`value` as a float; None for what is no finite number (NaN, infinity, True, text)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
 
 
 def live(state: State) -> bool:

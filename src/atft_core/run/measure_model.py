@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import NormalDist
 
-from atft_core.run.measure import Measure, counted, live, number, place, settled
+from atft_core.run.measure import Measure, counted, live, place, settled
 from atft_core.run.noise import noise_floor
 from atft_core.run.stages import CriterionSpec
-from atft_core.run.state import EpochRow, State, Trial
+from atft_core.run.state import EpochRow, State, Trial, number
 
 ONE_SIDED_90 = NormalDist().inv_cdf(0.90)
 """Standard errors to a one-sided 90 % bound."""
@@ -134,11 +134,8 @@ def beats_baseline(state: State, spec: CriterionSpec) -> Measure:
 def same_sign(state: State, spec: CriterionSpec) -> Measure:
     """Share of the measured trials whose RankIC has the sign of the best trial's."""
     best = _read(state, spec, "rank_ic")
-    trials = [trial for trial in tried(state) if state.best]
-    values = [
-        value for trial in trials
-        if (value := number(trial.last("rank_ic", spec.horizon or 0))) is not None
-    ]  # fmt: skip
+    lasts = [trial.last("rank_ic", spec.horizon or 0) for trial in tried(state)]
+    values = [value for value in lasts if value is not None]
     source = f"last epochs of {counted(len(values), 'trial')}"
     if best.value is None or len(values) < MIN_TRIALS:
         note = best.note or f"needs {MIN_TRIALS} measured trials"

@@ -10,13 +10,12 @@ from atft_core.run.measure import (
     ended,
     epochs,
     live,
-    number,
     place,
     settled,
     weighted_median,
 )
 from atft_core.run.stages import CriterionSpec
-from atft_core.run.state import State, Trial
+from atft_core.run.state import State, Trial, number
 
 MIN_GPU_SAMPLES = 30
 """Samples below which a percentile of the GPU's utilisation says nothing."""

@@ -147,19 +147,16 @@ def _criterion(reader: TableReader, gpu: str) -> CriterionSpec:
 
 
 def _check_bars(reader: TableReader, spec: CriterionSpec, criterion: Criterion) -> None:
-    if spec.minimum is None and spec.target is None:
+    low, high = spec.minimum, spec.target
+    if low is None and high is None:
         raise reader.error("it has no bar.", "Add minimum = ... or target = ... or both.")
-    if spec.minimum is None or spec.target is None:
+    if low is None or high is None:
         return
-    higher_is_better = criterion.comparison in (">", ">=")
-    if criterion.comparison == "=":
-        wrong = spec.minimum != spec.target
-    else:
-        wrong = spec.target < spec.minimum if higher_is_better else spec.target > spec.minimum
-    if wrong:
+    easier = {">": high < low, ">=": high < low, "<": high > low, "<=": high > low}
+    if easier.get(criterion.comparison, high != low):
         raise reader.error(
-            f"target = {spec.target:g} is easier than minimum = {spec.minimum:g} "
-            f"(it passes when {criterion.comparison} the bar).",
+            f"target = {high:g} asks for less than minimum = {low:g}, or for something else "
+            f"(the value must be {criterion.comparison} the bar).",
             "Exchange them, or leave one out.",
         )
 

@@ -21,6 +21,13 @@ PHASE_BUDGET = {"start": 180.0, "load": 600.0}
 DEFAULT_BUDGET = 300.0
 
 
+def number(value: Any) -> float | None:
+    """`value` as a float; None for what is no finite number (NaN, infinity, True, text)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
 @dataclass
 class EpochRow:
     """One epoch of a trial, as the first worker that finished it reported it."""
@@ -37,9 +44,7 @@ class EpochRow:
 
     def metric(self, name: str, horizon: int) -> float | None:
         """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
-        value = self.val.get(str(horizon), {}).get(name)
-        known = isinstance(value, int | float) and math.isfinite(value)
-        return float(value) if known else None
+        return number(self.val.get(str(horizon), {}).get(name))
 
 
 @dataclass
@@ -122,7 +127,7 @@ class State:
     def complete(self) -> list[Trial]:
         """Trials that finished with a value; NaN is none."""
         ended = [trial for trial in self.trials.values() if trial.state == "COMPLETE"]
-        return [t for t in ended if t.value is not None and math.isfinite(t.value)]
+        return [trial for trial in ended if number(trial.value) is not None]
 
     @property
     def best(self) -> Trial | None:

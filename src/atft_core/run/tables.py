@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ class TableReader:
         self._known.append(key)
         if key not in self._left:
             if default is REQUIRED:
-                raise self.error(f"{key!r} is missing.", f"Add {key} = {_EXAMPLE[kind]}")
+                near = get_close_matches(key, self._left, n=1)
+                looks = f" ({near[0]!r} looks like it)" if near else ""
+                raise self.error(f"{key!r} is missing{looks}.", f"Write {key} = {_EXAMPLE[kind]}")
             return default
         value = self._left.pop(key)
         kinds = (int, float) if kind is float else (kind,)

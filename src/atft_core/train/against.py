@@ -16,8 +16,6 @@ from atft_core.objective.significance import paired_difference
 from atft_core.run.events import Json
 from atft_core.train.results import read_table
 
-FILE = "baselines.arrow"
-
 Baselines = dict[int, dict[str, dict[np.datetime64, float]]]
 """Daily RankIC by horizon, name and date."""
 

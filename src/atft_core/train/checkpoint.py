@@ -169,7 +169,7 @@ def _refuse_foreign(checkpoint: Checkpoint, owner: Owner) -> None:
     found = checkpoint.owner
     if found != owner:
         raise CheckpointError(
-            f"{checkpoint.path} belongs to trial {found.trial} with configuration {found.config_hash}, "
-            f"not to trial {owner.trial} with {owner.config_hash}.",
+            f"{checkpoint.path} belongs to trial {found.trial} with configuration "
+            f"{found.config_hash}, not to trial {owner.trial} with {owner.config_hash}.",
             hint="Was config.toml or params.json edited? Start a new run.",
         )

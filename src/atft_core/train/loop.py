@@ -28,8 +28,13 @@ GRADIENT_BLOCKS = 2
 """Blocks per epoch on which the pull of each loss term is measured; it waits for the device."""
 
 Tick = Callable[[str, int, int], bool]
-"""Called before each block with (phase, block, blocks). May raise `Interrupted`; True when this
-was told to the outside, which is also when the device is waited for and the loss looked at."""
+"""Called before each block with (phase, block, blocks). May raise to end the epoch at once. True
+when this was told to the outside, which is also when the device is waited for."""
+
+
+def silent(phase: str, batch: int, batches: int) -> bool:
+    """A tick for work of seconds that nobody watches."""
+    return False
 
 
 class Feed(Protocol):
@@ -41,14 +46,6 @@ class Feed(Protocol):
     def block(self, days: range) -> Block:
         """Inputs and labels of consecutive prediction days."""
         ...
-
-
-class Interrupted(Exception):  # noqa: N818 -- an order, not an error
-    """The engine asked for the end of this trial: `op` is "stop" or "prune"."""
-
-    def __init__(self, op: str) -> None:
-        super().__init__(op)
-        self.op = op
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a worker tells what it does: its journal, its log, its last word."""
+"""How a worker tells what it does: its journal, its log, its last word. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import torch
-
 from atft_core.errors import AtftError, NonFiniteLossError
 from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Epoch, Json, Progress, Settings
 from atft_core.run.files import read_json, write_json
-from atft_core.run.journal import Journal, read_events
-from atft_core.train.loop import Interrupted
+from atft_core.run.journal import Journal
 
 log = logging.getLogger("atft_core.train")
 
 PERIOD = 0.5
 """Seconds between two reports of progress within a phase."""
+
+
+class Interrupted(Exception):  # noqa: N818 -- an order, not an error
+    """The engine asked for the end of this trial: `op` is "stop" or "prune"."""
+
+    def __init__(self, op: str) -> None:
+        super().__init__(op)
+        self.op = op
 
 
 class Reporter:
@@ -36,7 +41,7 @@ class Reporter:
         self._phase, self._told = "", 0.0
 
     def tick(self, phase: str, batch: int, batches: int) -> bool:
-        """A block is about to begin: obey an order, else tell where we are. See `loop.Tick`."""
+        """A block is about to begin: obey an order, else tell where we are. Once per block."""
         order: Any = read_json(self.control)
         if isinstance(order, dict) and order.get("op") in ("stop", "prune"):
             raise Interrupted(order["op"])
@@ -67,11 +72,6 @@ class Reporter:
         """An epoch, as metrics.json has it."""
         self.journal.append(Epoch(trial=self.trial, attempt=self.attempt, **row))
 
-    def epochs_told(self) -> set[int]:
-        """Epochs that this or an earlier attempt reported."""
-        events = (stamped.event for stamped in read_events(self.journal.path))
-        return {event.epoch for event in events if isinstance(event, Epoch)}
-
 
 class LastWord:
     """exit.json, written last: the verdict, or why there is none.
@@ -85,6 +85,7 @@ class LastWord:
         self.state, self.value, self.epoch = "", None, 0  # type: str, float | None, int
 
     def __enter__(self) -> LastWord:
+        self.path.unlink(missing_ok=True)  # that of an earlier attempt
         return self
 
     def __exit__(
@@ -135,8 +136,10 @@ def reason(error: Exception) -> str:
 def _name(error: Exception) -> str:
     if isinstance(error, NonFiniteLossError):
         return "non-finite loss"
-    cpu_allocator = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    if cpu_allocator or isinstance(error, MemoryError | torch.OutOfMemoryError):
+    torch_says_so = type(error).__name__ == "OutOfMemoryError" or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+    if torch_says_so or isinstance(error, MemoryError):
         return "out of memory"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "disk full"

@@ -5,7 +5,6 @@ Shapes: D days, N stocks, H horizons.
 Each file is replaced in one step. The numbers and the predictions are those of the same weights:
 the averaged ones after the last epoch.
 """
-# ruff: noqa: N815  -- fields carry their shapes
 
 from __future__ import annotations
 
@@ -81,19 +80,6 @@ def write_metrics(
     write_json(path, value)
 
 
-def write_daily_ic(path: Path, panel: Panel, parts: Sequence[Scores]) -> None:
-    """Rewrite daily_ic.arrow: one row per split, day and horizon; null where undefined."""
-    write_table(path, pa.concat_tables([_daily_table(panel, part) for part in parts]))
-
-
-def write_predictions(path: Path, panel: Panel, parts: Sequence[Scores]) -> None:
-    """Rewrite predictions.arrow: one row per split, day, stock traded that day, and horizon.
-
-    `target` is the label as the panel has it, null where there is none.
-    """
-    write_table(path, pa.concat_tables([_prediction_table(panel, part) for part in parts]))
-
-
 def write_table(path: Path, table: Any) -> None:
     """An Arrow IPC file in one step."""
     sink = pa.BufferOutputStream()
@@ -114,7 +100,8 @@ def split_column(split: str, n: int) -> Any:
     return pa.DictionaryArray.from_arrays(code, pa.array(SPLITS))
 
 
-def _daily_table(panel: Panel, part: Scores) -> Any:
+def daily_table(panel: Panel, part: Scores) -> Any:
+    """One row per day and horizon; null where undefined."""
     days, horizons = len(part.days), len(panel.horizons)
     return pa.table(
         {
@@ -128,7 +115,11 @@ def _daily_table(panel: Panel, part: Scores) -> Any:
     )
 
 
-def _prediction_table(panel: Panel, part: Scores) -> Any:
+def prediction_table(panel: Panel, part: Scores) -> Any:
+    """One row per day, stock traded that day, and horizon.
+
+    `target` is the label as the panel has it, null where there is none.
+    """
     span = slice(part.days.start, part.days.stop)
     day, stock = np.nonzero(panel.valid_TN[span])
     horizons = len(panel.horizons)

@@ -66,7 +66,8 @@ def make_learner(
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Matrices decay; norms and biases, whose size means something, do not."""
-    decayed, kept = [], []
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         bias = parameter.ndim < 2 or name.rpartition(".")[2] in UNDECAYED
         (kept if bias else decayed).append(parameter)
@@ -121,5 +122,6 @@ def _average(learner: Learner) -> None:
     With decay 0 they are the weights themselves.
     """
     decay = min(learner.train.ema, (1 + learner.steps) / (10 + learner.steps))
-    averaged = list(learner.ema.parameters())
-    torch._foreach_lerp_(averaged, list(learner.model.parameters()), 1.0 - decay)
+    averaged: list[Tensor] = list(learner.ema.parameters())
+    weights: list[Tensor] = list(learner.model.parameters())
+    torch._foreach_lerp_(averaged, weights, 1.0 - decay)

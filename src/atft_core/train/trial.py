@@ -16,17 +16,16 @@ from atft_core.objective.losses import TERMS
 from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
-from atft_core.train.against import FILE, Baselines, compare, read_baselines
+from atft_core.train.against import Baselines, compare, read_baselines
 from atft_core.train.loop import (
     Feed,
-    Interrupted,
     Tick,
     TrainReport,
     mixed_seed,
     predict_days,
     train_epoch,
 )
-from atft_core.train.report import Reporter, log, log_epoch
+from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
 from atft_core.train.setup import Setup, build_learner, open_trial, owner, threads
 from atft_core.train.step import Learner
@@ -64,7 +63,7 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
     learner = build_learner(setup, trial)
     reporter.log_batches = setup.config.train.val_debug
     reporter.settings(observed(setup, feed, learner))
-    baselines = read_baselines(run.path / FILE)
+    baselines = read_baselines(run.baselines)
     work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines)
     resume(work)
     return work
@@ -95,7 +94,11 @@ def observed(setup: Setup, feed: Feed, learner: Learner) -> Json:
 
 
 def resume(work: Work) -> None:
-    """Go back to the newest good checkpoint; report epochs that a kill kept from being reported."""
+    """Go back to the newest good checkpoint.
+
+    Its epochs are told again: whether a kill kept one from being told is not known here, and the
+    first report of an epoch stands.
+    """
     found, notes = checkpoint.newest(work.files.checkpoints, owner(work.setup, work.trial))
     for note in notes:
         log.warning("%s", note)
@@ -103,10 +106,8 @@ def resume(work: Work) -> None:
         return
     checkpoint.restore(found, work.learner)
     work.rows = found.rows
-    told = work.reporter.epochs_told()
     for row in work.rows:
-        if row["epoch"] not in told:
-            work.reporter.epoch_ended(row)
+        work.reporter.epoch_ended(row)
     write_metrics(work, "running")
     log.info("Resumed from %s", found.path.name)
 
@@ -166,7 +167,7 @@ def publish(work: Work, row: Json, scores: Scores) -> None:
     """The epoch is safe on disk: tell everybody."""
     work.rows.append(row)
     work.scores = scores
-    results.write_daily_ic(work.files.daily_ic, work.setup.panel, [scores])
+    results.write_table(work.files.daily_ic, results.daily_table(work.setup.panel, scores))
     write_metrics(work, "running")
     work.reporter.epoch_ended(row)
     log_epoch(row, work.setup.config.train.max_epochs)
@@ -200,8 +201,9 @@ def finish(work: Work, state: str) -> float | None:
     if work.scores is None:  # killed after the last epoch: the weights are there, the scores not
         work.scores = score_validation(work, work.reporter.tell, "score")
     work.reporter.tell("score")
-    results.write_daily_ic(work.files.daily_ic, work.setup.panel, [work.scores])
-    results.write_predictions(work.files.predictions, work.setup.panel, [work.scores])
+    panel, scores = work.setup.panel, work.scores
+    results.write_table(work.files.daily_ic, results.daily_table(panel, scores))
+    results.write_table(work.files.predictions, results.prediction_table(panel, scores))
     objective = work.setup.config.objective
     value = results.trial_value(work.rows, objective.horizon, objective.last_epochs)
     if value is None:

@@ -2,6 +2,8 @@
 
 It needs nobody: standard output is a file, orders come as a file, and when the engine dies it goes
 on and leaves its verdict for the next one. A signal USR1 makes it write all stacks to stacks.txt.
+The lock comes before the seconds that importing torch takes: a new engine must not start a second
+worker meanwhile.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from atft_core.run.directory import RunDirectory
+from atft_core.run.lock import ProcessLock
 from atft_core.train.report import LastWord, Reporter, log, number
-from atft_core.train.trial import finish, prepare, train, write_metrics
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,8 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     multiprocessing.set_start_method("spawn", force=True)  # a fork beside threads deadlocks
     run = RunDirectory(args.run_dir)
     files = run.trial(args.trial)
-    with stacks_on_request(files.path / "stacks.txt"), LastWord(files.exit, args.attempt) as word:
-        run_trial(run, args.trial, args.attempt, word)
+    lock = ProcessLock(files.lock, attempt=args.attempt)
+    try:
+        with (
+            stacks_on_request(files.path / "stacks.txt"),
+            LastWord(files.exit, args.attempt) as word,
+        ):
+            run_trial(run, args.trial, args.attempt, word)
+    finally:
+        lock.release()
     return 0
 
 
@@ -57,6 +66,8 @@ def run_trial(run: RunDirectory, trial: int, attempt: int, word: LastWord) -> No
     reporter = Reporter(run.trial(trial), trial, attempt)
     with reporter.journal:
         reporter.tell("load")
+        from atft_core.train.trial import finish, prepare, train, write_metrics
+
         work = prepare(run, trial, reporter)
         try:
             word.state = train(work)

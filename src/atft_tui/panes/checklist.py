@@ -17,8 +17,11 @@ from atft_tui.format import GLYPHS, clean, cut, line, pad, several
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
-_WIDE = 52
-"""Cells from which error and note have room."""
+_WIDE = 59
+"""Cells from which the goal and the error have room."""
+_NOTE = 24
+"""Cells below which a note would only be a riddle."""
+_QUIET = "$text-muted"
 
 
 class ChecklistPane(Pane):
@@ -78,26 +81,32 @@ def _heading(section: list[Result], width: int) -> Content:
 
 def _row(result: Result, gate: Bar, width: int) -> Row:
     glyph, style = GLYPHS[result.verdict]
-    title = clean(result.title, 40)
-    value, wanted = figure(result.value, result.unit), bar(result, gate)
-    name = min(22, max(14, width - 19))
+    name = min(21, max(14, width - 20))
     parts: list[str | tuple[str, str]] = [
-        " ", (glyph, f"bold {style}"), f" {pad(title, name)} ",
-        (f"{value:>7}", style if result.value is not None else "$text-muted"),
-        (f" {wanted:<6}", "$text-muted"),
+        " ", (glyph, f"bold {style}"), f" {pad(clean(result.title, 40), name)} ",
+        (f"{figure(result.value, result.unit):>7}", "" if result.value is not None else _QUIET),
     ]  # fmt: skip
-    if width >= _WIDE:
-        parts.append((f" {error(result):<7}", "$text-muted"))
-        note = cut(_note(result), width - 22 - 4 - 8 - 7 - 9)
-        parts.append((f" {note}", "$text-error" if result.alarm else "$text-muted"))
+    if width < _WIDE:
+        return Row(line(*parts, (f" {bar(result, gate)}", _QUIET)), result.name)
+    parts.append((f" {pad(_bars(result, gate), 18)} {error(result):<6}", _QUIET))
+    room = width - name - 40  # the columns before it, and two cells of air
+    if room >= _NOTE:
+        parts.append((f"  {cut(_note(result), room)}", "$text-error" if result.alarm else _QUIET))
     return Row(line(*parts), result.name)
+
+
+def _bars(result: Result, gate: Bar) -> str:
+    """The bar that decides, and the goal where that is another one."""
+    decides, goal = bar(result, gate), bound(result, result.target)
+    return decides if goal in ("", decides) else f"{decides}, goal {goal.split()[-1]}"
 
 
 def _note(result: Result) -> str:
     """What explains the verdict best in a few words."""
     below = result.verdict is Verdict.PASS and result.on_target is False
-    target = f"target {bound(result, result.target)}" if below else ""
-    return clean("; ".join(part for part in (target, result.note) if part))
+    return clean(
+        "; ".join(part for part in ("below the goal" if below else "", result.note) if part)
+    )
 
 
 def _folded(results: list[Result], gate: Bar, width: int) -> list[Row]:

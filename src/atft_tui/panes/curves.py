@@ -19,11 +19,15 @@ _SHOWN = 5
 class CurvesPane(Pane):
     """Two charts beside each other, or one above the other when zoomed."""
 
+    def __init__(self, id: str | None = None, title: str = "Curves by epoch") -> None:
+        super().__init__(id=id)
+        self._title = title
+
     def captions(self, view: View) -> tuple[str, str]:
         """Which of many trials are drawn."""
         drawn, known = len(chosen(view.state)), len(view.state.trials)
         some = f"best and newest {drawn} of {known} trials" if drawn < known else ""
-        return "5 Curves by epoch", some
+        return self._title, some
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """Both charts in the room there is."""
@@ -88,6 +92,5 @@ def beside(left: list[Content], right: list[Content], half: int) -> list[Content
     left = left + [Content("")] * (height - len(left))
     right = right + [Content("")] * (height - len(right))
     return [
-        a + " " * max(1, half + 1 - cell_len(a.plain)) + b
-        for a, b in zip(left, right, strict=True)
+        a + " " * max(1, half + 1 - cell_len(a.plain)) + b for a, b in zip(left, right, strict=True)
     ]

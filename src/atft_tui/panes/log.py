@@ -44,24 +44,29 @@ def parse_filter(text: str) -> Filter | None:
 class LogPane(Pane):
     """Newest lines last; it follows until somebody scrolls up, and again from the end."""
 
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, id: str | None = None, title: str = "Log") -> None:
         super().__init__(id=id, focus=True)
+        self._title = title
         self.filter: Filter | None = None
         self._kept: deque[str] = deque(maxlen=KEEP_LINES)
         self._source: LogView = LogView()
-        self._run: object = None
+        self._following = True
+        self._placing = False
 
     def set_filter(self, chosen: Filter | None) -> None:
         """Show only what `chosen` keeps."""
-        self.filter, self._source = chosen, LogView()
+        self.filter, self._source = chosen, LogView(path=self._source.path)
         self._kept.clear()
+        self._following = True
         self.draw()
-        self.scroll_end(animate=False)
 
     def captions(self, view: View) -> tuple[str, str]:
         """The filter is always visible: nothing is missing without saying so."""
         shown = f"  /{clean(self.filter.text, 40)}/" if self.filter else ""
-        return f"6 Log{shown}", "" if self.is_vertical_scroll_end else "scrolled: G follows again"
+        return (
+            f"{self._title}{shown}",
+            "follows" if self._following else "scrolled up: G follows again",
+        )
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """All kept lines; the pane scrolls."""
@@ -73,16 +78,28 @@ class LogPane(Pane):
 
     def draw(self) -> None:
         """Stay at the end when at the end."""
-        follow = self.is_vertical_scroll_end or not self._kept
         super().draw()
-        if follow:
-            self.scroll_end(animate=False, immediate=True)
+        if self._following:
+            self._to_end()
+            self.call_after_refresh(self._to_end)  # the size may not be known before
+
+    def _to_end(self) -> None:
+        if self._following:
+            self._placing = True
+            self.scroll_to(y=self.max_scroll_y, animate=False)
+            self._placing = False
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whoever scrolls up wants to read; whoever scrolls to the end wants to follow."""
+        super().watch_scroll_y(old_value, new_value)
+        if not self._placing and self._following is not self.is_vertical_scroll_end:
+            self._following = self.is_vertical_scroll_end
+            super().draw()
 
     def _take_in(self, view: View) -> None:
         """Only lines that are new are matched."""
-        run = view.run.path if view.run else None
-        if run != self._run or view.log.total < self._source.total:
-            self._run, self._source = run, LogView()
+        if view.log.path != self._source.path:
+            self._source = LogView(path=view.log.path)
             self._kept.clear()
         fresh = min(view.log.total - self._source.total, len(view.log.lines))
         self._source = view.log

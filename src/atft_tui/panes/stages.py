@@ -9,7 +9,7 @@ from textual.content import Content
 
 from atft_tui.format import GLYPHS, clean, cut_left, duration, line
 from atft_tui.pane import Pane, Row
-from atft_tui.view import StageView, View
+from atft_tui.view import StageView, View, seconds_left
 
 _STATUS_STYLE = {
     "RUNNING": "$text-accent", "STOPPING": "$text-warning", "HUNG": "bold $text-error",
@@ -36,6 +36,8 @@ def header(view: View, width: int) -> Content:
         style = _STATUS_STYLE.get(status, "")
         end = view.state.ended or view.now
         since = f" {duration(end - view.state.started)}" if view.state.started else ""
+        rest = seconds_left(view.state, view.now) if view.live and width < 100 else None
+        since += f", left {duration(rest)}" if rest is not None else ""
     host = clean(view.state.host)
     right = line((status, style), since, f"  {host} " if host and width >= 100 else " ")
     room = width - cell_len(right.plain) - 2

@@ -19,7 +19,7 @@ _STATES = {
 }  # fmt: skip
 _ORDER = ("RUNNING", "WAITING", "ASKED", "COMPLETE", "PRUNED", "FAIL")
 _SHORT = {
-    "learning_rate": "lr", "block_days": "days", "graph_dropout": "gdrop", "hidden": "hidden",
+    "learning_rate": "lr", "hidden": "hidden", "block_days": "days", "graph_dropout": "gdrop",
     "rank_ic": "w.rank", "cs_ic": "w.cs", "sharpe": "w.shrp", "spearman": "w.spear",
     "huber": "w.hub", "weight_decay": "decay", "lookback": "back",
 }  # fmt: skip
@@ -61,7 +61,7 @@ def noise_floor(state: State) -> str:
     error = best.last("rank_ic_se", state.horizon) if best else None
     if error is None or error <= 0 or count < 1:
         return ""
-    return f"luck alone: best of {count} reaches {ratio(luck(state, error))}"
+    return f"luck: best of {count} is {ratio(luck(state, error))}"
 
 
 def in_order(state: State) -> list[Trial]:
@@ -109,8 +109,16 @@ def _fixed(state: State) -> list[Column]:
 
 
 def _params(state: State) -> list[Column]:
-    names = sorted({name for trial in state.trials.values() for name in trial.params})
-    return [_param(name) for name in names]
+    """What differs between the trials first: that is what the study is about."""
+    names = {name for trial in state.trials.values() for name in trial.params}
+    known = list(_SHORT)
+
+    def place(name: str) -> tuple[bool, int, str]:
+        alike = len({str(trial.params.get(name)) for trial in state.trials.values()}) == 1
+        last = name.rpartition(".")[2]
+        return alike, known.index(last) if last in known else len(known), name
+
+    return [_param(name) for name in sorted(names, key=place)]
 
 
 def _param(name: str) -> Column:

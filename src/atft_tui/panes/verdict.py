@@ -35,23 +35,28 @@ class VerdictPane(Pane):
 
 
 def summary(view: View, width: int, height: int) -> list[Content]:
-    """One line, or two with the action apart."""
+    """The word, its evidence and one thing to do, in as many lines as there are."""
     if view.trouble:
-        return [line((cut(f" {view.trouble}", width), "$text-error"))]
+        return [
+            line((f" {text}", "$text-error")) for text in textwrap.wrap(view.trouble, width - 1)
+        ]
     found = view.diagnosis
     if found is None:
         first = view.stages[0].stage if view.stages else None
         todo = f": press {first.hotkey} for the {clean(first.title, 30)}" if first else ""
         return [line((" nothing has been run yet", "$text-muted"), todo)]
+    word = clean(found.word)
     style = f"bold {_WORD_STYLE.get(found.word, '$text-warning')}"
-    head = line(" ", (clean(found.word), style), "  ", clean(found.text))
-    action = clean(found.action)
+    action = "" if found.action == "nothing to do" else f"  -> {clean(found.action)}"
+    said = f"{word}  {clean(found.text)}{action}"
     if height == 1:
-        urgent = found.word != "compute-bound"
-        return [head + line((f"  -> {action}", "$text-muted")) if urgent else head]
-    wrapped = textwrap.wrap(f"-> {action}", max(20, width - 2))
-    room = len(wrapped) if height > 4 else height - 1
-    return [head, *(line((f" {text}", "$text-muted")) for text in wrapped[:room])]
+        return [line(" ", (word, style), said[len(word) :])]
+    pieces = textwrap.wrap(said, max(20, width - 2))
+    pieces = pieces if height > 4 else pieces[:height]
+    return [
+        line(" ", (word, style), pieces[0][len(word) :]),
+        *(Content(f" {p}") for p in pieces[1:]),
+    ]
 
 
 def details(state: State, width: int) -> list[Content]:

@@ -1,0 +1,276 @@
+"""What can be wrong with a panel: one table, one finding per kind, with counts and offenders.
+
+Shapes: T days, N stocks, F features, H horizons.
+
+An error stops the build: the panel could not be read as meant, or would teach nonsense. A warning
+is reported, and the rule in the table says what happens to the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft_core.cross_section import Bools, Floats, centred_ranks
+from atft_core.data.bfloat16 import to_float32
+from atft_core.errors import DataError
+
+SHOWN = 3
+"""Offenders that a message names."""
+MIN_STOCKS = 10
+"""Stocks of a day below which it cannot be ranked."""
+LEAK_CORRELATION = 0.3
+"""Mean daily correlation with the label that no honest feature reaches."""
+THIN_DAY = 0.5
+"""Share of the usual number of stocks below which a day is thin."""
+WEEK = 5
+"""Trading days."""
+MOSTLY = 0.5
+"""Share of missing values from which a column is mostly missing."""
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Rule(NamedTuple):
+    """Severity of a kind of finding, and what to do or what is done about it."""
+
+    severity: Severity
+    action: str
+
+
+ERROR, WARNING = Severity.ERROR, Severity.WARNING
+RULES: dict[str, Rule] = {
+    "unreadable": Rule(ERROR, "give a readable parquet or Arrow IPC file"),
+    "missing_column": Rule(ERROR, "name the right column in the [data] section of the config"),
+    "wrong_dtype": Rule(ERROR, "convert the column before it is given to atft"),
+    "bad_date": Rule(ERROR, "dates are Date, Datetime or ISO text (2024-01-31)"),
+    "missing_key": Rule(ERROR, "every row needs a date and a code"),
+    "empty": Rule(ERROR, "the file has no rows"),
+    "duplicate_key": Rule(ERROR, "keep one row per date and code"),
+    "non_positive_price": Rule(ERROR, "drop these rows or set the price to null"),
+    "infinite_value": Rule(ERROR, "set these values to null"),
+    "infinite_feature": Rule(WARNING, "these values count as missing"),
+    "negative_volume": Rule(ERROR, "set these values to null"),
+    "few_stocks": Rule(ERROR, f"a day needs {MIN_STOCKS} stocks to be ranked"),
+    "no_labels": Rule(ERROR, "use a longer panel or shorter label.horizons"),
+    "extreme_return": Rule(WARNING, "labels that contain one: data.extreme_label_policy"),
+    "gap": Rule(WARNING, "missing days inside a stock's life stay missing; nothing is filled"),
+    "bar_order": Rule(WARNING, "kept; check open, high, low and close of these rows"),
+    "no_close": Rule(WARNING, "no market inputs and no neighbours: both are made from the close"),
+    "thin_day": Rule(WARNING, "kept; is the calendar a mixture of markets?"),
+    "constant_column": Rule(WARNING, "kept; it carries no information"),
+    "mostly_missing": Rule(WARNING, "kept; missing counts as average"),
+    "unknown_sector": Rule(WARNING, "these stocks have no sector; others are not affected"),
+    "leak_suspicion": Rule(WARNING, "kept; does this column know the future?"),
+}
+"""Every kind of finding."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of defect in one place."""
+
+    rule: str
+    message: str
+    """What and where, without the offenders."""
+    count: int = 1
+    first: tuple[str, ...] = ()
+    """The first offenders."""
+    advice: str = ""
+    """Replaces the rule's action where more is known."""
+
+    @property
+    def severity(self) -> Severity:
+        """Error or warning, from the table."""
+        return RULES[self.rule].severity
+
+    @property
+    def action(self) -> str:
+        """What to do, or what is done."""
+        return self.advice or RULES[self.rule].action
+
+    def __str__(self) -> str:
+        if not self.first:
+            return self.message
+        more = ", ..." if self.count > len(self.first) else ""
+        return f"{self.message}: {', '.join(self.first)}{more}"
+
+    @property
+    def text(self) -> str:
+        """What, where, and what to do or what is done."""
+        return f"{self} ({self.action})" if self.action else str(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {
+            "rule": self.rule,
+            "severity": self.severity.value,
+            "message": self.message,
+            "count": self.count,
+            "first": list(self.first),
+            "action": self.action,
+        }
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether any finding is an error."""
+    return any(f.severity is ERROR for f in findings)
+
+
+def raise_errors(path: object, findings: Iterable[Finding]) -> None:
+    """DataError that names every error at once; nothing when there is none."""
+    errors = [f for f in findings if f.severity is ERROR]
+    if not errors:
+        return
+    lines = "\n".join(f"  {e}" for e in errors)
+    hints = list(dict.fromkeys(e.action for e in errors))
+    raise DataError(f"{path} cannot be used:\n{lines}", hint="; ".join(hints) + ".")
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """How rows and columns are called in messages."""
+
+    dates_T: NDArray[np.datetime64]
+    codes: Sequence[str]
+
+    def first(self, mask_TN: Bools) -> tuple[str, ...]:
+        """The first offenders, by date."""
+        flat = np.flatnonzero(mask_TN)[:SHOWN]
+        return tuple(
+            f"{self.codes[i % len(self.codes)]} {self.dates_T[i // len(self.codes)]}" for i in flat
+        )
+
+
+def check_values(names: Labels, column: str, x_TN: Floats, kind: str) -> list[Finding]:
+    """Infinite values, and prices or volumes that cannot be. `kind`: price, volume, feature."""
+    rule = "infinite_feature" if kind == "feature" else "infinite_value"
+    found = [_cells(names, rule, f"infinite values in {column!r}", np.isinf(x_TN))]
+    with np.errstate(invalid="ignore"):
+        if kind == "price":
+            low_TN, what = x_TN <= 0, f"prices of 0 or less in {column!r}"
+            found.append(_cells(names, "non_positive_price", what, low_TN))
+        elif kind == "volume":
+            what = f"negative volumes in {column!r}"
+            found.append(_cells(names, "negative_volume", what, x_TN < 0))
+    return [f for f in found if f.count]
+
+
+def check_column(column: str, x_TN: Floats, rows: int) -> list[Finding]:
+    """Columns without information: nearly empty, or the same for every stock of every day."""
+    known_TN = np.isfinite(x_TN)
+    known = int(known_TN.sum())
+    if known < (1 - MOSTLY) * rows:
+        share = 1 - known / max(rows, 1)
+        return [Finding("mostly_missing", f"{column!r} is missing in {share:.0%} of the rows")]
+    high_T = np.where(known_TN, x_TN, -np.inf).max(axis=1)
+    low_T = np.where(known_TN, x_TN, np.inf).min(axis=1)
+    if not (high_T > low_T).any():
+        return [Finding("constant_column", f"{column!r} never differs between two stocks of a day")]
+    return []
+
+
+def check_days(names: Labels, valid_TN: Bools) -> list[Finding]:
+    """Days with few stocks, and days missing inside the life of a stock."""
+    count_T = valid_TN.sum(axis=1)
+    most = int(count_T.max(initial=0))
+    if most < MIN_STOCKS:
+        return [Finding("few_stocks", f"no day has more than {most} stocks")]
+    findings = []
+    days = _thin_days(count_T)
+    if days:
+        first = tuple(f"{names.dates_T[t]} ({count_T[t]} stocks)" for t in days[:SHOWN])
+        message = f"{len(days)} days with less than half of the usual stocks"
+        findings.append(Finding("thin_day", message, len(days), first))
+    inside_TN = np.maximum.accumulate(valid_TN, axis=0)
+    inside_TN &= np.maximum.accumulate(valid_TN[::-1], axis=0)[::-1]
+    gaps = _cells(names, "gap", "days missing inside a stock's life", inside_TN & ~valid_TN)
+    return [*findings, gaps] if gaps.count else findings
+
+
+def check_bars(
+    names: Labels, open_TN: Floats, high_TN: Floats, low_TN: Floats, close_TN: Floats
+) -> list[Finding]:
+    """Bars whose high is not the highest or whose low is not the lowest price (by over 0.1 %)."""
+    with np.errstate(invalid="ignore"):
+        top_TN = np.fmax(np.fmax(open_TN, close_TN), low_TN)
+        bottom_TN = np.fmin(np.fmin(open_TN, close_TN), high_TN)
+        wrong_TN = (high_TN < top_TN * 0.999) | (low_TN > bottom_TN * 1.001)
+    found = _cells(names, "bar_order", "bars with prices outside of low to high", wrong_TN)
+    return [found] if found.count else []
+
+
+def check_returns(names: Labels, step_TN: Floats, limit: float) -> list[Finding]:
+    """One-day returns beyond the limit."""
+    with np.errstate(invalid="ignore"):
+        extreme_TN = np.abs(step_TN) > limit
+    found = _cells(names, "extreme_return", f"one-day returns beyond {limit:.0%}", extreme_TN)
+    return [found] if found.count else []
+
+
+def check_labels(horizons: Sequence[int], counts_H: NDArray[np.int64], days: int) -> list[Finding]:
+    """Horizons without a single label."""
+    return [
+        Finding("no_labels", f"horizon {h} has no label in {days} days")
+        for h, count in zip(horizons, counts_H, strict=True)
+        if count == 0
+    ]
+
+
+def label_correlations(x_TNF: NDArray[Any], y_TNH: NDArray[np.float32], valid_TN: Bools) -> Floats:
+    """Daily correlation of each feature with the rank of each label, [T, F, H]; NaN where none."""
+    days, _, n_features = x_TNF.shape
+    correlation_TFH = np.full((days, n_features, y_TNH.shape[2]), np.nan)
+    for h in range(y_TNH.shape[2]):
+        rank_TN = centred_ranks(y_TNH[..., h], valid_TN).astype(np.float32)
+        known_TN = valid_TN & np.isfinite(y_TNH[..., h])
+        for t in np.flatnonzero(known_TN.sum(axis=1) >= MIN_STOCKS):
+            x_CF = to_float32(x_TNF[t, known_TN[t]])
+            x_CF = x_CF - x_CF.mean(axis=0)
+            scale_F = np.sqrt(np.square(x_CF).mean(axis=0))
+            covariance_F = rank_TN[t, known_TN[t]] @ x_CF / len(x_CF)
+            varies_F = scale_F > 1e-12
+            correlation_TFH[t, varies_F, h] = covariance_F[varies_F] / scale_F[varies_F]
+    return correlation_TFH
+
+
+def check_leaks(features: Sequence[str], horizons: Sequence[int], mean_FH: Floats) -> list[Finding]:
+    """Features that know the label better than a feature can."""
+    found = []
+    for f, name in enumerate(features):
+        h = int(np.argmax(np.abs(np.nan_to_num(mean_FH[f]))))
+        if abs(mean_FH[f, h]) > LEAK_CORRELATION:
+            message = (
+                f"{name!r} correlates {mean_FH[f, h]:+.2f} per day "
+                f"with the return over {horizons[h]} days"
+            )
+            found.append(Finding("leak_suspicion", message))
+    return found
+
+
+def _thin_days(count_T: NDArray[np.int64]) -> list[int]:
+    """Days with less than half of the usual stocks of the weeks before and after.
+
+    Of both, so that a universe that grows is not thin at its start.
+    """
+    thin = []
+    for t in np.flatnonzero(count_T < THIN_DAY * np.median(count_T[count_T > 0])):
+        around = (count_T[max(t - WEEK, 0) : t], count_T[t + 1 : t + 1 + WEEK])
+        if all(count_T[t] < THIN_DAY * np.median(days) for days in around if days.size):
+            thin.append(int(t))
+    return thin
+
+
+def _cells(names: Labels, rule: str, what: str, mask_TN: Bools) -> Finding:
+    count = int(mask_TN.sum())
+    return Finding(rule, f"{count} {what}", count, names.first(mask_TN) if count else ())

@@ -1,0 +1,111 @@
+"""What the files say, as arrays by day and stock, and what is wrong with it.
+
+Shapes: T days, N stocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atft_core.config.schema import Config, DataConfig
+from atft_core.cross_section import Bools, Floats
+from atft_core.data import checks
+from atft_core.data.cache import Identity
+from atft_core.data.checks import Finding, Labels
+from atft_core.data.labels import step_returns
+from atft_core.data.read import (
+    Keys,
+    Table,
+    column_findings,
+    open_table,
+    read_column,
+    read_keys,
+    read_sectors,
+)
+from atft_core.errors import ConfigError
+
+PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What was read from the files."""
+
+    table: Table
+    keys: Keys
+    columns: dict[str, Floats]
+    """Those of open, high, low, close, volume that the panel has."""
+    sector_N: NDArray[np.int64]
+    sectors: tuple[str, ...]
+    valid_TN: Bools
+
+    @property
+    def names(self) -> Labels:
+        """How cells are called in messages."""
+        return Labels(self.keys.dates_T, self.keys.codes)
+
+
+def read_inputs(config: Config, identity: Identity) -> tuple[Inputs | None, list[Finding]]:
+    """Read and check keys, bars and sectors; None when there is nothing to compute from."""
+    data = config.data
+    _check_targets(config)
+    table = open_table(identity.path)
+    bars = _bar_columns(data, table)
+    wanted = {"data.date_column": data.date_column, "data.code_column": data.code_column}
+    wanted |= {f"data.{name}_column": column for name, column in bars.items()}
+    wanted |= {f"data.features[{i}]": name for i, name in enumerate(data.features)}
+    targets = {h: data.targets[h] for h in config.label.horizons if data.targets}
+    wanted |= {f"data.targets.{h}": name for h, name in targets.items()}
+    numeric = [*bars.values(), *data.features, *targets.values()]
+    findings = column_findings(table, wanted, numeric)
+    if checks.has_errors(findings):
+        return None, findings
+    keys, found = read_keys(table, data.date_column, data.code_column)
+    findings += found
+    if keys is None:
+        return None, findings
+    columns = {name: read_column(table, keys, column) for name, column in bars.items()}
+    sector_N, sectors, found = read_sectors(identity.sector, keys.codes)
+    valid_TN = np.isfinite(columns["close"]) if "close" in columns else keys.present_TN
+    inputs = Inputs(table, keys, columns, sector_N, sectors, valid_TN)
+    return inputs, findings + _check_inputs(config, inputs) + found
+
+
+def _check_targets(config: Config) -> None:
+    missing = sorted(set(config.label.horizons) - set(config.data.targets))
+    if config.data.targets and missing:
+        raise ConfigError(
+            f"data.targets has no column for label.horizons {missing}.",
+            hint="Name a target column for each horizon, or shorten label.horizons.",
+        )
+
+
+def _bar_columns(data: DataConfig, table: Table) -> dict[str, str]:
+    """The OHLCV columns to read, by meaning: all for built-in features, else those of use."""
+    named = {name: str(getattr(data, f"{name}_column")) for name in (*PRICES, "volume")}
+    if not data.features:
+        return named
+    close = named["close"]
+    return {"close": close} if not data.targets or close in table.schema else {}
+
+
+def _check_inputs(config: Config, inputs: Inputs) -> list[Finding]:
+    names, rows, columns = inputs.names, len(inputs.keys.cell_R), inputs.columns
+    findings = []
+    for name, x_TN in columns.items():
+        kind = "price" if name in PRICES else "volume"
+        column = str(getattr(config.data, f"{name}_column"))
+        findings += checks.check_values(names, column, x_TN, kind)
+        findings += checks.check_column(column, x_TN, rows)
+    findings += checks.check_days(names, inputs.valid_TN)
+    if all(name in columns for name in PRICES):
+        findings += checks.check_bars(names, *(columns[name] for name in PRICES))
+    if "close" in columns:
+        step_TN = step_returns(columns["close"])
+        findings += checks.check_returns(names, step_TN, config.data.max_abs_return)
+    else:
+        findings.append(Finding("no_close", f"no column {config.data.close_column!r}"))
+    return findings

@@ -1,0 +1,261 @@
+"""Reading a panel file into arrays by day and stock. Every way in which that can fail has a name.
+
+Shapes: R rows of the file, T days, N stocks.
+
+Keys are read once, then one column at a time is scattered into [T, N]: the file's own table is
+never in memory as a whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from atft_core.cross_section import Bools, Floats
+from atft_core.data.checks import SHOWN, Finding
+from atft_core.errors import DataError
+
+NO_SECTOR = {"", "n/a", "na", "nan", "none", "null", "unknown", "-"}
+"""Names under which files say that a sector is not known."""
+READERS: dict[bytes, Callable[[Path], pl.LazyFrame]] = {
+    b"PAR1": lambda path: pl.scan_parquet(path, glob=False),
+    b"ARRO": lambda path: pl.scan_ipc(path, glob=False),
+}
+"""How a file begins, and who reads it; both end as they begin."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """An opened file: its columns are known, nothing is read yet."""
+
+    path: Path
+    frame: pl.LazyFrame
+    schema: pl.Schema
+
+
+@dataclass(frozen=True, eq=False)
+class Keys:
+    """Where each row of the file belongs."""
+
+    dates_T: NDArray[np.datetime64]
+    codes: tuple[str, ...]
+    cell_R: NDArray[np.int64]
+    """t * N + n of each row."""
+
+    @property
+    def present_TN(self) -> Bools:  # noqa: N802
+        """Cells that have a row."""
+        present = np.zeros(len(self.dates_T) * len(self.codes), dtype=np.bool_)
+        present[self.cell_R] = True
+        return present.reshape(len(self.dates_T), len(self.codes))
+
+
+def open_table(path: Path) -> Table:
+    """Open a parquet or Arrow IPC file; DataError when it is none, or damaged, or not there."""
+    scan = READERS[_magic(path)]
+    try:
+        frame = scan(path)
+        return Table(path, frame, frame.collect_schema())
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _magic(path: Path) -> bytes:
+    """The first four bytes, when they and the last ones are those of a known format."""
+    if path.is_dir():
+        raise DataError(f"{path} is a directory.", hint="Give one parquet or Arrow IPC file.")
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+            size = file.seek(0, 2)
+            file.seek(max(size - 6, 0))
+            tail = file.read()
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist.", hint=_near_file(path)) from error
+    except OSError as error:
+        hint = "Check who may read it: `ls -l` shows it."
+        raise DataError(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
+    if head not in READERS:
+        what = "is empty" if not size else "is neither parquet nor Arrow IPC"
+        hint = "Convert CSV with polars: pl.read_csv(..., try_parse_dates=True).write_parquet(...)"
+        raise DataError(f"{path} {what}.", hint=hint)
+    if not (tail.endswith(head) or tail == b"ARROW1"):
+        hint = "Copy or write it again; the beginning is fine, the end is missing."
+        raise DataError(f"{path} is cut off after {size:,} bytes.", hint=hint)
+    return head
+
+
+def _near_file(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"The directory {path.parent} does not exist either."
+    names = sorted(entry.name for entry in path.parent.iterdir())
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return (
+        f"Did you mean {path.parent / close[0]}?" if close else f"Nothing like it in {path.parent}."
+    )
+
+
+def _damaged(path: Path, error: BaseException) -> DataError:
+    reason = str(error).strip().splitlines() or ["no reason given"]
+    return DataError(f"{path} is damaged: {reason[0][:200]}", hint="Copy or write the file again.")
+
+
+def _collect(table: Table, *columns: pl.Expr) -> pl.DataFrame:
+    try:
+        return table.frame.select(*columns).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _damaged(table.path, error) from error
+
+
+def column_findings(table: Table, wanted: dict[str, str], numeric: Iterable[str]) -> list[Finding]:
+    """Columns that are not there, with the nearest name, and numbers that are no numbers.
+
+    `wanted` maps the config key to the column; `numeric` names the columns that hold numbers.
+    """
+    findings = []
+    for key, column in wanted.items():
+        if column not in table.schema:
+            near = nearest(column, table.schema.names())
+            advice = f"set {key} to the column's name: --set {key}={near or 'NAME'}"
+            hint = f"; did you mean {near!r}?" if near else f"; there are {_some(table.schema)}"
+            message = f"no column {column!r} in {table.path.name}{hint}"
+            findings.append(Finding("missing_column", message, advice=advice))
+    for column in numeric:
+        dtype = table.schema.get(column)
+        if dtype is not None and not dtype.is_numeric():
+            message = f"{column!r} holds {dtype}, not numbers"
+            findings.append(Finding("wrong_dtype", message))
+    return findings
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The most similar name, whatever its case; empty when none is similar."""
+    by_folded = {n.casefold(): n for n in names}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
+    return by_folded[close[0]] if close else ""
+
+
+def _some(schema: pl.Schema) -> str:
+    names = schema.names()
+    return ", ".join(map(repr, names[:12])) + (" ..." if len(names) > 12 else "")
+
+
+def read_keys(table: Table, date: str, code: str) -> tuple[Keys | None, list[Finding]]:
+    """Calendar, stocks and the cell of each row; None when the keys make no sense."""
+    findings = _key_dtypes(table, date, code)
+    if findings:
+        return None, findings
+    day = _as_date(table.schema[date], pl.col(date))
+    keys = _collect(
+        table,
+        day.alias("day"),
+        pl.col(date).alias("given"),
+        pl.col(code).cast(pl.String).alias("code"),
+    )
+    if keys.is_empty():
+        return None, [Finding("empty", f"{table.path.name} has no rows")]
+    findings = _missing_keys(keys, date, code)
+    if findings:
+        return None, findings
+    days, codes = keys["day"].unique().sort(), keys["code"].unique().sort()
+    n_R = keys["code"].cast(pl.Enum(codes)).to_physical().to_numpy().astype(np.int64)
+    t_R = np.searchsorted(days.to_numpy(), keys["day"].to_numpy())
+    dates_T = days.to_numpy().astype("datetime64[D]")
+    found = Keys(dates_T, tuple(codes.to_list()), t_R * len(codes) + n_R)
+    return found, _duplicates(found)
+
+
+def _key_dtypes(table: Table, date: str, code: str) -> list[Finding]:
+    findings = []
+    day_type, code_type = table.schema[date], table.schema[code]
+    if not isinstance(day_type, pl.Date | pl.Datetime | pl.String):
+        findings.append(Finding("bad_date", f"{date!r} holds {day_type}, not dates"))
+    text = isinstance(code_type, pl.String | pl.Categorical | pl.Enum)
+    if not (text or code_type.is_integer()):
+        findings.append(Finding("wrong_dtype", f"{code!r} holds {code_type}, not stock codes"))
+    return findings
+
+
+def _as_date(dtype: pl.DataType, column: pl.Expr) -> pl.Expr:
+    if dtype == pl.String:
+        # ISO text may carry a time of day.
+        return column.str.strip_chars().str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    return column.dt.date() if isinstance(dtype, pl.Datetime) else column
+
+
+def _missing_keys(keys: pl.DataFrame, date: str, code: str) -> list[Finding]:
+    findings = []
+    for column, name in (("given", date), ("code", code)):
+        count = keys[column].null_count()
+        if count:
+            findings.append(Finding("missing_key", f"{count} rows without {name!r}", count))
+    bad = keys.filter(pl.col("day").is_null() & pl.col("given").is_not_null())
+    if len(bad):
+        first = tuple(repr(str(value)) for value in bad["given"].head(SHOWN))
+        findings.append(
+            Finding("bad_date", f"{len(bad)} dates that cannot be read", len(bad), first)
+        )
+    return findings
+
+
+def _duplicates(keys: Keys) -> list[Finding]:
+    cells, counts = np.unique(keys.cell_R, return_counts=True)
+    extra = int((counts - 1).sum())
+    if not extra:
+        return []
+    n = len(keys.codes)
+    first = tuple(
+        f"{keys.codes[cell % n]} {keys.dates_T[cell // n]} ({count} rows)"
+        for cell, count in zip(cells[counts > 1][:SHOWN], counts[counts > 1], strict=False)
+    )
+    return [Finding("duplicate_key", f"{extra} duplicate (date, code) rows", extra, first)]
+
+
+def read_column(table: Table, keys: Keys, column: str) -> Floats:
+    """One column as [T, N] float64; NaN where there is no row or no value."""
+    values_R = _collect(table, pl.col(column).cast(pl.Float64))[column].to_numpy()
+    x = np.full(len(keys.dates_T) * len(keys.codes), np.nan)
+    x[keys.cell_R] = values_R
+    return x.reshape(len(keys.dates_T), len(keys.codes))
+
+
+def sector_path(panel: Path, sector: str) -> Path | None:
+    """File of the sectors, from the config; None when there is none."""
+    if sector != "auto":
+        return Path(sector).expanduser() if sector else None
+    beside = panel.parent / "sector.parquet"
+    return beside if beside.is_file() and beside != panel else None
+
+
+def read_sectors(
+    path: Path | None, codes: tuple[str, ...]
+) -> tuple[NDArray[np.int64], tuple[str, ...], list[Finding]]:
+    """Sector index of each stock (-1 = unknown), names of the sectors, findings."""
+    unknown_N = np.full(len(codes), -1, dtype=np.int64)
+    if path is None:
+        return unknown_N, (), []
+    table = open_table(path)
+    findings = column_findings(table, {"code": "code", "sector": "sector"}, ())
+    if findings:
+        advice = 'the sector file has the columns code and sector (--set data.sector="" for none)'
+        return unknown_N, (), [Finding(f.rule, f.message, advice=advice) for f in findings]
+    rows = _collect(table, pl.col("code").cast(pl.String), pl.col("sector").cast(pl.String))
+    by_code = {
+        code: sector.strip()
+        for code, sector in rows.iter_rows()
+        if sector is not None and sector.strip().casefold() not in NO_SECTOR
+    }
+    sectors = tuple(sorted({by_code[code] for code in codes if code in by_code}))
+    index = {name: i for i, name in enumerate(sectors)}
+    sector_N = np.array([index[by_code[c]] if c in by_code else -1 for c in codes], dtype=np.int64)
+    without = tuple(code for code in codes if code not in by_code)
+    if without:
+        message = f"{len(without)} of {len(codes)} stocks have no sector"
+        findings = [Finding("unknown_sector", message, len(without), without[:SHOWN])]
+    return sector_N, sectors, findings

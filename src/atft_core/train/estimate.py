@@ -1,0 +1,90 @@
+"""How long, how large: projected from some blocks on this machine."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+
+from atft_core.model.atft import count_parameters
+from atft_core.run.events import Json
+from atft_core.run.processes import start_time
+from atft_core.train import results
+from atft_core.train.loop import EVAL_DAYS, Feed, blocks_of_epoch, predict_days, silent
+from atft_core.train.setup import Setup, build_learner
+from atft_core.train.step import train_step
+
+TIMED_BLOCKS = 20
+TIMED_SECONDS = 3.0
+"""Enough of them when blocks are slow."""
+BYTES_PER_WEIGHT = 2 * 4 * 4
+"""Two checkpoints with weights, averaged weights and two moments in float32."""
+BYTES_PER_ROW = 21
+"""A row of predictions before compression."""
+BYTES_PER_EPOCH = 8192
+"""Text about an epoch: metrics, events and log."""
+
+
+def process_age() -> float:
+    """Seconds since this process started: what a worker needs until it can train."""
+    ticks = start_time(os.getpid())
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def project(setup: Setup, feed: Feed, *, startup: float) -> Json:
+    """Seconds per epoch, trial and sweep from some blocks on this machine, and bytes on disk."""
+    config = setup.config
+    learner = build_learner(setup, trial=0)
+    blocks, _ = blocks_of_epoch(learner, setup.split.train, seed=0, epoch=1)
+    per_block = _seconds_per_block(setup, feed, blocks)
+    epoch = per_block * len(blocks) + _seconds_per_eval_day(setup, feed) * len(setup.split.val)
+    trial = startup + config.train.max_epochs * epoch
+    rows = int(setup.panel.valid_TN[setup.split.val.start : setup.split.val.stop].sum())
+    kept = min(config.engine.n_trials, config.engine.keep_predictions + 1)
+    per_trial = count_parameters(learner.model) * BYTES_PER_WEIGHT
+    per_trial += config.train.max_epochs * BYTES_PER_EPOCH
+    predictions = kept * rows * len(setup.panel.horizons) * BYTES_PER_ROW
+    return {
+        "block_seconds": per_block,
+        "startup_seconds": startup,
+        "epoch_seconds": epoch,
+        "trial_seconds": trial,
+        "sweep_seconds": config.engine.n_trials * trial,
+        "disk_bytes": config.engine.n_trials * per_trial + predictions,
+    }
+
+
+def _seconds_per_block(setup: Setup, feed: Feed, blocks: Sequence[range]) -> float:
+    """Median over the timed blocks, the first left out: it pays for what is made only once."""
+    learner = build_learner(setup, trial=0)
+    took: list[float] = []
+    began = time.perf_counter()
+    for i, days in enumerate(blocks[: TIMED_BLOCKS + 1]):
+        start = time.perf_counter()
+        train_step(learner, feed.block(days), done=(i + 1) / (TIMED_BLOCKS + 1))
+        _wait(setup.device)
+        took.append(time.perf_counter() - start)
+        if i > 1 and time.perf_counter() - began > TIMED_SECONDS:
+            break
+    return statistics.median(took[1:] or took)
+
+
+def _seconds_per_eval_day(setup: Setup, feed: Feed) -> float:
+    """Predicting and measuring a validation day."""
+    val = setup.split.val
+    days = range(val.start, min(val.stop, val.start + EVAL_DAYS))
+    learner = build_learner(setup, trial=0)
+    start = time.perf_counter()
+    pred_DNH = predict_days(
+        learner.ema, feed, setup.panel, days, amp=learner.amp, tick=silent, phase="validate"
+    )
+    results.score(setup.panel, "val", days, pred_DNH)
+    return (time.perf_counter() - start) / len(days)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

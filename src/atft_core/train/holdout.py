@@ -1,0 +1,65 @@
+"""The one look at the holdout: the weights of the last checkpoint, days that nothing has seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from atft_core.data.feeds import ResidentFeed
+from atft_core.data.panel import Panel
+from atft_core.errors import CheckpointError
+from atft_core.objective.metrics import Summary
+from atft_core.run.directory import RunDirectory
+from atft_core.run.files import read_json, write_json
+from atft_core.train import checkpoint, results
+from atft_core.train.loop import predict_days, silent
+from atft_core.train.results import Scores
+from atft_core.train.setup import build_learner, open_trial, owner, threads
+
+
+def score_holdout(run: RunDirectory, trial: int) -> dict[str, Summary]:
+    """Score a trial on the holdout; the metrics by horizon, also put into the trial's files.
+
+    Rows with split = "holdout" are added to predictions.arrow and daily_ic.arrow, or replaced
+    there. CheckpointError when the trial has no usable checkpoint.
+    """
+    files = run.trial(trial)
+    scores, panel = _score(run, trial)
+    _add(files.daily_ic, results.daily_table(panel, scores))
+    _add(files.predictions, results.prediction_table(panel, scores))
+    metrics: Any = read_json(files.metrics) or {"trial": trial}
+    write_json(files.metrics, {**metrics, "holdout": scores.summary})
+    return scores.summary
+
+
+def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:
+    setup = open_trial(run, trial)
+    torch.set_num_threads(threads(setup.config))
+    found, notes = checkpoint.newest(run.trial(trial).checkpoints, owner(setup, trial))
+    if found is None:
+        raise CheckpointError(
+            f"Trial {trial} of {run.path} has no usable checkpoint"
+            + "".join(f"; {note}" for note in notes),
+            hint="Only a trial that has finished an epoch can be scored.",
+        )
+    learner = build_learner(setup, trial)
+    checkpoint.load_weights(found, ema=learner.ema)
+    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
+    days = setup.split.holdout
+    pred_DNH = predict_days(
+        learner.ema, feed, setup.panel, days, amp=learner.amp, tick=silent, phase="holdout"
+    )
+    return results.score(setup.panel, "holdout", days, pred_DNH), setup.panel
+
+
+def _add(path: Path, table: Any) -> None:
+    """Put holdout rows behind those of validation; the latter may have been cleared away."""
+    parts = [table]
+    if path.exists():
+        before = results.read_table(path)
+        parts.insert(0, before.filter(pc.not_equal(before["split"].cast("string"), "holdout")))
+    results.write_table(path, pa.concat_tables(parts))

@@ -1,0 +1,129 @@
+"""The console: a window on run directories. It starts commands and draws; it decides nothing."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.traceback import Traceback
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from atft_core import launch
+from atft_core.run.runbook import Runbook
+from atft_core.run.stages import Stage
+from atft_tui import commands
+from atft_tui.farewell import farewell
+from atft_tui.follow import Follower
+from atft_tui.machine import MachineWatch
+from atft_tui.messages import Sampled, Updated
+from atft_tui.palette import system_commands
+from atft_tui.screens.confirm import ConfirmScreen
+from atft_tui.screens.console import ConsoleScreen
+from atft_tui.screens.live import LiveScreen
+from atft_tui.theme import THEME
+from atft_tui.view import View
+
+
+class ConsoleApp(App[None]):
+    """Threads in, screens out."""
+
+    TITLE = "atft"
+    CSS_PATH = "console.tcss"
+
+    def __init__(
+        self, runbook: Runbook, directory: Path | None = None, options: Sequence[str] = ()
+    ) -> None:
+        """`options` are added to every `atft run` that is started from here."""
+        super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.runbook, self.options = runbook, list(options)
+        self.view: View | None = None
+        self.main = ConsoleScreen()
+        self._command = ""
+        self._follower = Follower(runbook, directory, lambda view: self.post_message(Updated(view)))
+        self._watch = MachineWatch(lambda machine: self.post_message(Sampled(machine)))
+
+    def on_mount(self) -> None:
+        """First the frame, then the threads that fill it."""
+        self.push_screen(self.main)
+        threading.excepthook = self._thread_died
+        self._follower.start()
+        self._watch.start()
+
+    def on_unmount(self) -> None:
+        """Remember what was seen."""
+        self._watch.stop()
+        self._follower.stop()
+        threading.excepthook = threading.__excepthook__
+
+    def remember(self) -> None:
+        """Note how far this run has been seen; also called when the terminal is gone."""
+        self._follower.remember()
+
+    def farewell(self) -> list[str]:
+        """What is said on the way out."""
+        return farewell(self.view)
+
+    def _thread_died(self, died: threading.ExceptHookArgs) -> None:
+        """A screen that silently stopped following would be a lie."""
+        if died.exc_value is not None:
+            trace = Traceback.from_exception(died.exc_type, died.exc_value, died.exc_traceback)
+            self.call_later(self.panic, trace)
+
+    def on_updated(self, message: Updated) -> None:
+        """Draw the newest view on every screen."""
+        self.view = message.view
+        self._watch.watch(message.view)
+        for screen in self.screen_stack:
+            if isinstance(screen, LiveScreen):
+                screen.show(message.view)
+
+    def on_sampled(self, message: Sampled) -> None:
+        """Draw the newest look at the machine."""
+        self.main.show_machine(message.machine)
+
+    # Commands: everything that is done is done by `atft`, and said.
+
+    def record(self, command: str, outcome: str = "", style: str = "$text-muted") -> None:
+        """Show the command behind a key, and how it ended."""
+        self._command = command
+        self.main.show_command(command, outcome, style)
+
+    def note(self, twin: str) -> None:
+        """Show the command that would show the same as a key that only looks."""
+        run = shlex.quote(str(self.view.run.path)) if self.view and self.view.run else "RUN_DIR"
+        self.record(twin.replace("{run}", run))
+
+    async def run_command(self, words: Sequence[str]) -> commands.Outcome:
+        """Run `atft WORDS` and show that and how."""
+        shown = launch.shown(*(word for word in words if word != "--json"))
+        self.record(shown, "...")
+        outcome = await commands.run(*words)
+        if outcome.ok:
+            self.record(shown, f"ok {outcome.seconds:.1f} s", "$text-success")
+        else:
+            self.record(shown, outcome.complaint[0], "$text-error")
+        return outcome
+
+    def confirm(self, stage: Stage, values: Sequence[str] = ()) -> None:
+        """Show what a start would do; `values` are settings that a remedy suggests."""
+        self.push_screen(ConfirmScreen(stage, self.options, values), self._started)
+
+    def _started(self, run_dir: Path | None) -> None:
+        if run_dir is None:
+            return
+        self._follower.show(run_dir)
+        while self.screen is not self.main:
+            self.pop_screen()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers."""
+        return system_commands(self)
+
+    def action_help_quit(self) -> None:
+        """ctrl+c is too easily pressed for something that is not a shell."""
+        self.notify("q leaves the console; the run goes on", markup=False)

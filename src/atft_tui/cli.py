@@ -1,0 +1,121 @@
+"""The command `atft-tui`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from atft_core import __version__
+from atft_core.errors import AtftError, UsageError
+from atft_core.run.directory import RunDirectory, find_runs
+from atft_core.run.runbook import Runbook, load, shipped
+from atft_tui import demo, terminal
+
+_EPILOG = """\
+examples:
+  atft-tui                               the shipped runbook, in this directory
+  atft-tui output/hpo_short              one run, live or finished
+  atft-tui --data-path panel.parquet     the panel that starts will use
+  atft-tui --demo                        a small synthetic panel, no GPU needed
+without a screen: atft status, atft check, atft run (see atft --help)
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(
+        prog="atft-tui",
+        description="The console: watch runs, start stages, read the evidence.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("dir", nargs="?", type=Path, metavar="DIR", help="a run, or where runs are")
+    made.add_argument("--runbook", type=Path, metavar="F", help="stages to use")
+    made.add_argument("--config", type=Path, metavar="F", help="configuration for starts")
+    made.add_argument("--data-path", type=Path, metavar="F", help="panel for starts")
+    made.add_argument("--demo", action="store_true", help="use the synthetic panel")
+    made.add_argument(
+        "--no-mouse", action="store_true", help="leave the mouse to the terminal (select, copy)"
+    )
+    made.add_argument("--version", action="version", version=f"atft {__version__}")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the console; expected errors are a few lines."""
+    args = parser().parse_args(argv)
+    try:
+        code = _main(args)
+    except AtftError as error:
+        sys.stderr.write(f"atft-tui: {error}\n")
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _main(args: argparse.Namespace) -> int:
+    _check_directory(args.dir)
+    if args.demo and (args.runbook or args.data_path):
+        raise UsageError("--demo brings its own runbook and panel.", hint="Leave the others out.")
+    refusal = terminal.why_not(os.environ)
+    if refusal and args.demo:
+        return demo.without_screen()
+    if refusal:
+        raise UsageError(
+            f"{refusal}.",
+            hint=f"Without a screen: `atft status {args.dir or ''}`".rstrip(" `") + "`, "
+            "`atft check RUN_DIR`, `atft run STAGE`.",
+        )
+    runbook = load(_runbook_path(args))
+    return _run(runbook, args)
+
+
+def _check_directory(directory: Path | None) -> None:
+    if directory is None:
+        return
+    if not directory.is_dir():
+        raise UsageError(f"There is no directory {directory}.", hint="`atft status` lists runs.")
+    if not (directory / "run.json").exists() and not find_runs(directory):
+        raise UsageError(
+            f"{directory} holds no run (no run.json in it or below it).",
+            hint="Without a directory the console shows the stages and can start one.",
+        )
+
+
+def _runbook_path(args: argparse.Namespace) -> Path:
+    """The one that was named, else that of the run, else the shipped one."""
+    if args.demo:
+        return demo.runbook()
+    if args.runbook:
+        return Path(args.runbook)
+    if args.dir and (args.dir / "run.json").exists():
+        named = RunDirectory(args.dir).facts().get("runbook")
+        if named and Path(named).is_file():
+            return Path(named)
+    return shipped("runbook.toml")
+
+
+def _options(runbook: Runbook, args: argparse.Namespace) -> list[str]:
+    """What every `atft run` from here gets."""
+    named = {
+        "--runbook": None if runbook.path == shipped("runbook.toml") else runbook.path,
+        "--config": args.config,
+        "--data-path": demo.ensure_panel() if args.demo else args.data_path,
+    }
+    return [word for option, path in named.items() if path for word in (option, str(path))]
+
+
+def _run(runbook: Runbook, args: argparse.Namespace) -> int:
+    from atft_tui.app import ConsoleApp
+    from atft_tui.bindings import refuse_taken_hotkeys
+
+    refuse_taken_hotkeys(runbook)
+    app = ConsoleApp(runbook, args.dir, _options(runbook, args))
+    terminal.exit_on_hangup(app.remember)
+    app.run(mouse=not args.no_mouse)
+    sys.stdout.write("\n".join(app.farewell()) + "\n")
+    return app.return_code or 0

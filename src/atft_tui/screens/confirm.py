@@ -1,0 +1,204 @@
+"""Before a start: on which data, at what cost, with which settings, through which gate.
+
+What is shown is the answer of `atft run STAGE --plan --json`, so it is what the engine would do,
+not what the console believes.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Input, Label
+
+from atft_core import launch
+from atft_core.run.stages import Stage
+from atft_tui.bindings import bindings
+from atft_tui.format import clean, line
+from atft_tui.pane import Pane, Row
+from atft_tui.plan import command_rows, plan_rows
+from atft_tui.screens.live import LiveScreen
+from atft_tui.view import View
+
+
+class PlanPane(Pane):
+    """The plan, or that it is being read, or what is wrong with it."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(id="plan", focus=True)
+        self.stage = stage
+        self.plan: dict[str, Any] | None = None
+        self.complaint: list[str] = []
+        self.state = ""
+        self.command = ""
+        self.resume = False
+
+    def captions(self, view: View) -> tuple[str, str]:
+        """What is about to be started."""
+        return f"Start: {clean(self.stage.title, 40)}", self.state
+
+    def rows(self, view: View, width: int, height: int) -> list[Row]:
+        """The plan in the order in which it is questioned."""
+        if self.plan is None and not self.complaint:
+            about = " reading the panel and its plan (the first time also builds the cache) ..."
+            return [Row(line((about, "$text-muted")))]
+        contents = plan_rows(self.plan, width, resume=self.resume) if self.plan else []
+        contents += [line((f" {text}", "$text-error")) for text in self.complaint]
+        contents += command_rows(self.command, width)
+        return [Row(content) for content in contents]
+
+
+class ConfirmScreen(LiveScreen[Path | None]):
+    """Answers with the run directory, or None when nothing was started."""
+
+    SCOPE = "confirm"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("confirm"), ("enter", "start", "start")]
+
+    def __init__(self, stage: Stage, options: Sequence[str], values: Sequence[str] = ()) -> None:
+        """`options` are those of the console itself; `values` a remedy's key=value pairs."""
+        super().__init__()
+        self._options = list(options)
+        self._values = list(values)
+        self._pane = PlanPane(stage)
+        self._stage = stage
+        self._busy = False
+
+    def body(self) -> Iterable[Widget]:
+        """The plan and two input lines."""
+        with Vertical(id="confirm"):
+            yield self._pane
+            with Horizontal(classes="field"):
+                yield Label("settings ")
+                yield Input(
+                    shlex.join(self._values), id="settings", compact=True,
+                    placeholder="e: key=value key=value, for instance train.max_epochs=5",
+                )  # fmt: skip
+            with Horizontal(classes="field", id="override-field"):
+                yield Label("reason   ")
+                yield Input(
+                    id="override", compact=True,
+                    placeholder="o: why this may start although its gate is closed",
+                )  # fmt: skip
+
+    def on_mount(self) -> None:
+        """Ask for the plan at once."""
+        super().on_mount()
+        self.query_one("#override-field").display = False
+        self._pane.focus()
+        self.run_worker(self._read_plan(), exclusive=True)
+
+    # What would be run.
+
+    @property
+    def _reason(self) -> str:
+        return self.query_one("#override", Input).value.strip()
+
+    @property
+    def _locked(self) -> bool:
+        plan = self._pane.plan
+        return bool(plan) and not self._pane.resume and not dict(plan or {})["gate"]["open"]
+
+    def _arguments(self, *, override: bool) -> list[str]:
+        if self._pane.resume and self._pane.plan:
+            return ["resume", str(self._pane.plan["stopped_run"])]
+        words = ["run", self._stage.key, *self._options]
+        for pair in self._values:
+            words += ["--set", pair]
+        return words + (["--override-gate", self._reason] if override and self._reason else [])
+
+    def _say(self, state: str) -> None:
+        self._pane.state = state
+        self._pane.command = launch.shown(*self._arguments(override=self._locked), "--detach")
+        self._pane.draw()
+
+    async def _read_plan(self) -> None:
+        self._pane.plan, self._pane.complaint, self._pane.resume = None, [], False
+        self._say("reading ...")
+        arguments = [*self._arguments(override=False), "--plan", "--json"]
+        outcome = await self.console.run_command(arguments)
+        plan = outcome.json()
+        if outcome.ok and plan:
+            self._pane.plan = plan
+            self._pane.resume = bool(plan.get("stopped_run"))
+        else:
+            self._pane.complaint = outcome.complaint
+        self.query_one("#override-field").display = bool(plan) and not plan["gate"]["open"]
+        self._say_ready()
+
+    def _say_ready(self) -> None:
+        if self._pane.plan is None:
+            self._say("cannot start")
+        elif self._locked and not self._reason:
+            self._say("locked: type a reason (o)")
+        else:
+            self._say("y starts")
+
+    # Keys.
+
+    def action_start(self) -> None:
+        """Start, if there is something to start and no reason against it."""
+        if self._busy or self._pane.plan is None:
+            return
+        if self._locked and not self._reason:
+            self.action_override()
+            return
+        self.run_worker(self._start(), exclusive=True)
+
+    async def _start(self) -> None:
+        self._busy = True
+        self._say("starting ...")
+        arguments = [*self._arguments(override=self._locked), "--detach", "--json"]
+        outcome = await self.console.run_command(arguments)
+        self._busy = False
+        run_dir = outcome.json().get("run_dir")
+        if outcome.ok and run_dir:
+            self.dismiss(Path(str(run_dir)))
+            return
+        self._pane.complaint = outcome.complaint
+        self._say("not started")
+
+    def action_edit(self) -> None:
+        """Type settings."""
+        self.query_one("#settings").focus()
+
+    def action_override(self) -> None:
+        """Type a reason, where one is needed."""
+        if self._locked:
+            self.query_one("#override").focus()
+
+    def action_renew(self) -> None:
+        """Continue the stopped run, or begin a new one."""
+        if self._pane.plan and self._pane.plan.get("stopped_run"):
+            self._pane.resume = not self._pane.resume
+            self._say_ready()
+
+    def action_cancel(self) -> None:
+        """Out of an input line first, then back."""
+        if isinstance(self.focused, Input):
+            self._pane.focus()
+        elif not self._busy:
+            self.dismiss(None)
+
+    @on(Input.Submitted, "#settings")
+    def _set(self, event: Input.Submitted) -> None:
+        try:
+            values = shlex.split(event.value)
+        except ValueError as error:
+            self._pane.complaint = [clean(f"settings: {error}")]
+            self._pane.draw()
+            return
+        self._pane.focus()
+        if values != self._values:
+            self._values = values
+            self.run_worker(self._read_plan(), exclusive=True)
+
+    @on(Input.Submitted, "#override")
+    def _give_reason(self, event: Input.Submitted) -> None:
+        self._pane.focus()
+        self._say_ready()

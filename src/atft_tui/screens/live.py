@@ -1,0 +1,132 @@
+"""What all screens share: they draw the newest view, and say so when the terminal is too small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from atft_tui.bindings import Key, footer
+from atft_tui.format import line
+from atft_tui.pane import Pane, Row
+from atft_tui.view import View
+
+if TYPE_CHECKING:
+    from atft_tui.app import ConsoleApp
+
+MIN_WIDTH, MIN_HEIGHT = 80, 24
+WIDE_WIDTH, WIDE_HEIGHT, TALL_HEIGHT = 100, 30, 44
+"""From here on all panes fit beside each other; from TALL_HEIGHT with more lines each."""
+_ALWAYS = ("leave", "close", "cancel")
+"""Actions that stay allowed where nothing can be read."""
+
+ResultT = TypeVar("ResultT")
+
+
+class Footer(Pane):
+    """The keys of a screen, from the one table."""
+
+    def __init__(self, scope: str, extra: list[Key] | None = None) -> None:
+        super().__init__(id="footer")
+        self._pairs = footer(scope, extra)
+
+    def rows(self, view: View, width: int, height: int) -> list[Row]:
+        """One line; on a narrow screen the gaps shrink."""
+        used = sum(len(key) + 1 + len(word) for key, word in self._pairs)
+        gap = "  " if used + 3 * len(self._pairs) > width else "   "
+        parts = [line((key, "bold $text-accent"), f" {word}") for key, word in self._pairs]
+        return [Row(Content(" ") + Content(gap).join(parts))]
+
+
+class LiveScreen(Screen[ResultT]):
+    """A screen of panes."""
+
+    SCOPE: ClassVar[str] = ""
+    HOME: ClassVar[str] = ""
+    """The pane that has the focus at first and after a zoom."""
+
+    @property
+    def console(self) -> ConsoleApp:
+        """The app, by its real type."""
+        return cast("ConsoleApp", self.app)
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets between top and footer."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        """Body, footer, and the line for a terminal in which neither would fit."""
+        yield from self.body()
+        yield Footer(self.SCOPE, self.extra_keys())
+        yield Static(id="too-small", markup=False)
+
+    def extra_keys(self) -> list[Key]:
+        """Keys that are not in the table, because a runbook names them."""
+        return []
+
+    def on_mount(self) -> None:
+        """Start with what is known."""
+        if self.console.view is not None:
+            self.call_after_refresh(self.show, self.console.view)
+
+    def show(self, view: View) -> None:
+        """Draw a view in all panes."""
+        for pane in self.query(Pane):
+            pane.show(view)
+
+    @property
+    def too_small(self) -> bool:
+        """Whether the terminal is below the smallest layout."""
+        return self.size.width < MIN_WIDTH or self.size.height < MIN_HEIGHT
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose the layout by size."""
+        width, height = event.size
+        small = width < MIN_WIDTH or height < MIN_HEIGHT
+        compact = width < WIDE_WIDTH or height < WIDE_HEIGHT
+        self.set_class(small, "-small")
+        self.set_class(compact, "-compact")
+        self.set_class(height >= TALL_HEIGHT and not compact, "-tall")
+        if small:
+            self.query_one("#too-small", Static).update(
+                f"{width}x{height} is too small: atft-tui needs {MIN_WIDTH}x{MIN_HEIGHT}."
+                " (q leaves)"
+            )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is started or stopped by a person who cannot see it."""
+        return not self.too_small or action in _ALWAYS
+
+    # Zoom.
+
+    @property
+    def zoomed(self) -> str:
+        """The pane that fills the screen."""
+        return next((pane.id or "" for pane in self.query(".zoom")), "")
+
+    def action_zoom(self, name: str) -> None:
+        """One pane fills the screen; the same key again, or escape, returns."""
+        leave = self.zoomed == name
+        self.unzoom()
+        if leave:
+            return
+        pane = self.query_one(f"#{name}", Pane)
+        pane.add_class("zoom")
+        if pane.parent is not None:
+            cast("Widget", pane.parent).add_class("zoomed")
+        pane.can_focus = True
+        pane.focus()
+
+    def unzoom(self) -> None:
+        """All panes again."""
+        for pane in self.query(".zoom").results(Pane):
+            pane.remove_class("zoom")
+            cast("Widget", pane.parent).remove_class("zoomed")
+            pane.can_focus = pane.chosen_focus
+        self.query_one(f"#{self.HOME}").focus()

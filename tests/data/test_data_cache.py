@@ -1,0 +1,235 @@
+"""The cache: the same panel again, complete or not there, and never a stale one."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from data_panels import config_for, synthetic
+
+from atft_core.data import source
+from atft_core.data.build import build_panel, ensure_cache
+from atft_core.data.cache import BATCH_DAYS, identify
+from atft_core.data.panel import open_panel
+from atft_core.data.read import sector_path
+from atft_core.errors import DataError
+
+
+class Said(list):
+    """A progress function that remembers."""
+
+    def __call__(self, what, share):
+        assert 0.0 <= share <= 1.0
+        self.append(what)
+
+
+def test_what_is_opened_is_what_was_built(tmp_path):
+    path = synthetic(tmp_path)
+    config = config_for(path)
+    identity = identify(config, path, sector_path(path, "auto"))
+    panel, _ = build_panel(config, identity, Said())
+    opened = open_panel(ensure_cache(config))
+    for name in ("dates_T", "x_TNF", "y_TNH", "valid_TN", "market_TM", "neighbour_days_R",
+                 "neighbours_RNK", "sector_N"):  # fmt: skip
+        first, second = getattr(panel, name), getattr(opened, name)
+        assert first.dtype == second.dtype, name
+        np.testing.assert_array_equal(first, second, err_msg=name)
+    for name in ("codes", "features", "groups", "horizons", "market_names", "sectors"):
+        assert getattr(panel, name) == getattr(opened, name)
+    assert opened.facts == {**panel.facts, "cache": opened.facts["cache"]}
+    assert opened.facts["rows"] == len(pl.read_parquet(path))
+    json.dumps(opened.facts)
+
+
+def test_features_are_mapped_and_not_copied(tmp_path):
+    panel = open_panel(ensure_cache(config_for(synthetic(tmp_path))))
+    assert [len(b) for b in panel.x_batches] == [BATCH_DAYS, BATCH_DAYS, BATCH_DAYS, 8]
+    assert not any(b.flags.owndata or b.flags.writeable for b in panel.x_batches)
+    before = pa.total_allocated_bytes()
+    open_panel(Path(panel.facts["cache"]))
+    assert pa.total_allocated_bytes() - before < panel.x_TNF.nbytes / 10
+
+
+def test_some_days_as_floats_cross_the_batches(tmp_path):
+    panel = open_panel(ensure_cache(config_for(synthetic(tmp_path), dtype="float32")))
+    for days in (range(60, 70), range(0, 200), range(64, 128), range(199, 200)):
+        found = panel.float_features(days)
+        np.testing.assert_array_equal(found, panel.x_TNF[days.start : days.stop])
+
+
+def test_any_arrow_reader_opens_it(tmp_path):
+    cache = ensure_cache(config_for(synthetic(tmp_path)))
+    frame = pl.read_ipc(cache)
+    assert frame.columns == ["date", "x", "y", "valid", "market", "neighbours"]
+    assert frame["date"].dtype == pl.Date
+    assert len(frame) == 200
+
+
+def test_a_cache_is_built_once(tmp_path):
+    config, said = config_for(synthetic(tmp_path)), Said()
+    cache = ensure_cache(config, said)
+    assert said[0] == "no cache of this panel yet"
+    stamp, said = cache.stat().st_mtime_ns, Said()
+    assert ensure_cache(config, said) == cache
+    assert said == []
+    assert cache.stat().st_mtime_ns == stamp
+
+
+def test_the_same_content_elsewhere_and_settings_without_effect_share_a_cache(tmp_path):
+    path = synthetic(tmp_path)
+    cache = ensure_cache(config_for(path))
+    assert ensure_cache(config_for(path, workers=7, prefetch=9)) == cache
+
+
+@pytest.mark.parametrize("what", ["panel", "sector", "setting", "label"])
+def test_a_stale_cache_is_built_anew_and_said_and_the_old_one_stays(tmp_path, what):
+    path = synthetic(tmp_path)
+    old = ensure_cache(config_for(path))
+    data, label = {}, None
+    if what == "panel":
+        pl.read_parquet(path)[:-5].write_parquet(path)
+    elif what == "sector":
+        file = path.parent / "sector.parquet"
+        pl.read_parquet(file).with_columns(sector=pl.lit("one")).write_parquet(file)
+    elif what == "setting":
+        data = {"normalise": "zscore"}
+    else:
+        label = {"entry_lag": 1}
+    said = Said()
+    new = ensure_cache(config_for(path, label=label, **data), said)
+    assert new != old
+    assert old.exists()  # a run may be reading it
+    assert "changed since it was cached" in said[0] if what == "panel" else "settings" in said[0]
+
+
+def damage(cache, how):
+    whole = cache.read_bytes()
+    if how == "empty":
+        cache.write_bytes(b"")
+    elif how == "cut":
+        cache.write_bytes(whole[: len(whole) // 2])
+    elif how == "footer":
+        cache.write_bytes(whole[:-400] + bytes(390) + whole[-10:])
+    elif how == "other":
+        pl.DataFrame({"a": [1]}).write_ipc(cache)
+    elif how == "format":
+        cache.write_bytes(whole.replace(b'"format": 1,', b'"format": 0,'))
+    else:
+        cache.write_bytes(b"no arrow at all")
+
+
+@pytest.mark.parametrize("how", ["empty", "cut", "footer", "other", "format", "text"])
+def test_a_damaged_cache_is_built_again_and_said(tmp_path, how):
+    config, said = config_for(synthetic(tmp_path)), Said()
+    cache = ensure_cache(config)
+    whole = open_panel(cache).x_TNF
+    damage(cache, how)
+    with pytest.raises(DataError):
+        open_panel(cache)
+    assert ensure_cache(config, said) == cache
+    assert "damaged" in said[0]
+    np.testing.assert_array_equal(open_panel(cache).x_TNF, whole)
+
+
+BUILD = """
+import os, resource, signal, sys
+from atft_core.config.schema import Config
+from atft_core.data.build import ensure_cache
+from atft_core.errors import DataError
+path, action = sys.argv[1:]
+def progress(what, share):
+    if action in what:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if action == "limit" and what == "writing the cache":
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    ensure_cache(Config.model_validate({"data": {"path": path}}), progress)
+except DataError as error:
+    print(error)
+"""
+
+
+def build_elsewhere(path, action):
+    command = [sys.executable, "-c", BUILD, str(path), action]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def caches(tmp_path):
+    return sorted(p.name for p in (tmp_path / "xdg" / "atft").glob("*arrow*"))
+
+
+@pytest.mark.parametrize("moment", ["reading", "feature beta_60", "writing the cache"])
+def test_a_killed_build_leaves_no_cache(tmp_path, moment):
+    path = synthetic(tmp_path)
+    assert build_elsewhere(path, moment).returncode == -9
+    assert caches(tmp_path) == []
+    ensure_cache(config_for(path))
+
+
+def test_a_full_disk_is_an_error_with_advice_and_leaves_nothing(tmp_path):
+    done = build_elsewhere(synthetic(tmp_path), "limit")
+    assert done.returncode == 0, done.stderr
+    assert "is full" in done.stdout
+    assert "--set data.cache_dir=DIR" in done.stdout
+    assert caches(tmp_path) == []
+
+
+def test_a_cache_directory_that_cannot_be_is_an_error_with_advice(tmp_path):
+    (tmp_path / "file").write_text("")
+    path = synthetic(tmp_path)
+    with pytest.raises(DataError, match=r"cannot be written.*\n.*data.cache_dir"):
+        ensure_cache(config_for(path, cache_dir=str(tmp_path / "file" / "cache")))
+
+
+def test_what_a_killed_writer_left_is_removed_but_not_a_living_ones(tmp_path):
+    path, directory = synthetic(tmp_path), tmp_path / "here"
+    directory.mkdir()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    host = os.uname().nodename
+    left = directory / f".panel.arrow.{host}.{gone.pid}.tmp"
+    alive = directory / f".panel.arrow.{host}.{os.getpid()}.tmp"
+    elsewhere = directory / f".panel.arrow.another.{gone.pid}.tmp"
+    for file in (left, alive, elsewhere):
+        file.write_text("half")
+    ensure_cache(config_for(path, cache_dir=str(directory)))
+    assert not left.exists()
+    assert alive.exists()
+    assert elsewhere.exists()
+
+
+def test_the_hash_is_remembered_until_the_file_changes(tmp_path):
+    file = tmp_path / "data.bin"
+    file.write_bytes(b"one")
+    long_ago = time.time() - 3600
+    os.utime(file, (long_ago, long_ago))
+    first = source.source_hash(file)
+    memory = source.user_cache() / "hashes.json"
+    known = json.loads(memory.read_text())
+    known[str(file)]["hash"] = "remembered"
+    memory.write_text(json.dumps(known))
+    assert source.source_hash(file) == "remembered"
+    file.write_bytes(b"two")
+    assert source.source_hash(file) not in {"remembered", first}
+    file.write_bytes(b"one")
+    assert source.source_hash(file) == first  # too fresh to be remembered, so read again
+    memory.write_text("not json")
+    assert source.source_hash(file) == first
+
+
+def test_a_memory_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "blocked").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "blocked"))
+    file = tmp_path / "data.bin"
+    file.write_bytes(b"one")
+    os.utime(file, (0, 0))
+    assert len(source.source_hash(file)) == 64
+    with pytest.raises(DataError, match="cannot be read"):
+        source.source_hash(tmp_path / "none")

@@ -1,0 +1,99 @@
+"""Ready features and targets by column mapping, with and without a close."""
+
+import numpy as np
+import polars as pl
+import pytest
+from data_panels import built, config_for, rows, synthetic, written
+
+from atft_core.cross_section import centred_ranks
+from atft_core.data.bfloat16 import to_float32
+from atft_core.data.build import check_panel
+from atft_core.data.columns import ready_groups
+
+FEATURES = ("f_return_1", "f_return_5", "f_intraday", "f_range", "f_volume_20", "f_volume_60")
+TARGETS = {h: f"target_{h}" for h in (1, 5, 10, 20)}
+
+
+def wide(path, column, panel):
+    frame = pl.read_parquet(path).pivot(on="code", index="date", values=column).sort("date")
+    return frame.select(panel.codes).cast(pl.Float64).to_numpy()
+
+
+def test_without_a_close_there_are_no_market_inputs_and_no_graph(tmp_path):
+    path = synthetic(tmp_path, days=100, kind="ready")
+    panel = built(path, features=FEATURES, targets=TARGETS)
+    assert panel.features == FEATURES
+    assert set(panel.groups) == {"return", "intraday", "range", "volume"}
+    assert panel.market_TM.shape == (100, 0)
+    assert panel.neighbours_RNK.shape == (0, 40, 0)
+    assert any("no column 'close'" in w for w in panel.facts["warnings"])
+    values = wide(path, "f_range", panel)
+    np.testing.assert_array_equal(panel.valid_TN, np.isfinite(values))
+    ranks = centred_ranks(values, panel.valid_TN)
+    found = to_float32(panel.x_TNF)[..., FEATURES.index("f_range")]
+    np.testing.assert_allclose(found, ranks, rtol=2**-8)
+
+
+def test_ready_targets_are_stored_as_they_are(tmp_path):
+    path = synthetic(tmp_path, days=100, kind="ready")
+    panel = built(path, features=FEATURES, targets=TARGETS)
+    for h, column in enumerate(TARGETS.values()):
+        np.testing.assert_allclose(panel.y_TNH[..., h], wide(path, column, panel), rtol=1e-6)
+
+
+def test_raw_columns_keep_their_value_and_force_float32(tmp_path):
+    frame = rows().with_columns(level=pl.col("close") * 1e5, twin=pl.col("close"))
+    path = written(tmp_path, frame)
+    panel = built(path, label={"horizons": (1,)}, features=("level", "twin"), raw=("level",))
+    assert panel.x_TNF.dtype == np.float32
+    np.testing.assert_allclose(panel.x_TNF[..., 0], wide(path, "level", panel), rtol=1e-6)
+    assert abs(panel.x_TNF[..., 1]).max() < 2
+    assert panel.market_TM.shape == (60, 6)
+    with pytest.raises(ValueError, match="raw names"):
+        config_for(path, features=("level",), raw=("twin",))
+
+
+def test_a_feature_that_knows_the_label_is_named(tmp_path):
+    path = synthetic(tmp_path, days=120)
+    frame = pl.read_parquet(path)
+    future = (pl.col("close").shift(-5) / pl.col("close") - 1).over("code", order_by="date")
+    noise = pl.Series(np.random.default_rng(0).normal(size=len(frame)))
+    frame = frame.with_columns(oracle=future, honest=noise)
+    frame = frame.with_columns(mirror=-pl.col("oracle") + noise * 0.02)
+    path = written(tmp_path, frame)
+    findings = check_panel(config_for(path, features=("oracle", "honest", "mirror")))
+    leaks = [f.message for f in findings if f.rule == "leak_suspicion"]
+    assert len(leaks) == 2
+    assert "'oracle' correlates +" in leaks[0]
+    assert "over 5 days" in leaks[0]
+    assert "'mirror' correlates -" in leaks[1]
+
+
+def test_no_built_in_feature_is_suspected(tmp_path):
+    findings = check_panel(config_for(synthetic(tmp_path)))
+    assert not [f for f in findings if f.rule == "leak_suspicion"]
+
+
+def test_columns_without_information_and_infinities_are_reported(tmp_path):
+    frame = rows().with_columns(
+        flat=pl.col("date").dt.day().cast(pl.Float64),
+        empty=pl.when(pl.col("code") == "S01").then(1.0),
+        odd=pl.when(pl.col("code") == "S01").then(float("inf")).otherwise(pl.col("close")),
+    )
+    path = written(tmp_path, frame)
+    config = config_for(path, label={"horizons": (1,)}, features=("flat", "empty", "odd"))
+    found = {f.rule: str(f) for f in check_panel(config)}
+    assert "'flat' never differs" in found["constant_column"]
+    assert "'empty' is missing in 92% of the rows" in found["mostly_missing"]
+    assert "60 infinite values in 'odd'" in found["infinite_feature"]
+    panel = built(path, label={"horizons": (1,)}, features=("flat", "empty", "odd"))
+    assert np.isfinite(to_float32(panel.x_TNF)).all()
+
+
+def test_groups_of_ready_features_are_their_first_words_or_runs():
+    assert ready_groups(("f_mom_1", "f_mom_5", "f_vol_20")) == ("mom", "mom", "vol")
+    assert ready_groups(("alone",)) == ("other",)
+    names = tuple(f"{a}{b}x" for a in "abcdefgh" for b in "klmno")
+    groups = ready_groups(names)
+    assert len(set(groups)) == 16
+    assert list(groups) == sorted(groups)

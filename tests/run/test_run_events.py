@@ -1,0 +1,62 @@
+"""A line of the log is an event, or it is left out; never an exception."""
+
+import json
+import math
+from dataclasses import fields
+
+import pytest
+
+from atft_core.run import events as ev
+from atft_core.run.events import KINDS, Stamped, decode, encode
+from atft_core.run.state import State, apply
+
+REQUIRED = {"run": "r", "pid": 7, "trial": 3, "id": "x"}
+
+
+def example(cls):
+    names = {f.name for f in fields(cls)}
+    return cls(**{key: value for key, value in REQUIRED.items() if key in names})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_survives_its_line_and_moves_the_state(kind):
+    stamped = Stamped(5, 12.345, example(KINDS[kind]))
+    assert decode(encode(stamped)) == stamped
+    state = State()
+    apply(state, stamped)
+    assert (state.seq, state.t) == (5, 12.345)
+
+
+def test_a_line_names_its_kind_in_words():
+    record = json.loads(encode(Stamped(1, 2.0, ev.WorkerStarted(trial=1))))
+    assert (record["kind"], record["seq"], record["t"]) == ("worker_started", 1, 2.0)
+
+
+def test_unknown_fields_are_ignored_and_missing_ones_have_their_defaults():
+    line = '{"seq":4,"t":1.5,"kind":"trial_ended","trial":2,"colour":"red"}'
+    assert decode(line) == Stamped(4, 1.5, ev.TrialEnded(trial=2))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "{", "null", "[]", "17", '"text"', '{"seq":1,"t":1}',
+        '{"seq":1,"t":1,"kind":"born_later"}', '{"seq":1,"t":1,"kind":["epoch"]}',
+        '{"seq":1,"t":1,"kind":"epoch"}',  # an epoch without its trial
+        '{"seq":"x","t":1,"kind":"alert"}', '{"seq":1e999,"t":1,"kind":"alert"}',
+        '{"seq":1,"kind":"alert"}', '{"seq":1,"t":1,"kind":"alert","text":"torn', "\x00\x01",
+        "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_damaged_or_unknown_line_is_none(line):
+    assert decode(line) is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_none_is_not_written(value):
+    with pytest.raises(ValueError):
+        encode(Stamped(1, 1.0, ev.TrialEnded(trial=0, value=value)))
+
+
+def test_only_progress_may_be_lost_in_a_power_cut():
+    assert [kind for kind, cls in KINDS.items() if not cls.durable] == ["progress"]

@@ -1,0 +1,162 @@
+"""A gate opens on evidence made under the same rules, and says why it does not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from run_builders import IDENTITY, Log, dry_run, metrics, written
+
+from atft_core.run import events as ev
+from atft_core.run.criteria import Verdict
+from atft_core.run.gates import gate
+from atft_core.run.runbook import load, shipped
+
+
+@pytest.fixture
+def book(tmp_path):
+    """The shipped runbook with its directories below tmp_path."""
+    found = load(shipped("runbook.toml"))
+    stages = tuple(replace(s, output_dir=tmp_path / s.output_dir.name) for s in found.stages)
+    return replace(found, stages=stages)
+
+
+def keep(book, log, created=0.0):
+    return written(log, book.stage("dry").output_dir, created)
+
+
+def test_the_first_stage_is_open(book):
+    assert gate(book, book.stage("dry"), IDENTITY).open
+
+
+def test_a_stage_without_evidence_is_locked_and_says_how_to_get_some(book):
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert (found.open, found.evidence) == (False, None)
+    assert "atft run dry" in found.reason
+    assert "atft run short --override-gate" in found.reason
+
+
+def test_a_good_run_opens_the_next_stage(book):
+    run = keep(book, dry_run())
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert (found.open, found.evidence) == (True, run.path)
+    assert {result.verdict for result in found.results} == {Verdict.PASS}
+    assert not gate(book, book.stage("full"), IDENTITY).open
+
+
+def test_a_failed_criterion_is_named_with_value_bar_and_evidence(book):
+    run = keep(book, dry_run(metrics(-0.03)))
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert (found.open, found.evidence) == (False, run.path)
+    assert "FAIL val RankIC h1 -0.03 (wanted > -0.01), trial 0, epoch 2" in found.reason
+    assert str(run.path) in found.reason
+    assert "--override-gate" in found.reason
+    assert "epoch time" not in found.reason
+
+
+def test_a_criterion_that_was_not_measured_keeps_the_gate_closed(book):
+    log = Log().start().worker().epoch(1, gpu=None).epoch(2, gpu=None).trial_end().end()
+    keep(book, log)
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert not found.open
+    assert "UNKNOWN GPU utilisation not measured (wanted > 40)" in found.reason
+
+
+def test_a_stage_gated_on_the_target_needs_it(book):
+    keep(book, dry_run(metrics(-0.005)))
+    assert gate(book, book.stage("short"), IDENTITY).open
+    strict = replace(book, stages=(replace(book.stages[0], gate="target"), *book.stages[1:]))
+    found = gate(strict, strict.stage("short"), IDENTITY)
+    assert not found.open
+    assert "(wanted > 0)" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("data_hash", "other data"), ("config_hash", "another configuration"),
+        ("code", "another version of the code"),
+    ],
+)  # fmt: skip
+def test_evidence_of_something_else_does_not_count(book, key, says):
+    run = keep(book, dry_run())
+    for identity in ({**IDENTITY, key: "other"}, {k: v for k, v in IDENTITY.items() if k != key}):
+        found = gate(book, book.stage("short"), identity)
+        assert (found.open, found.evidence) == (False, None)
+        assert f"{run.path}: has {says}" in found.reason
+
+
+def test_evidence_without_an_identity_does_not_count(book):
+    keep(book, dry_run(identity={"demo": False}))
+    assert not gate(book, book.stage("short"), IDENTITY).open
+    assert not gate(book, book.stage("short"), {"demo": False}).open
+
+
+def test_a_console_that_has_not_read_the_data_says_what_it_did_not_compare(book):
+    keep(book, dry_run())
+    found = gate(book, book.stage("short"), None)
+    assert found.open
+    assert "compared at the start" in found.reason
+
+
+def test_demo_evidence_opens_demo_stages_only(book):
+    run = keep(book, dry_run(identity={**IDENTITY, "demo": True}))
+    for identity in (IDENTITY, None):
+        found = gate(book, book.stage("short"), identity)
+        assert not found.open
+        assert f"{run.path}: has demo data" in found.reason
+    demo = replace(book, demo=True)
+    assert gate(demo, demo.stage("short"), IDENTITY).open
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (Log().start().worker().epoch(1), "has not ended"),
+        (dry_run().add(ev.EngineStarted(pid=3)), "has not ended"),
+        (Log().start().worker().epoch(1).epoch(2).trial_end().end("STOPPED"), "STOPPED"),
+        (dry_run(stage=""), "was ad hoc"), (dry_run(stage="full"), "is of stage full"),
+    ],
+)  # fmt: skip
+def test_a_run_that_is_no_evidence_is_passed_over_with_a_reason(book, log, says):
+    keep(book, log)
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert not found.open
+    assert says in found.reason
+
+
+def test_the_newest_finished_run_decides(book):
+    keep(book, dry_run(), created=10)
+    newest = keep(book, dry_run(metrics(-0.03)), created=20)
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert (found.open, found.evidence) == (False, newest.path)
+    better = keep(book, dry_run(), created=30)
+    keep(book, Log().start().worker(), created=40)  # still running: the one before it decides
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert (found.open, found.evidence) == (True, better.path)
+
+
+def test_a_newer_run_on_other_data_does_not_hide_older_evidence(book):
+    good = keep(book, dry_run(), created=10)
+    keep(book, dry_run(identity={**IDENTITY, "data_hash": "other"}), created=20)
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert (found.open, found.evidence) == (True, good.path)
+
+
+def test_a_run_that_was_started_with_an_override_counts_if_it_passes(book):
+    keep(book, dry_run(override="the GPU box is shared today"))
+    assert gate(book, book.stage("short"), IDENTITY).open
+
+
+def test_a_run_whose_log_is_gone_is_no_evidence(book):
+    run = keep(book, dry_run())
+    run.events.unlink()
+    assert not gate(book, book.stage("short"), IDENTITY).open
+
+
+def test_a_run_that_cannot_be_read_is_said_to_be(book):
+    run = keep(book, dry_run())
+    run.events.unlink()
+    Path(run.events).mkdir()
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert not found.open
+    assert "cannot be read" in found.reason

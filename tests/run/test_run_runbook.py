@@ -1,0 +1,212 @@
+"""A runbook is read as a whole or refused with the file, the key and the fix."""
+
+from pathlib import Path
+
+import pytest
+
+from atft_core.errors import UsageError
+from atft_core.run.criteria import CRITERIA
+from atft_core.run.runbook import load, shipped, stage_from_json, stage_to_json
+
+STAGE = """
+[[stage]]
+key = "dry"
+title = "dry run"
+hotkey = "d"
+study_name = "s_dry"
+output_dir = "output/dry"
+n_trials = 1
+max_epochs = 2
+criteria = [{ name = "epoch_seconds", minimum = 360, target = 300 }]
+"""
+SECOND = STAGE.replace("dry", "short").replace('"d"', '"s"') + 'requires = "dry"\n'
+
+
+def write(tmp_path, text):
+    path = tmp_path / "book.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(tmp_path, text):
+    with pytest.raises(UsageError) as error:
+        load(write(tmp_path, text))
+    assert "book.toml" in error.value.message
+    assert error.value.hint
+    return f"{error.value.message} | {error.value.hint}"
+
+
+# --- the shipped ones
+
+
+def test_the_shipped_runbook_is_the_plan():
+    book = load(shipped("runbook.toml"))
+    assert not book.demo
+    rows = [(s.key, s.hotkey, s.n_trials, s.max_epochs, s.requires, s.gate, str(s.output_dir))
+            for s in book.stages]  # fmt: skip
+    assert rows == [
+        ("dry", "d", 1, 2, "", "minimum", "output/hpo_dryrun"),
+        ("short", "s", 5, 10, "dry", "minimum", "output/hpo_short"),
+        ("full", "f", 20, 15, "short", "minimum", "output/hpo_full"),
+    ]
+    assert book.stage("dry").study_name == "atft_dryrun"
+    bars = {c.name: (c.minimum, c.target) for c in book.stage("dry").criteria}
+    assert bars["gpu_utilisation"] == (40, 60)
+    assert bars["epoch_seconds"] == (360, 300)
+    assert bars["val_rank_ic"] == (-0.01, 0)
+    assert {c.name: (c.minimum, c.target) for c in book.stage("short").criteria}["val_rank_ic"] == (
+        0, 0.04,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["runbook.toml", "demo.toml"])
+def test_every_shipped_stage_has_the_rows_of_the_plan(name):
+    book = load(shipped(name))
+    setup = {"feed", "start_method", "loss_weights", "all_batches", "val_logging_off"}
+    quality = {n for n, criterion in CRITERIA.items() if criterion.needs_horizon}
+    for stage in book.stages:
+        names = {spec.name for spec in stage.criteria}
+        assert names >= setup | {"epoch_seconds", "no_crash", "val_rank_ic"}
+        assert stage.key == "dry" or names >= quality
+        assert all(spec.horizon == 1 for spec in stage.criteria if spec.name in quality)
+        assert ("gpu_utilisation" in names, "stall_share" in names) == (not book.demo, book.demo)
+        assert stage.remedies
+
+
+@pytest.mark.parametrize("name", ["runbook.toml", "demo.toml"])
+def test_shipped_overlays_and_remedies_are_valid_configuration(name):
+    load_module = pytest.importorskip("atft_core.config.load")
+    book = load(shipped(name))
+    config = load_module.resolve(runbook=book.config, environ={}).config
+    for remedy in (remedy for stage in book.stages for remedy in stage.remedies):
+        load_module.with_values(config, remedy.values)
+
+
+def test_a_demo_says_so_and_keeps_to_its_own_directories():
+    demo, real = load(shipped("demo.toml")), load(shipped("runbook.toml"))
+    assert demo.demo
+    assert not {s.output_dir for s in demo.stages} & {s.output_dir for s in real.stages}
+    assert all(stage.output_dir.name.startswith("demo_") for stage in demo.stages)
+
+
+def test_an_unknown_shipped_name_names_the_known_ones():
+    with pytest.raises(UsageError) as error:
+        shipped("runbok.toml")
+    assert "runbook.toml, demo.toml" in error.value.hint
+
+
+# --- reading
+
+
+def test_stages_are_found_by_key_and_by_what_they_wait_for(tmp_path):
+    book = load(write(tmp_path, 'name = "mine"\n' + STAGE + SECOND))
+    assert (book.name, book.stage("short").requires) == ("mine", "dry")
+    assert book.after("dry") is book.stage("short")
+    assert book.after("short") is None
+    with pytest.raises(UsageError) as error:
+        book.stage("sort")
+    assert error.value.hint.startswith("It has short, dry")
+
+
+def test_rows_have_the_names_of_their_criteria_unless_told_otherwise(tmp_path):
+    spec = load(write(tmp_path, STAGE)).stages[0].criteria[0]
+    assert (spec.title, spec.section, spec.horizon) == ("epoch time", "infrastructure", None)
+    mine = load(write(tmp_path, STAGE.replace("minimum = 360", 'minimum = 360, title = "speed"')))
+    assert mine.stages[0].criteria[0].title == "speed"
+
+
+@pytest.mark.parametrize("gpu", ["nvml", "stall_share"])
+def test_the_gpu_row_becomes_its_twin_on_a_box_without_nvml(tmp_path, gpu):
+    row = '{ name = "gpu_utilisation", minimum = 40, target = 60 }, { name = "no_crash"'
+    text = f'[profile]\ngpu = "{gpu}"\n' + STAGE.replace('{ name = "epoch_seconds"', row)
+    text = text.replace("minimum = 360, target = 300", "minimum = 0")
+    spec = load(write(tmp_path, text)).stages[0].criteria[0]
+    expected = ("gpu_utilisation", 40, 60) if gpu == "nvml" else ("stall_share", 0.10, 0.02)
+    assert (spec.name, spec.minimum, spec.target) == expected
+
+
+def test_a_stage_survives_json(tmp_path):
+    remedy = '\n[[stage.remedies]]\ntitle="t"\ntext="x"\nvalues={ "train.max_epochs" = 5 }\n'
+    stage = load(write(tmp_path, STAGE + remedy)).stages[0]
+    value = stage_to_json(stage)
+    assert stage_from_json(value) == stage
+    assert stage_from_json({**value, "born_later": 1}) == stage
+    assert stage.remedies[0].values == {"train.max_epochs": 5}
+    assert isinstance(stage_from_json(value).output_dir, Path)
+
+
+# --- refusing
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("n_trials = 1", "n_trails = 1", "'n_trials' is missing ('n_trails' looks like it)"),
+        ("n_trials = 1", "n_trials = 1\nn_trails = 2", "'n_trails'. | Known keys: n_trials"),
+        ("n_trials = 1", "n_trials = 0", "n_trials = 0 must be at least 1"),
+        ("n_trials = 1", "n_trials = true", "must be a whole number"),
+        ("n_trials = 1", 'n_trials = "1"', "must be a whole number"),
+        ("max_epochs = 2", "max_epochs = 2.5", "must be a whole number"),
+        ('hotkey = "d"', 'hotkey = "dd"', "is not one key"),
+        ('hotkey = "d"', 'hotkey = " "', "is not one key"),
+        ('study_name = "s_dry"', 'study_name = "../../x"', "not a valid name"),
+        ('output_dir = "output/dry"', 'output_dir = "output/.."', "does not end in a valid name"),
+        ('key = "dry"', 'key = "a/b"', "not a valid name"),
+        ('title = "dry run"', "title = 3", "must be text"),
+        ("[[stage]]", "[stage]", "must be an array"),
+        ('hotkey = "d"', 'hotkey = "d"\nrequires = "nothing"', "names no stage above it"),
+        ('hotkey = "d"', 'hotkey = "d"\nrequires = "dry"', "names no stage above it"),
+        ('hotkey = "d"', 'hotkey = "d"\ngate = "maximum"', "'minimum' or 'target'"),
+        ("epoch_seconds", "epoch_secs", "Known criteria: epoch_seconds"),
+        (", minimum = 360, target = 300", "", "it has no bar"),
+        ("minimum = 360", "minimum = 200", "target = 300 asks for less than minimum = 200"),
+        ("minimum = 360", 'minimum = "360"', "must be a number"),
+        ("minimum = 360", "minimum = 360, horizon = 1", "unknown key 'horizon'"),
+        ("epoch_seconds", "val_ic", "'horizon' is missing"),
+        ("criteria = [", 'criteria = [{ name = "epoch_seconds", minimum = 1 }, ',
+         "name epoch_seconds twice"),
+        ('[{ name = "epoch_seconds", minimum = 360, target = 300 }]', "[]", "no criteria"),
+        ('[{ name = "epoch_seconds", minimum = 360, target = 300 }]', "[1]", "array of tables"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_stage_is_named_with_its_fix(tmp_path, old, new, says):
+    assert old in STAGE
+    assert says in refused(tmp_path, STAGE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "it has no stage"),
+        ("demo = 1\n" + STAGE, "demo = 1 must be true or false"),
+        ("colour = 1\n" + STAGE, "unknown key 'colour'"),
+        ('[profile]\ngpu = "none"\n' + STAGE, "'nvml' or 'stall_share'"),
+        ("[profile]\ngpus = 1\n" + STAGE, "Known keys: gpu"),
+        (STAGE + STAGE, "key = 'dry' is taken by stage 'dry'"),
+        (STAGE + SECOND.replace('"s"', '"d"'), "hotkey = 'd' is taken by stage 'dry'"),
+        (STAGE + SECOND.replace("output/short", "output/dry"), "own output_dir"),
+        (STAGE + SECOND.replace("s_short", "s_dry"), "own study_name"),
+        (SECOND + STAGE, "requires none"),
+        ("key = [", "is not TOML"),
+        (STAGE + '[[stage.remedies]]\ntitle="t"\ntext="x"\nvalues={ loss.spearman = 0.1 }',
+         "Quote it"),
+        (STAGE + '[[stage.remedies]]\ntitle="t"\ntext="x"', "'values' is missing"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_file_is_named_with_its_fix(tmp_path, text, says):
+    assert says in refused(tmp_path, text)
+
+
+def test_the_place_of_a_mistake_is_named(tmp_path):
+    found = refused(tmp_path, STAGE + SECOND.replace("minimum = 360", "minimum = true"))
+    assert "stage 'short', criterion 'epoch_seconds'" in found
+
+
+def test_a_file_that_cannot_be_read_is_an_error_in_words(tmp_path):
+    with pytest.raises(UsageError, match="There is no runbook"):
+        load(tmp_path / "missing.toml")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path)
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load(tmp_path / "bytes.toml")

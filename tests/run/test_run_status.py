@@ -1,0 +1,125 @@
+"""What a run is said to be doing: the lock, the log and the clock decide together."""
+
+import json
+
+import pytest
+from run_builders import Log, dry_run, sweep, written
+
+from atft_core.run import events as ev
+from atft_core.run.files import write_json
+from atft_core.run.lock import EngineLock, Holder
+from atft_core.run.state import State, to_json
+from atft_core.run.status import load, load_tail, read_status, status
+
+IN_TRAINING = Log().start().worker().add(ev.Progress(trial=0, worker_seq=9, epoch=1, phase="train"))
+BETWEEN = sweep([0.1, 0.2], end="")
+STOPPING = Log().start().worker().add(ev.StopRequested())
+STOPPING_NOW = Log().start().worker().add(ev.StopRequested(), ev.StopRequested(now=True))
+ENDED, STOPPED = dry_run(), sweep([0.1], end="STOPPED")
+STARTED = Log().add(ev.RunStarted(run="r"), ev.DataReady())
+ENGINE, NOBODY, ELSEWHERE = Holder.ENGINE, Holder.NOBODY, Holder.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("log", "holder", "silent", "name", "reason"),
+    [
+        (IN_TRAINING, ENGINE, 1, "RUNNING", ""),
+        (IN_TRAINING, ENGINE, 300, "RUNNING", ""),
+        (IN_TRAINING, ENGINE, 301, "HUNG", "trial 0, train: nothing for 301 s"),
+        (IN_TRAINING, ENGINE, -50, "RUNNING", ""),  # a clock that was set back
+        (IN_TRAINING, NOBODY, 1, "DIED", "while trial 0 was at epoch 1"),
+        (IN_TRAINING, ELSEWHERE, 9999, "UNKNOWN", "host h"),
+        (BETWEEN, ENGINE, 1700, "RUNNING", ""),
+        (BETWEEN, ENGINE, 1801, "HUNG", "the engine: nothing for 1801 s"),
+        (BETWEEN, NOBODY, 1, "DIED", "atft resume"),
+        (STARTED, ENGINE, 1, "RUNNING", ""),
+        (STARTED, NOBODY, 1, "UNKNOWN", "no engine has started"),
+        (STOPPING, ENGINE, 1, "STOPPING", "after the running trial"),
+        (STOPPING, ENGINE, 400, "HUNG", "trial 0"),
+        (STOPPING, NOBODY, 1, "DIED", ""),
+        (STOPPING_NOW, ENGINE, 1, "STOPPING", "now"),
+        (ENDED, ENGINE, 9999, "FINISHED", ""),
+        (ENDED, NOBODY, 9999, "FINISHED", ""),
+        (ENDED, ELSEWHERE, 9999, "FINISHED", ""),
+        (STOPPED, NOBODY, 1, "STOPPED", ""),
+    ],
+)  # fmt: skip
+def test_the_truth_table(log, holder, silent, name, reason):
+    found = status(log.state, holder, log.t + silent)
+    assert found.name == name
+    assert reason in found.reason
+    assert found.live == (name in ("RUNNING", "STOPPING", "HUNG"))
+
+
+@pytest.mark.parametrize(("phase", "budget"), [("start", 300), ("load", 600), ("validate", 300)])
+def test_each_phase_has_its_budget(phase, budget):
+    log = Log().start().worker().add(ev.Progress(trial=0, worker_seq=9, phase=phase))
+    assert status(log.state, ENGINE, log.t + budget).name == "RUNNING"
+    assert status(log.state, ENGINE, log.t + budget + 1).name == "HUNG"
+
+
+def test_the_budget_can_be_configured():
+    log = Log().start(identity={"hung_seconds": 20}).worker()
+    log.add(ev.Progress(trial=0, worker_seq=9, phase="train"))
+    assert status(log.state, ENGINE, log.t + 21).name == "HUNG"
+
+
+def test_one_silent_worker_among_busy_ones_is_found():
+    log = Log().start(n_trials=2).worker(0).worker(1)
+    log.add(ev.Progress(trial=1, worker_seq=9, phase="train"), after=400)
+    found = status(log.state, ENGINE, log.t)
+    assert (found.name, "trial 0" in found.reason) == ("HUNG", True)
+
+
+def test_an_engine_that_just_came_back_does_not_call_its_worker_hung():
+    log = Log().start().worker().add(ev.EngineStarted(pid=2), after=7200)
+    assert status(log.state, ENGINE, log.t + 10).name == "RUNNING"
+
+
+def test_a_run_on_disk_is_read_with_its_lock(tmp_path):
+    run = written(IN_TRAINING, tmp_path / "run")
+    lock = EngineLock(run.lock)
+    assert read_status(run)[1].name == "RUNNING"
+    lock.release()
+    state, found = read_status(run)
+    assert (found.name, state.trials[0].phase) == ("DIED", "train")
+
+
+def test_a_snapshot_and_the_tail_after_it_are_the_whole_log(tmp_path):
+    log = sweep([0.01, 0.02])
+    run = written(log, tmp_path / "run")
+    whole = load(run)
+    assert len(whole.trials) == 2
+    lines = run.events.read_bytes().splitlines(keepends=True)
+    for cut in range(len(lines) + 1):
+        run.events.write_bytes(b"".join(lines[:cut]))
+        offset = run.events.stat().st_size
+        write_json(run.snapshot, {"offset": offset, "state": to_json(load(run))})
+        run.events.write_bytes(b"".join(lines))
+        state, tail = load_tail(run)
+        assert (state.seq, tail.offset) == (cut, offset)
+        assert load(run) == whole
+        run.snapshot.unlink()
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        "", "{", "[]", "null", '{"offset": 0}', '{"offset": "x", "state": {}}',
+        '{"offset": 0, "state": {"trials": [], "alerts": []}}', '{"offset": 0, "state": []}',
+        '{"offset": 0, "state": {"trials": {}, "alerts": [], "born_later": 1}}',
+        json.dumps({"offset": 10**9, "state": to_json(State(seq=99))}),
+    ],
+)  # fmt: skip
+def test_a_damaged_snapshot_is_ignored(tmp_path, snapshot):
+    run = written(dry_run(), tmp_path / "run")
+    whole = load(run)
+    run.snapshot.write_text(snapshot)
+    assert load(run) == whole
+    assert whole.end_state == "FINISHED"
+
+
+def test_a_run_without_a_log_is_empty(tmp_path):
+    run = written(Log(), tmp_path / "run")
+    run.events.unlink()
+    assert load(run) == State()

@@ -1,0 +1,361 @@
+"""The GPU sampler, through the real pynvml against a driver library compiled here.
+
+The library has two GPUs and reads its orders from a file on every call, so a test can lose a card
+while it is being sampled. It must be found by the loader, so each scenario is its own process.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from atft_core.gpu import GpuSampler, cpu_tree, read_once
+from atft_core.gpu.sampler import percentile
+
+STUB = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#define OK 0
+#define NOT_SUPPORTED 3
+#define DRIVER_NOT_LOADED 9
+#define GPU_IS_LOST 15
+
+/* Orders, one word per line: lost0, lost1, mig, no_power, no_driver, none, unlisted1. */
+static int ordered(const char *word) {
+    char line[64];
+    int found = 0;
+    FILE *file = fopen(getenv("STUB_ORDERS"), "r");
+    if (!file) return 0;
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        found = found || !strcmp(line, word);
+    }
+    fclose(file);
+    return found;
+}
+static long index_of(void *device) { return (long)device - 1; }
+static int lost(void *device) { return ordered(index_of(device) ? "lost1" : "lost0"); }
+static unsigned calls[2];
+
+int nvmlInitWithFlags(unsigned flags) { return ordered("no_driver") ? DRIVER_NOT_LOADED : OK; }
+int nvmlShutdown(void) { return OK; }
+const char *nvmlErrorString(int code) { return "an error"; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = ordered("none") ? 0 : 2; return OK; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) {
+    *device = (void *)(long)(index + 1);
+    return index == 1 && ordered("unlisted1") ? GPU_IS_LOST : OK;
+}
+int nvmlDeviceGetName(void *device, char *name, unsigned length) {
+    snprintf(name, length, "Stub %c", (char)('A' + index_of(device)));
+    return OK;
+}
+int nvmlDeviceGetUUID(void *device, char *uuid, unsigned length) {
+    snprintf(uuid, length, "GPU-%ld%ld-stub", index_of(device), index_of(device));
+    return OK;
+}
+int nvmlDeviceGetUtilizationRates(void *device, unsigned *rates) {
+    if (lost(device)) return GPU_IS_LOST;
+    if (ordered("mig")) return NOT_SUPPORTED;
+    /* GPU 0 goes 80, 81 .. 99 and again; GPU 1 is idle. */
+    rates[0] = index_of(device) ? 0 : 80 + calls[0]++ % 20;
+    rates[1] = 7;
+    return OK;
+}
+int nvmlDeviceGetMemoryInfo(void *device, unsigned long long *memory) {
+    memory[0] = 1000; memory[1] = 400; memory[2] = 600;  /* total, free, used */
+    return lost(device) ? GPU_IS_LOST : OK;
+}
+int nvmlDeviceGetPowerUsage(void *device, unsigned *milliwatts) {
+    *milliwatts = 250500;
+    return lost(device) ? GPU_IS_LOST : ordered("no_power") ? NOT_SUPPORTED : OK;
+}
+int nvmlDeviceGetTemperature(void *device, int sensor, unsigned *celsius) {
+    *celsius = 55;
+    return lost(device) ? GPU_IS_LOST : OK;
+}
+int nvmlDeviceGetClockInfo(void *device, int kind, unsigned *megahertz) {
+    *megahertz = kind == 1 ? 1980 : 0;  /* 1 is the SM clock */
+    return lost(device) ? GPU_IS_LOST : OK;
+}
+"""
+
+PRELUDE = """
+import json, sys, time
+from pathlib import Path
+from atft_core.gpu import GpuSampler, Nvml, read_once
+orders, path = Path(sys.argv[1]), Path(sys.argv[2])
+
+def until(condition):
+    give_up = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < give_up, "it never came"
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory):
+    """Folder with a libnvidia-ml.so.1 that was compiled for these tests."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler (cc): the stub of the NVIDIA driver cannot be built")
+    folder = tmp_path_factory.mktemp("driver")
+    (folder / "stub.c").write_text(STUB)
+    library = folder / "libnvidia-ml.so.1"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", str(library), str(folder / "stub.c")], check=True
+    )
+    return folder
+
+
+@pytest.fixture
+def play(driver, tmp_path):
+    """Run a script against the stub; returns what it printed as JSON and the lines of gpu.jsonl."""
+
+    def run(script, orders="", **environ):
+        order_file, path = tmp_path / "orders", tmp_path / "gpu.jsonl"
+        order_file.write_text(orders)
+        env = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
+        env |= {"LD_LIBRARY_PATH": str(driver), "STUB_ORDERS": str(order_file), **environ}
+        code = PRELUDE + textwrap.dedent(script)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, str(order_file), str(path)],
+            env=env, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        lines = path.read_text().splitlines() if path.exists() else []
+        return json.loads(done.stdout), [json.loads(line) for line in lines]
+
+    return run
+
+
+SAMPLE = """
+sampler = GpuSampler(path, period=0.005)
+sampler.stage = "train"
+start = time.time()
+sampler.start()
+until(lambda: path.exists() and path.read_text().count("\\n") >= 2)
+sampler.stop()
+end = time.time()
+print(json.dumps({"all": sampler.window(start, end), "one": sampler.window(start, end, gpu=1),
+                  "before": sampler.window(start - 9, start - 5), "reason": sampler.reason,
+                  "running": sampler.running}))
+"""
+
+
+def test_two_gpus_are_sampled_and_written_once_a_second(play):
+    found, lines = play(SAMPLE)
+    assert (found["reason"], found["running"]) == ("", False)
+    assert [line["gpu"] for line in lines] == [0, 1]
+    first, second = lines
+    assert list(first) == [
+        "t", "gpu", "name", "sm", "mem_util", "mem_used", "mem_total", "power", "temperature",
+        "sm_clock", "p10", "p50", "p90", "n", "stage",
+    ]  # fmt: skip
+    assert (first["name"], second["name"]) == ("Stub A", "Stub B")
+    assert (first["mem_used"], first["mem_total"], first["mem_util"]) == (600, 1000, 7)
+    assert (first["power"], first["temperature"], first["sm_clock"]) == (250.5, 55, 1980)
+    assert 80 <= first["p10"] < first["p50"] < first["p90"] <= 99
+    assert second["p90"] == 0
+    assert first["n"] >= 10
+    assert first["stage"] == "train"
+
+
+def test_a_window_describes_the_gpu_that_cuda_uses_first_not_an_average(play):
+    found, _ = play(SAMPLE)
+    assert found["all"]["n"] >= 10
+    assert found["all"]["p50"] == pytest.approx(89.5, abs=2)
+    assert found["all"]["power"] == 250.5
+    assert found["one"]["p50"] == 0
+    assert found["before"] is None
+
+
+def test_a_window_follows_cuda_visible_devices(play):
+    script = """
+    import os
+    sampler = GpuSampler(path, period=0.005)
+    sampler.start()
+    until(lambda: (sampler.window(0, 1e12) or {"n": 0})["n"] >= 20)
+    sampler.stop()
+    found = {}
+    for visible in ("0", "1", "1,0", " 1", "GPU-11", "GPU-00-stub", "", "-1", "7", "MIG-00"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible
+        span = sampler.window(0, 1e12)
+        found[visible] = span and ("idle" if span["p50"] == 0 else "busy")
+    print(json.dumps(found))
+    """
+    found, _ = play(script)
+    assert found == {
+        "0": "busy", "1": "idle", "1,0": "idle", " 1": "idle", "GPU-11": "idle",
+        "GPU-00-stub": "busy", "": None, "-1": None, "7": None, "MIG-00": None,
+    }  # fmt: skip
+
+
+def test_a_gpu_lost_mid_run_is_named_and_the_other_goes_on(play):
+    script = """
+    sampler = GpuSampler(path, period=0.005)
+    sampler.start()
+    until(lambda: sampler.window(0, 1e12) is not None)
+    orders.write_text("lost1\\n")
+    until(lambda: all(gpu.index == 0 or gpu.lost for gpu in sampler._nvml.gpus))
+    lost_at = time.time()
+    until(lambda: sampler.window(lost_at, 1e12) is not None)
+    running = sampler.running
+    sampler.stop()
+    print(json.dumps({"reason": sampler.reason, "running": running,
+                      "before": sampler.window(0, 1e12, gpu=1) is not None,
+                      "after": sampler.window(lost_at, 1e12, gpu=1)}))
+    """
+    found, _ = play(script)
+    assert found["running"]
+    assert found["reason"] == "GPU 1 (Stub B) cannot be read: GPU is lost"
+    assert found["before"]
+    assert found["after"] is None
+
+
+def test_losing_every_gpu_ends_the_sampler_with_a_reason_and_no_crash(play):
+    script = """
+    sampler = GpuSampler(path, period=0.005)
+    sampler.start()
+    until(lambda: sampler.window(0, 1e12) is not None)
+    orders.write_text("lost0\\nlost1\\n")
+    until(lambda: not sampler.running)
+    sampler.stop()
+    print(json.dumps({"reason": sampler.reason, "kept": sampler.window(0, 1e12) is not None}))
+    """
+    found, _ = play(script)
+    assert "GPU 0 (Stub A) cannot be read: GPU is lost" in found["reason"]
+    assert "GPU 1" in found["reason"]
+    assert found["kept"]
+
+
+def test_a_gpu_that_stumbles_once_is_not_lost(play):
+    script = """
+    nvml = Nvml(ring=10)
+    (gpu, _) = nvml.gpus
+    orders.write_text("lost0")
+    failed = nvml.sample(gpu), gpu.fault
+    orders.write_text("")
+    well = nvml.sample(gpu), gpu.fault, gpu.failures
+    nvml.close()
+    print(json.dumps([failed, well]))
+    """
+    (failed, well), _ = play(script)
+    assert failed == [False, "GPU 0 (Stub A) cannot be read: GPU is lost"]
+    assert well == [True, "", 0]
+
+
+def test_a_card_that_does_not_tell_its_power_is_sampled_without(play):
+    found, lines = play(SAMPLE, orders="no_power")
+    assert "power" not in found["all"]
+    assert lines[0]["power"] is None
+    assert found["reason"] == ""
+
+
+def test_a_card_that_does_not_tell_its_utilisation_gives_no_evidence(play):
+    found, lines = play(SAMPLE, orders="mig")
+    assert found["all"] is None
+    assert "does not tell its utilisation" in found["reason"]
+    assert (lines[0]["sm"], lines[0]["n"], lines[0]["mem_used"]) == (None, 0, 600)
+
+
+@pytest.mark.parametrize(
+    ("orders", "gpus", "reason"),
+    [
+        ("", ["Stub A", "Stub B"], ""), ("none", [], "NVML finds no GPU"),
+        ("no_driver", [], "NVML does not work: Driver Not Loaded"),
+        ("unlisted1", ["Stub A"], "GPU 1 cannot be found: GPU is lost"),
+        ("lost0", ["Stub B"], "GPU 0 (Stub A) cannot be read: GPU is lost"),
+    ],
+)  # fmt: skip
+def test_a_single_look_names_what_is_missing(play, orders, gpus, reason):
+    script = """
+    readings, reason = read_once()
+    again, _ = read_once()
+    print(json.dumps([[r.name for r in readings], [r.name for r in again], reason]))
+    """
+    (found, again, why), _ = play(script, orders=orders)
+    assert found == again == gpus
+    assert why == reason
+
+
+def test_a_full_disk_stops_the_file_and_not_the_samples(play):
+    script = """
+    import os
+    path = Path("/dev/full")
+    sampler = GpuSampler(path, period=0.005)
+    sampler.start()
+    until(lambda: "cannot be written" in sampler.reason)
+    since = time.time()
+    until(lambda: sampler.window(since, 1e12) is not None)
+    sampler.stop()
+    print(json.dumps(sampler.reason))
+    """
+    found, _ = play(script)
+    assert found == "full cannot be written: No space left on device"
+
+
+def test_a_box_without_nvml_gets_a_reason(tmp_path):
+    readings, reason = read_once()
+    if readings:
+        pytest.skip("this box has an NVIDIA GPU")
+    assert "NVML" in reason
+    sampler = GpuSampler(tmp_path / "gpu.jsonl")
+    assert sampler.window(0, 1e12) is None
+    sampler.start()
+    assert "NVML" in sampler.reason
+    assert sampler.window(0, 1e12) is None
+    assert not sampler.running
+    sampler.stop()
+    assert not (tmp_path / "gpu.jsonl").exists()
+
+
+@pytest.mark.parametrize(("q", "expected"), [(0, 1.0), (50, 2.5), (90, 3.7), (100, 4.0)])
+def test_percentiles_lie_between_neighbours(q, expected):
+    assert percentile([1.0, 2.0, 3.0, 4.0], q) == pytest.approx(expected)
+    assert percentile([5.0], q) == 5.0
+
+
+# --- processes
+
+
+def burn(seconds):
+    code = f"import time; e = time.process_time() + {seconds}\nwhile time.process_time() < e: pass"
+    return [sys.executable, "-c", f"{code}\ntime.sleep(60)"]
+
+
+def test_a_tree_of_processes_is_counted_as_a_whole():
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *burn(0.2)]
+    )
+    try:
+        give_up = time.monotonic() + 20
+        reading = cpu_tree(parent.pid)
+        first = reading
+        while sum(reading.cpu_seconds.values()) < 0.2 or reading.processes < 2:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+            reading = cpu_tree(parent.pid, before=first)
+        assert first.cpu_percent is None
+        assert reading.cpu_percent > 0
+        assert reading.rss > psutil.Process(parent.pid).memory_info().rss
+        assert parent.pid in reading.cpu_seconds
+    finally:
+        for child in psutil.Process(parent.pid).children():
+            child.kill()
+        parent.kill()
+        parent.wait()
+
+
+def test_a_process_that_is_gone_has_no_tree():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert cpu_tree(process.pid) is None

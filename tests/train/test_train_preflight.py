@@ -1,0 +1,210 @@
+"""Preflight: a sound run passes, and each check can fail."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from train_panels import make_config, make_panel, make_run
+
+from atft_core.data.bfloat16 import to_bits
+from atft_core.data.feeds import ResidentFeed
+from atft_core.data.splits import Split
+from atft_core.run.files import write_json
+from atft_core.train import checks
+from atft_core.train.against import compare, read_baselines
+from atft_core.train.checks import CHECKS, Scene, run_checks
+from atft_core.train.preflight import main, middle_block
+from atft_core.train.report import LastWord
+from atft_core.train.results import read_table
+from atft_core.train.setup import make_setup
+from atft_core.train.worker import run_trial
+
+torch.set_num_threads(1)
+SEARCH = {
+    "train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+    "train.block_days": {"choices": [8, 16]},
+    "model.hidden": {"choices": [16, 32]},
+    "model.heads": {"choices": [2, 4]},
+    "model.graph_dropout": {"low": 0.0, "high": 0.5},
+    "model.layers": {"low": 1, "high": 3},
+    "loss.sharpe": {"low": 0.0, "high": 0.2},
+}
+
+
+def scene(path, panel=None, disk_bytes=1, split=None, **changes):
+    setup = make_setup(make_config(**changes), panel or make_panel())
+    setup = replace(setup, split=split or setup.split)
+    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
+    block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
+    return Scene(setup, feed, block, disk_bytes, path)
+
+
+def failed(given):
+    return [check["name"] for check in run_checks(given) if not check["ok"]]
+
+
+def test_a_sound_run_passes_every_check(tmp_path):
+    found = run_checks(scene(tmp_path, search=SEARCH, loss__spearman=0.1))
+    assert [check["name"] for check in found] == list(CHECKS)
+    assert [check for check in found if not check["ok"]] == []
+    assert "7 searched keys" in found[6]["detail"]
+
+
+def test_every_switch_of_the_network_passes(tmp_path):
+    for switch in ("selection", "temporal", "graph", "fan", "san", "market", "linear"):
+        assert failed(scene(tmp_path, **{f"model__{switch}": False})) == []
+
+
+def test_a_term_that_cannot_learn_from_such_blocks_is_named(tmp_path):
+    given = scene(tmp_path, train__block_days=4)
+    assert failed(given) == ["loss terms pull the right way"]
+    assert "no gradient: sharpe" in CHECKS["loss terms pull the right way"](given).detail
+
+
+def test_a_loss_with_the_wrong_sign_is_caught(tmp_path, monkeypatch):
+    given = scene(tmp_path)
+    upside_down = replace(given.block, rank_BNH=-given.block.rank_BNH)
+    monkeypatch.setattr(
+        checks, "composite", lambda pred, rank, *rest: (-(pred * given.block.rank_BNH).sum(), {})
+    )
+    assert CHECKS["loss terms pull the right way"](given).ok
+    assert not CHECKS["loss terms pull the right way"](replace(given, block=upside_down)).ok
+
+
+class Mixing(torch.nn.Module):
+    """A network with the fault that its name says."""
+
+    def __init__(self, fault, lookback):
+        super().__init__()
+        self.fault, self.lookback = fault, lookback
+
+    def forward(self, x_TNF, market_TM, valid_TN, neighbours_NK):
+        past = self.lookback - 1
+        score_TN1 = x_TNF.float().sum(dim=2, keepdim=True)
+        if self.fault == "blind":
+            return score_TN1[:-past] if past else score_TN1
+        if self.fault == "days":
+            return score_TN1[past:] + score_TN1.mean()
+        if self.fault == "stocks":
+            return score_TN1[past:] - score_TN1[past:].mean(dim=1, keepdim=True)
+        return score_TN1[past:] + score_TN1[past:].flip(0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "names"),
+    [
+        ("blind", ["the last day is seen"]),
+        ("days", ["later days are not seen", "days of a block do not mix",
+                  "stocks do not mix without the graph"]),
+        ("stocks", ["stocks do not mix without the graph"]),
+        ("future", ["later days are not seen", "days of a block do not mix"]),
+    ],
+)  # fmt: skip
+def test_a_network_with_a_fault_is_caught(tmp_path, monkeypatch, fault, names):
+    monkeypatch.setattr(checks, "_network", lambda *_, **__: Mixing(fault, 5))
+    assert failed(scene(tmp_path)) == names
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"data.neighbours": {"choices": [4, 8]}},  # the cache is built once for all trials
+        {"loss.spearman": {"choices": [0.1, 0.1]}},
+        {"model.heads": {"choices": [2, 3]}},  # 3 does not divide hidden
+    ],
+)
+def test_a_searched_key_without_effect_or_without_a_trial_is_caught(tmp_path, search):
+    assert failed(scene(tmp_path, search=search)) == ["searched parameters take effect"]
+
+
+def test_a_switched_off_block_makes_its_parameter_idle(tmp_path):
+    search = {"model.layers": {"choices": [1, 2]}}
+    given = scene(tmp_path, search=search, model__graph=False)
+    assert failed(given) == ["searched parameters take effect"]
+
+
+def test_a_split_without_purge_is_caught(tmp_path):
+    split = Split(train=range(10, 90), val=range(92, 120), holdout=range(126, 150), purge_days=5)
+    given = scene(tmp_path, split=split)
+    assert failed(given) == ["splits are apart"]
+    assert "-2 and 2 days" in CHECKS["splits are apart"](given).detail
+
+
+def test_a_feature_that_is_the_label_is_named(tmp_path):
+    panel = make_panel()
+    x = panel.float_features(range(150))
+    x[..., 3] = np.nan_to_num(panel.y_TNH[..., 1]) * 100
+    given = scene(tmp_path, panel=replace(panel, x_batches=(to_bits(x),)))
+    assert failed(given) == ["no feature is the label"]
+    assert "x3" in CHECKS["no feature is the label"](given).detail
+
+
+def test_too_little_disk_is_caught(tmp_path):
+    assert failed(scene(tmp_path, disk_bytes=10**18)) == ["the disk has room"]
+
+
+def test_a_validation_without_labels_is_caught(tmp_path):
+    panel = make_panel()
+    panel.y_TNH[90:] = np.nan
+    assert failed(scene(tmp_path, panel=panel)) == ["metrics know good from bad"]
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    config = make_config(engine__n_trials=3, search=SEARCH)
+    run = make_run(tmp_path_factory.mktemp("p"), make_panel(), config)
+    assert main([str(run.path)]) == 0
+    return run
+
+
+def test_preflight_writes_checks_estimate_and_baselines(checked):
+    found = json.loads(checked.preflight.read_text())
+    assert all(check["ok"] for check in found["checks"])
+    estimate = found["estimate"]
+    epochs = 2 * estimate["epoch_seconds"]
+    assert estimate["trial_seconds"] == pytest.approx(estimate["startup_seconds"] + epochs)
+    assert estimate["sweep_seconds"] == pytest.approx(3 * estimate["trial_seconds"])
+    assert estimate["block_seconds"] > 0 < estimate["startup_seconds"]
+    assert set(found["baselines"]) == {"1", "5"}
+    assert set(found["baselines"]["1"]) == {"reversal", "ridge"}
+    assert set(found["baselines"]["1"]["ridge"]) == {
+        "rank_ic", "rank_ic_se", "rank_ic_t", "days",
+    }  # fmt: skip
+
+
+def test_the_estimate_of_the_disk_is_enough_and_not_absurd(checked):
+    need = json.loads(checked.preflight.read_text())["estimate"]["disk_bytes"] / 3
+    with LastWord(checked.trial(0).exit, 1) as word:
+        run_trial(checked, 0, 1, word)
+    files = [path for path in checked.trial(0).path.rglob("*") if path.is_file()]
+    used = sum(path.stat().st_size for path in files)
+    assert 0.3 * used < need < 3 * used
+
+
+def test_epochs_are_compared_with_the_best_baseline_of_the_run(checked):
+    table = {f.name: str(f.type) for f in read_table(checked.baselines).schema}
+    assert list(table) == ["split", "date", "horizon", "name", "rank_ic"]
+    found = json.loads(checked.preflight.read_text())["baselines"]
+    with LastWord(checked.trial(0).exit, 1) as word:
+        run_trial(checked, 0, 1, word)
+    row = json.loads(checked.trial(0).metrics.read_text())["epochs"][-1]["val"]
+    for horizon in ("1", "5"):
+        best = max(found[horizon], key=lambda name: found[horizon][name]["rank_ic"])
+        assert row[horizon]["baseline"] == best
+        gain = row[horizon]["rank_ic"] - found[horizon][best]["rank_ic"]
+        assert row[horizon]["baseline_diff"] == pytest.approx(gain, abs=1e-9)
+        assert row[horizon]["baseline_diff_se"] > 0
+
+
+def test_without_baselines_there_is_no_comparison(tmp_path):
+    assert read_baselines(tmp_path / "none.arrow") == {}
+    assert compare({}, 1, np.array([], "datetime64[D]"), None, 0) == {}
+
+
+def test_a_run_that_cannot_be_opened_is_an_error_of_one_line(tmp_path, capsys):
+    run = make_run(tmp_path, make_panel(), make_config())
+    write_json(run.run_json, {"cache": str(tmp_path / "gone.arrow")})
+    assert main([str(run.path)]) == 1
+    assert "Traceback" not in capsys.readouterr().out

@@ -1,0 +1,78 @@
+"""Panels made by hand: small, with a signal that is known."""
+
+import numpy as np
+
+from atft_core.config.render import to_toml
+from atft_core.config.schema import Config
+from atft_core.data.bfloat16 import to_bits
+from atft_core.data.cache import write_cache
+from atft_core.data.panel import Panel
+from atft_core.run.directory import create
+from atft_core.run.files import write_json
+
+HORIZONS = (1, 5)
+
+
+def make_panel(
+    days=150, stocks=30, features=6, seed=0, signal=0.25, horizons=HORIZONS, missing=0.03
+):
+    """Feature 0 predicts every label, feature 1 is its 1-day reversal "r1"; the rest is noise."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(days, stocks, features)).astype(np.float32)
+    valid = rng.random((days, stocks)) > missing
+    x[~valid] = 0.0
+    noise = rng.normal(size=(days, stocks, len(horizons)))
+    y = 0.01 * (signal * x[..., :1] - 0.1 * x[..., 1:2] + noise)
+    y[~valid] = np.nan
+    for h, horizon in enumerate(horizons):
+        y[days - horizon :, :, h] = np.nan
+    start = np.datetime64("2020-01-01")
+    names = ("x0", "r1", *(f"x{i}" for i in range(2, features)))
+    return Panel(
+        dates_T=np.arange(start, start + days),
+        codes=tuple(f"S{i:03d}" for i in range(stocks)),
+        features=names,
+        groups=tuple("ab"[i % 2] for i in range(features)),
+        horizons=horizons,
+        x_batches=(to_bits(x),),
+        y_TNH=y.astype(np.float32),
+        valid_TN=valid,
+        market_TM=rng.normal(size=(days, 2)).astype(np.float32),
+        market_names=("m0", "m1"),
+        neighbour_days_R=np.array([20, 60, 100]),
+        neighbours_RNK=rng.integers(-1, stocks, (3, stocks, 3)).astype(np.int32),
+        sector_N=np.arange(stocks) % 3 - 1,
+        sectors=("A", "B"),
+        facts={"path": "by hand", "hash": "0", "days": days, "rows": int(valid.sum())},
+    )
+
+
+def make_config(**changes):
+    """A configuration that fits the panel and trains in a second; dotted keys with __"""
+    values = {
+        "label": {"horizons": HORIZONS},
+        "split": {"warmup": 10},
+        "model": {"hidden": 16, "heads": 2, "lookback": 5, "encoder_depth": 1},
+        "train": {"max_epochs": 2, "threads": 1, "device": "cpu"},
+        "search": {},
+    }
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        if name:
+            values.setdefault(section, {})[name] = value
+        else:
+            values[section] = value
+    return Config.model_validate(values)
+
+
+def make_run(path, panel, config, params=({},)):
+    """A run directory with one trial per set of parameters, as the engine leaves it for workers."""
+    run = create(path / "run")
+    write_cache(path / "cache.arrow", panel)
+    write_json(run.run_json, {"schema": 1, "cache": str(path / "cache.arrow")})
+    run.config.write_text(to_toml(config, {}))
+    for number, values in enumerate(params):
+        trial = run.trial(number)
+        trial.path.mkdir()
+        write_json(trial.params, {"trial": number, "params": values})
+    return run
