@@ -17,6 +17,7 @@ from atft_core.run.stages import Stage
 from atft_tui import commands
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
+from atft_tui.format import shown_path
 from atft_tui.machine import MachineWatch
 from atft_tui.messages import Sampled, Updated
 from atft_tui.palette import system_commands
@@ -95,7 +96,8 @@ class ConsoleApp(App[None]):
 
     def note(self, twin: str) -> None:
         """Show the command that would show the same as a key that only looks."""
-        run = shlex.quote(str(self.view.run.path)) if self.view and self.view.run else "RUN_DIR"
+        shown = self.view.run if self.view else None
+        run = shlex.quote(shown_path(shown.path)) if shown else "RUN_DIR"
         self.record(twin.replace("{run}", run))
 
     async def run_command(self, words: Sequence[str]) -> commands.Outcome:

@@ -15,7 +15,6 @@ from textual.content import Content
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of the dot at (row, column) of a braille cell."""
-BLANK = "\u2800"
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,21 @@ class Canvas:
 
     def text(self) -> list[str]:
         """The rows as plain braille."""
-        return ["".join(chr(0x2800 + bits) for bits in row) for row in self._bits]
+        return ["".join(map(_cell, row)) for row in self._bits]
 
     def lines(self) -> list[Content]:
         """The rows with their styles."""
         return [
             Content.assemble(
-                *((chr(0x2800 + bits), style) for bits, style in zip(row, styles, strict=True))
+                *((_cell(bits), style) for bits, style in zip(row, styles, strict=True))
             ).simplify()
             for row, styles in zip(self._bits, self._styles, strict=True)
         ]
+
+
+def _cell(bits: int) -> str:
+    """A braille character; nothing where nothing is: some fonts draw the empty one as dots."""
+    return chr(0x2800 + bits) if bits else " "
 
 
 def _scale(value: float, limits: tuple[float, float], last: int) -> int:

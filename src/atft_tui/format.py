@@ -12,6 +12,8 @@ import re
 import time
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -95,6 +97,18 @@ def figure(value: float | int | str | bool | None) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return clean(str(value), 200)
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person reads it."""
+    return clean(str(relative(path)))
+
+
+def relative(path: Path) -> Path:
+    """A path as one would type it here: relative where it lies below."""
+    with suppress(ValueError, OSError):
+        return path.relative_to(Path.cwd())
+    return path
 
 
 def duration(seconds: float | None) -> str:

@@ -194,13 +194,21 @@ def _usage(process: psutil.Process, role: str) -> Process | None:
         with process.oneshot():
             return Process(
                 pid=process.pid,
-                role=role or clean(process.name(), 20),
+                role=role or _named(process),
                 cpu=process.cpu_percent(None),
                 rss=process.memory_info().rss,
                 threads=process.num_threads(),
             )
     except psutil.Error:
         return None
+
+
+def _named(process: psutil.Process) -> str:
+    """The module that it runs, else its name."""
+    words = process.cmdline()
+    if "-m" in words[:-1]:
+        return clean(words[words.index("-m") + 1].rpartition(".")[2], 20)
+    return clean(process.name(), 20)
 
 
 def _end(path: Path) -> int:

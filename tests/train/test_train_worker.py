@@ -141,7 +141,7 @@ def test_a_second_worker_of_the_same_trial_is_refused(tmp_path):
     [
         (lambda run: None, "non-finite loss: the loss is nan at epoch 1"),
         (lambda run: run.trial(0).params.unlink(), "RunDirectoryError: "),
-        (lambda run: run.config.write_text("[model]\nhiden = 8"), "ConfigError: "),
+        (lambda run: run.config.write_text("[model]\nhidden = 1"), "ConfigError: "),
     ],
 )
 def test_a_failure_has_a_reason_of_one_line_and_a_traceback_in_the_log(tmp_path, break_it, reason):

@@ -128,7 +128,8 @@ def begin_trial(run: RunDirectory, number: int, **params: object) -> None:
         journal.append(
             ev.Settings(
                 trial=number, attempt=1, worker_seq=1,
-                values={"feed": "resident", "feed_reason": "0.4 of 139 GiB", "start_method": "spawn",
+                values={"feed": "resident", "feed_reason": "0.4 of 139 GiB",
+                        "start_method": "spawn",
                         "device": "cuda:0", "threads": 8, "amp": "bfloat16", "compile": "inductor",
                         "loss": {"rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1, "huber": 0.05},
                         "val_debug": False, "max_batches": 0, "parameters": 412_331},
@@ -163,7 +164,7 @@ def add_epoch(
         )  # fmt: skip
     log(
         run,
-        f"Epoch {epoch}/10 trial {number} train loss {0.9 - 0.05 * epoch:+.4f} batches 94/94 14.2 s",
+        f"Epoch {epoch}/10 trial {number} train loss {0.9 - 0.05 * epoch:+.4f} batches 94/94 14 s",
         f"Val Metrics h=1 RankIC {reach:+.4f} +-0.0110 IC {reach / 2:+.4f} days 252",
         "GPU sm p10 91 p50 94 p90 97 %",
     )

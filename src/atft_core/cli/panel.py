@@ -71,7 +71,7 @@ def check(
     findings = check_panel(_config(data_path, config_file, assignments))
     errors = [finding for finding in findings if finding.severity == "error"]
     if as_json:
-        print_json({"errors": len(errors), "findings": [vars(finding) for finding in findings]})
+        print_json({"errors": len(errors), "findings": [finding.as_json() for finding in findings]})
     else:
         for finding in findings:
             print(f"{finding.severity:<8} {finding.text}")

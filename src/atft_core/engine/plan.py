@@ -84,7 +84,7 @@ def _existing(path: Path) -> Path:
 
 
 def _eta(runbook: Runbook, config: Config, identity: Json) -> float | None:
-    """Seconds, from the epochs that earlier runs on the same data took; None when there are none."""
+    """Seconds, from the epochs that earlier runs on the same data took; None without any."""
     for stage in runbook.stages:
         for run in reversed(siblings(stage.output_dir)):
             state = load(run)

@@ -60,7 +60,7 @@ def full(machine: Machine, view: View, width: int, height: int) -> list[Content]
     """GPUs, the last epoch's evidence, the machine, its processes."""
     lines = [_gpu(gpu, width) for gpu in machine.gpus]
     if not machine.gpus:
-        lines += _missing(machine, width)
+        lines += _missing(machine, view, width, zoomed=height > 6)
     lines += [line((cut(f" {text}", width), "$text-muted")) for text in _evidence(view.state)]
     lines.append(_cpu(machine, width))
     room = height - len(lines)
@@ -75,12 +75,15 @@ def full(machine: Machine, view: View, width: int, height: int) -> list[Content]
     return lines
 
 
-def _missing(machine: Machine, width: int) -> list[Content]:
-    """That no GPU can be asked, what follows, and why where it fits."""
-    said = " no GPU can be read here: GPU criteria stay ??"
-    why = f" {machine.reason}"
-    lines = [f"{said} ({machine.reason})"] if len(said + why) + 2 <= width else [said]
-    return [line((text, "$text-warning")) for text in lines]
+def _missing(machine: Machine, view: View, width: int, *, zoomed: bool) -> list[Content]:
+    """That no GPU can be asked, what follows, and why where there is room."""
+    wanted = any(result.name == "gpu_utilisation" for result in view.results)
+    follows = ": GPU criteria stay ??" if wanted else "; no criterion needs one"
+    style = "$text-warning" if wanted else "$text-muted"
+    lines = [line((f" no GPU can be read here{follows}", style))]
+    if zoomed:
+        lines.append(line((cut(f" {machine.reason}", width), "$text-muted")))
+    return lines
 
 
 def _gpu(gpu: GpuNow, width: int) -> Content:
@@ -114,7 +117,9 @@ def _cpu(machine: Machine, width: int) -> Content:
 
 def _pairs(machine: Machine, width: int, room: int) -> list[Content]:
     """Processes side by side where there are few lines."""
-    texts = [f"{p.role} {p.pid}  {p.cpu:3.0f} %  {size(p.rss)}" for p in machine.processes]
+    texts = [
+        f"{cut(p.role, 10):10} {p.cpu:4.0f} % {p.rss / 2**20:6.0f} MiB" for p in machine.processes
+    ]
     lines = []
     half = (width - 2) // 2
     for i in range(0, min(len(texts), 2 * room), 2):

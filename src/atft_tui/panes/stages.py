@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.cells import cell_len
 from textual.content import Content
 
-from atft_tui.format import GLYPHS, clean, cut_left, duration, line
+from atft_tui.format import GLYPHS, clean, cut_left, duration, line, shown_path
 from atft_tui.pane import Pane, Row
 from atft_tui.view import StageView, View, seconds_left
 
@@ -47,7 +47,7 @@ def header(view: View, width: int) -> Content:
 
 
 def _left(view: View, room: int) -> Content:
-    where = clean(str(view.run.path)) if view.run else clean(f"runbook {view.runbook.name}")
+    where = shown_path(view.run.path) if view.run else clean(f"runbook {view.runbook.name}")
     data = _data(view)
     used = len(" atft  ") + (cell_len(data) + 2 if data else 0)
     if room - used < 12:

@@ -59,7 +59,7 @@ def noise_floor(state: State) -> str:
     """What the best of as many trials that know nothing would be expected to reach."""
     best, count = state.best, len(tried(state))
     error = best.last("rank_ic_se", state.horizon) if best else None
-    if error is None or error <= 0 or count < 1:
+    if error is None or error <= 0 or count < 2:
         return ""
     return f"luck: best of {count} is {ratio(luck(state, error))}"
 

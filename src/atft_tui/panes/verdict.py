@@ -24,7 +24,7 @@ class VerdictPane(Pane):
     def captions(self, view: View) -> tuple[str, str]:
         """The newest alert belongs where the eye is."""
         alerts = view.state.alerts
-        return "2 Verdict", clean(alerts[-1][2], 60) if alerts else ""
+        return "2 Verdict", cut(clean(alerts[-1][2]), 50) if alerts else ""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """As much as there is room for."""

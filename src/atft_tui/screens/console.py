@@ -12,7 +12,7 @@ from textual.containers import Grid
 from textual.widget import Widget
 
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
-from atft_tui.format import clean, line
+from atft_tui.format import clean, line, relative
 from atft_tui.machine import Machine
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.checklist import ChecklistPane
@@ -88,19 +88,19 @@ class ConsoleScreen(LiveScreen[None]):
 
     def show(self, view: View) -> None:
         """Draw; the line about the past only while it is news."""
-        self.query_one("#since").display = bool(view.since) and not self._news_read
+        self.query("#since").set(display=bool(view.since) and not self._news_read)
         super().show(view)
 
     def show_machine(self, machine: Machine) -> None:
         """Draw a look at the machine."""
-        if self.is_mounted:
-            self.query_one(GpuPane).show_machine(machine)
+        for pane in self.query(GpuPane):  # none while the screen is being made or torn down
+            pane.show_machine(machine)
 
     def show_command(self, command: str, outcome: str, style: str) -> None:
         """What was done last."""
-        pane = self.query_one(CommandLine)
-        pane.said = (clean(command), clean(outcome), style)
-        pane.draw()
+        for pane in self.query(CommandLine):
+            pane.said = (clean(command), clean(outcome), style)
+            pane.draw()
 
     def on_resize(self, event: events.Resize) -> None:
         """In the compact layout the verdict spans both columns above the checklist."""
@@ -197,7 +197,7 @@ class ConsoleScreen(LiveScreen[None]):
         if view is None or view.run is None or not view.live:
             self.app.notify("nothing is running", severity="warning", markup=False)
             return
-        self._act(["stop", str(view.run.path), *(["--now"] if now else [])])
+        self._act(["stop", str(relative(view.run.path)), *(["--now"] if now else [])])
 
     def action_resume(self) -> None:
         """Continue a run that stopped or died."""
@@ -205,7 +205,7 @@ class ConsoleScreen(LiveScreen[None]):
         if view is None or view.run is None or view.live:
             self.app.notify("there is nothing to resume", severity="warning", markup=False)
             return
-        self._act(["resume", str(view.run.path), "--detach"])
+        self._act(["resume", str(relative(view.run.path)), "--detach"])
 
     def _act(self, words: list[str]) -> None:
         async def act() -> None:

@@ -15,7 +15,7 @@ from atft_core.run.criteria import CRITERIA, TWO_SIDED_90, Result, Verdict
 from atft_core.run.stages import Stage
 from atft_tui.bindings import bindings
 from atft_tui.criterion import bound, figure
-from atft_tui.format import GLYPHS, MISSING, clean, line
+from atft_tui.format import GLYPHS, MISSING, clean, line, shown_path
 from atft_tui.pane import Pane, Row
 from atft_tui.screens.live import LiveScreen
 from atft_tui.view import View
@@ -60,7 +60,7 @@ def facts(result: Result, view: View, width: int) -> list[Content]:
         " ", (f"{glyph} {result.verdict}", f"bold {style}"), f"  {clean(result.title)}{horizon}",
         (f"   {_MEANING[result.verdict]}", "$text-muted"),
     )  # fmt: skip
-    run = clean(str(view.run.path)) if view.run else "not run yet"
+    run = shown_path(view.run.path) if view.run else "not run yet"
     on_target = {True: "   reached", False: "   not reached", None: ""}[result.on_target]
     rows = [
         ("value", figure(result.value, result.unit)),
