@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from atft_core.run.criteria import Result
 from atft_core.run.stages import Bar, deciding_bar
-from atft_tui.format import MISSING, fixed, ratio
+from atft_tui.format import MISSING, clean, fixed, ratio
+
+
+def value(result: Result) -> str:
+    """What was measured, or what was seen."""
+    return clean(result.observed, 20) or figure(result.value, result.unit)
 
 
 def figure(value: float | None, unit: str) -> str:
@@ -33,7 +38,9 @@ def bound(result: Result, value: float | None) -> str:
 
 
 def bar(result: Result, gate: Bar) -> str:
-    """The bar that decides."""
+    """The bar that decides, or what should be seen."""
+    if result.wanted:
+        return result.wanted
     return bound(result, deciding_bar(result.minimum, result.target, gate))
 
 

@@ -108,20 +108,22 @@ def test_a_run_that_stopped_before_its_last_trial_is_unknown_not_free_of_crashes
 
 
 @pytest.mark.parametrize(
-    ("name", "key", "wrong"),
+    ("name", "key", "wrong", "shown"),
     [
-        ("feed", "feed", "per_window_parquet"), ("start_method", "start_method", "fork"),
-        ("val_logging_off", "val_debug", True), ("val_logging_off", "val_debug", None),
+        ("feed", "feed", "per_window_parquet", "per_window_parquet"),
+        ("start_method", "start_method", "fork", "fork"),
+        ("val_logging_off", "val_debug", True, "on"),
+        ("val_logging_off", "val_debug", None, "None"),
     ],
-)  # fmt: skip
-def test_a_setting_that_the_worker_observed_differently_fails_at_once(name, key, wrong):
+)
+def test_a_setting_that_the_worker_observed_differently_fails_at_once(name, key, wrong, shown):
     good = Log().start(n_trials=2).worker(0)
     assert result(good, name, 0).verdict is PENDING
     assert result(good.worker(1), name, 0).verdict is PASS
     bad = Log().start(n_trials=2).worker(0, settings={**SETTINGS, key: wrong})
     found = result(bad, name, 0)
     assert (found.verdict, found.value) == (FAIL, 1.0)
-    assert str(wrong) in found.note
+    assert found.observed == shown
 
 
 def test_settings_that_one_trial_did_not_report_are_unknown():
@@ -138,7 +140,7 @@ def test_the_plan_s_loss_weights_are_checked_on_trial_0_only():
     other = {**SETTINGS, "loss": {"rank_ic": 0.31, "cs_ic": 0.2, "sharpe": 0.0}}
     found = result(log.worker(1, settings=other), "loss_weights", 0, 0)
     assert (found.verdict, found.value, found.on_target) == (PASS, 0.0, True)
-    assert found.note == "rank_ic 0.5 cs_ic 0.3 sharpe 0.1"
+    assert (found.observed, found.note) == (".5/.3/.1", "")
 
 
 @pytest.mark.parametrize(
@@ -155,6 +157,7 @@ def test_weights_set_on_purpose_meet_the_minimum_but_not_the_plan():
     log = Log().start().worker(params=asked, settings={**SETTINGS, "loss": weights})
     found = result(log, "loss_weights", 0, 0)
     assert (found.verdict, found.on_target) == (PASS, False)
+    assert (found.observed, found.note) == (".7/.3/0", "set on purpose for this run")
     assert result(log, "loss_weights", 0, 0, gate="target").verdict is FAIL
 
 

@@ -181,7 +181,8 @@ def _row(result: Result) -> list[str]:
         for name, bound in (("min", result.minimum), ("target", result.target))
         if bound is not None
     )
-    return [f"{result.title}{horizon}", _number(result.value), wanted, spread]
+    value = result.observed or _number(result.value)
+    return [f"{result.title}{horizon}", value, result.wanted or wanted, spread]
 
 
 def _number(value: Any) -> str:

@@ -40,6 +40,8 @@ class Criterion:
     section: str
     unit: str = ""
     """"%", "s", "share" (0 to 1), "count" or "" for a plain number."""
+    wanted: str = ""
+    """What should be observed, where the value only counts what was seen wrong."""
 
     @property
     def needs_horizon(self) -> bool:
@@ -52,11 +54,11 @@ CRITERIA: dict[str, Criterion] = {
     "stall_share": Criterion(run.stall_share, "<", "waiting for data", _INFRA, "share"),
     "epoch_seconds": Criterion(run.epoch_seconds, "<", "epoch time", _INFRA, "s"),
     "no_crash": Criterion(run.no_crash, "=", "no crash, no hang", _INFRA, "count"),
-    "feed": Criterion(run.feed, "=", "data feed", _SETUP, "count"),
-    "start_method": Criterion(run.start_method, "=", "start method spawn", _SETUP, "count"),
-    "loss_weights": Criterion(run.loss_weights, "=", "loss weights .5/.3/.1", _SETUP),
+    "feed": Criterion(run.feed, "=", "data feed", _SETUP, "count", "day blocks"),
+    "start_method": Criterion(run.start_method, "=", "start method", _SETUP, "count", "spawn"),
+    "loss_weights": Criterion(run.loss_weights, "=", "loss weights", _SETUP, "", ".5/.3/.1"),
     "all_batches": Criterion(run.all_batches, "=", "all batches", _SETUP, "share"),
-    "val_logging_off": Criterion(run.val_logging_off, "=", "validation log off", _SETUP, "count"),
+    "val_logging_off": Criterion(run.val_logging_off, "=", "val batch log", _SETUP, "count", "off"),
     "val_rank_ic": Criterion(model.val_rank_ic, ">", "val RankIC", _MODEL),
     "rank_ic_lower": Criterion(model.rank_ic_lower, ">", "RankIC, lower 90 %", _MODEL),
     "above_noise_floor": Criterion(model.above_noise_floor, ">", "above noise floor", _MODEL),
@@ -95,6 +97,9 @@ class Result:
     on_target: bool | None
     comparison: Comparison = ">"
     unit: str = ""
+    observed: str = ""
+    wanted: str = ""
+    """Both in words, where the value only counts what was seen wrong."""
     alarm: bool = False
     """Whether the note should look like a failure."""
 
@@ -145,6 +150,8 @@ def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
         on_target=_on_target(value, spec, criterion.comparison, measure),
         comparison=criterion.comparison,
         unit=criterion.unit,
+        observed=measure.observed,
+        wanted=criterion.wanted,
         alarm=measure.alarm,
     )
 

@@ -16,6 +16,8 @@ class Measure:
     n: int = 0
     """Samples, days, epochs or trials that the value rests on."""
     stderr: float | None = None
+    observed: str = ""
+    """What was seen, where the value only counts what was seen wrong."""
     source: str = ""
     note: str = ""
     final: bool = False

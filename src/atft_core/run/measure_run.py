@@ -110,15 +110,21 @@ def _unlike(state: State, key: str, allowed: Callable[[object], bool]) -> Measur
         where = f" in trials {blind}" if blind else ""
         return Measure(value=None, n=len(seen), note=f"the worker did not report {key}{where}")
     wrong = [trial for trial in seen if not allowed(trial.settings[key])]
-    observed = sorted({str(trial.settings[key]) for trial in wrong or seen})
+    observed = sorted({_word(trial.settings[key]) for trial in wrong or seen})
     return Measure(
         value=float(len(wrong)),
         n=len(seen),
+        observed=observed[0],
         source=f"settings of {counted(len(seen), 'worker')}",
-        note=f"{key} = {', '.join(observed)}",
+        note=f"{key} = {', '.join(observed)}" if len(observed) > 1 else "",
         final=len(seen) >= state.n_trials > 0,
         only_worse=True,
     )
+
+
+def _word(value: object) -> str:
+    """A setting as a person says it."""
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def feed(state: State, spec: CriterionSpec) -> Measure:
@@ -173,8 +179,9 @@ def loss_weights(state: State, spec: CriterionSpec) -> Measure:
     return Measure(
         value=round(off, 9),
         n=1,
+        observed="/".join(_short(weight) for weight in observed.values()),
         source="settings of trial 0",
-        note=" ".join(f"{term} {weight:g}" for term, weight in observed.items()),
+        note="set on purpose for this run" if meant and off > 0 else "",
         final=True,
         slack=round(off, 9) if meant else 0.0,
     )
@@ -192,3 +199,9 @@ def _observed_weights(trial: Trial) -> dict[str, float] | None:
 
 def _same(a: float, b: float) -> bool:
     return abs(a - b) < 1e-9
+
+
+def _short(weight: float) -> str:
+    """A weight as plans write it: .5 for 0.5."""
+    text = f"{weight:.3g}"
+    return text.removeprefix("0") if text.startswith("0.") else text

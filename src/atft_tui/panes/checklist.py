@@ -12,12 +12,12 @@ from textual.content import Content
 
 from atft_core.run.criteria import Result, Verdict
 from atft_core.run.stages import Bar
-from atft_tui.criterion import bar, bound, error, figure
+from atft_tui.criterion import bar, bound, error, value
 from atft_tui.format import GLYPHS, clean, cut, line, pad, several
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
-_WIDE = 59
+_WIDE = 60
 """Cells from which the goal and the error have room."""
 _NOTE = 24
 """Cells below which a note would only be a riddle."""
@@ -81,15 +81,15 @@ def _heading(section: list[Result], width: int) -> Content:
 
 def _row(result: Result, gate: Bar, width: int) -> Row:
     glyph, style = GLYPHS[result.verdict]
-    name = min(21, max(14, width - 20))
+    name = min(21, max(14, width - 21))
     parts: list[str | tuple[str, str]] = [
         " ", (glyph, f"bold {style}"), f" {pad(clean(result.title, 40), name)} ",
-        (f"{figure(result.value, result.unit):>7}", "" if result.value is not None else _QUIET),
+        (f"{cut(value(result), 8):>8}", "" if result.value is not None else _QUIET),
     ]  # fmt: skip
     if width < _WIDE:
         return Row(line(*parts, (f" {bar(result, gate)}", _QUIET)), result.name)
     parts.append((f" {pad(_bars(result, gate), 18)} {error(result):<6}", _QUIET))
-    room = width - name - 40  # the columns before it, and two cells of air
+    room = width - name - 41  # the columns before it, and two cells of air
     if room >= _NOTE:
         parts.append((f"  {cut(_note(result), room)}", "$text-error" if result.alarm else _QUIET))
     return Row(line(*parts), result.name)
@@ -98,7 +98,9 @@ def _row(result: Result, gate: Bar, width: int) -> Row:
 def _bars(result: Result, gate: Bar) -> str:
     """The bar that decides, and the goal where that is another one."""
     decides, goal = bar(result, gate), bound(result, result.target)
-    return decides if goal in ("", decides) else f"{decides}, goal {goal.split()[-1]}"
+    if result.wanted or goal in ("", decides):
+        return decides
+    return f"{decides}, goal {goal.split()[-1]}"
 
 
 def _note(result: Result) -> str:

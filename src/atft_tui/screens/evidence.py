@@ -14,7 +14,7 @@ from textual.widget import Widget
 from atft_core.run.criteria import CRITERIA, TWO_SIDED_90, Result, Verdict
 from atft_core.run.stages import Stage
 from atft_tui.bindings import bindings
-from atft_tui.criterion import bound, figure
+from atft_tui.criterion import bound, figure, value
 from atft_tui.format import GLYPHS, MISSING, clean, line, shown_path
 from atft_tui.pane import Pane, Row
 from atft_tui.screens.live import LiveScreen
@@ -61,11 +61,9 @@ def facts(result: Result, view: View, width: int) -> list[Content]:
         (f"   {_MEANING[result.verdict]}", "$text-muted"),
     )  # fmt: skip
     run = shown_path(view.run.path) if view.run else "not run yet"
-    on_target = {True: "   reached", False: "   not reached", None: ""}[result.on_target]
     rows = [
-        ("value", figure(result.value, result.unit)),
-        ("minimum", bound(result, result.minimum) or MISSING),
-        ("target", (bound(result, result.target) or MISSING) + on_target),
+        ("seen" if result.wanted else "value", value(result)),
+        *_bars(result),
         ("decides", f"the {view.stage.gate}" if view.stage else MISSING),
         ("error", _interval(result)),
         ("samples", str(result.n)),
@@ -77,6 +75,17 @@ def facts(result: Result, view: View, width: int) -> list[Content]:
     for name, text in rows:
         lines += _wrapped(name, text, width)
     return [*lines, Content(""), *_meaning(result, width)]
+
+
+def _bars(result: Result) -> list[tuple[str, str]]:
+    """What decides, in words or as both bars."""
+    if result.wanted:
+        return [("wanted", result.wanted)]
+    on_target = {True: "   reached", False: "   not reached", None: ""}[result.on_target]
+    return [
+        ("minimum", bound(result, result.minimum) or MISSING),
+        ("target", (bound(result, result.target) or MISSING) + on_target),
+    ]
 
 
 def _interval(result: Result) -> str:
