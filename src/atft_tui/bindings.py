@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
@@ -127,12 +128,15 @@ def bindings(scope: str) -> list[BindingType]:
     ]
 
 
-def footer(scope: str, extra: list[Key] | None = None) -> list[tuple[str, str]]:
-    """(key, word) pairs of a footer."""
-    own = [*(extra or []), *(key for key in KEYS if key.scope == scope and key.label)]
+def footer(
+    scope: str, extra: Sequence[Key] = (), without: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """(key, word) pairs of a footer; `without` names actions that would do nothing now."""
+    keys = [*extra, *(key for key in KEYS if key.scope == scope and key.label)]
+    own = [key for key in keys if key.action not in without]
     pairs = [(key.shown, key.label) for key in own]
     if scope == "main":
-        stages = len(extra or [])
+        stages = len(extra)
         return [*pairs[: stages + 1], FOOTER_MORE[0], *pairs[stages + 1 : -2], FOOTER_MORE[1],
                 *pairs[-2:]]  # fmt: skip
     return pairs

@@ -6,6 +6,9 @@ from atft_core.run.criteria import Result
 from atft_core.run.stages import Bar, deciding_bar
 from atft_tui.format import MISSING, clean, fixed, ratio
 
+_UNITS = {"share": " %", "%": " %", "s": " s", "count": ""}
+"""How bars of a unit end; shares are shown in per cent."""
+
 
 def value(result: Result) -> str:
     """What was measured, or what was seen."""
@@ -29,12 +32,24 @@ def figure(value: float | None, unit: str) -> str:
 
 
 def bound(result: Result, value: float | None) -> str:
-    """A bar with its comparison: `> 40`, `< 6m00`. The unit is in the value beside it."""
+    """A bar with its comparison: `> 40 %`, `< 360 s`, `> .040`."""
     if value is None:
         return ""
     scaled = 100 * value if result.unit == "share" else value
-    plain = value == 0 or result.unit in ("share", "%", "s", "count")
-    return f"{result.comparison} {f'{scaled:g}' if plain else ratio(value)}"
+    plain = value == 0 or result.unit in _UNITS
+    return f"{result.comparison} {f'{scaled:g}' if plain else ratio(value)}{_suffix(result)}"
+
+
+def bars(result: Result, gate: Bar) -> str:
+    """The bar that decides, and the goal where that is another one: `< 10, goal 2 %`."""
+    decides, goal = bar(result, gate), bound(result, result.target)
+    if result.wanted or goal in ("", decides):
+        return decides
+    return f"{decides.removesuffix(_suffix(result))}, goal {goal.split(maxsplit=1)[1]}"
+
+
+def _suffix(result: Result) -> str:
+    return _UNITS.get(result.unit, "")
 
 
 def bar(result: Result, gate: Bar) -> str:

@@ -39,6 +39,7 @@ def start_next(session: Session, end: ev.RunEnded) -> None:
                 "output_dir": str(stage.output_dir.absolute()),
                 "stage": key,
                 "runbook": facts["runbook"],
+                "until": session.state.until,
                 "argv": ["--then", key],
             }
         )

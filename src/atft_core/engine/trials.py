@@ -10,6 +10,7 @@ from optuna.trial import Trial, TrialState
 
 from atft_core.engine import workers
 from atft_core.engine.drain import drain
+from atft_core.engine.keep import drop_predictions
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
 from atft_core.engine.space import distributions, suggest
@@ -217,6 +218,7 @@ def _tell(session: Session, number: int, outcome: Outcome) -> None:
         skip_if_finished=True,
     )
     _already_told(session, number)
+    drop_predictions(session)
     snapshot(session.run)
     session.save_snapshot()
 

@@ -106,9 +106,11 @@ def _unlike(state: State, key: str, allowed: Callable[[object], bool]) -> Measur
     """Trials whose worker observed something else than the plan wants; 0 is wanted."""
     seen = [trial for trial in state.trials.values() if key in trial.settings]
     blind = [t.number for t in ended(state) if t.state != "FAIL" and key not in t.settings]
-    if blind or not seen:
-        where = f" in trials {blind}" if blind else ""
-        return Measure(value=None, n=len(seen), note=f"the worker did not report {key}{where}")
+    if not seen and not blind:
+        return Measure(value=None, note="no worker has reported yet")
+    if blind:
+        note = f"the worker did not report {key} in trials {blind}"
+        return Measure(value=None, n=len(seen), note=note)
     wrong = [trial for trial in seen if not allowed(trial.settings[key])]
     observed = sorted({_word(trial.settings[key]) for trial in wrong or seen})
     return Measure(
@@ -171,7 +173,7 @@ def loss_weights(state: State, spec: CriterionSpec) -> Measure:
     trial = state.trials.get(0)
     observed = _observed_weights(trial) if trial else None
     if trial is None or observed is None:
-        return Measure(value=None, note="the worker of trial 0 has not reported its loss weights")
+        return Measure(value=None, note="trial 0 has not reported its loss weights")
     off = max(abs(observed[term] - plan) for term, plan in PLAN_WEIGHTS.items())
     asked = {term: number(trial.params.get(f"loss.{term}", plan))
              for term, plan in PLAN_WEIGHTS.items()}  # fmt: skip

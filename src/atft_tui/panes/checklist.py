@@ -12,12 +12,12 @@ from textual.content import Content
 
 from atft_core.run.criteria import Result, Verdict
 from atft_core.run.stages import Bar
-from atft_tui.criterion import bar, bound, error, value
+from atft_tui.criterion import bar, bars, error, value
 from atft_tui.format import GLYPHS, clean, cut, line, pad, several
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
-_WIDE = 60
+_WIDE = 62
 """Cells from which the goal and the error have room."""
 _NOTE = 24
 """Cells below which a note would only be a riddle."""
@@ -73,7 +73,7 @@ def _heading(section: list[Result], width: int) -> Content:
     first = section[0]
     horizons = sorted({r.horizon for r in section if r.horizon is not None})
     sources = {r.source for r in section if r.horizon is not None and r.source.startswith("trial")}
-    about = [f"horizon {horizons[0]}"] if len(horizons) == 1 else []
+    about = [f"h={horizons[0]}"] if len(horizons) == 1 else []
     about += sorted(sources) if len(sources) == 1 else []
     detail = f"  {', '.join(about)}" if about else ""
     return line((cut(f" {clean(first.section, 30)}{clean(detail)}", width), "$text-muted"))
@@ -81,26 +81,18 @@ def _heading(section: list[Result], width: int) -> Content:
 
 def _row(result: Result, gate: Bar, width: int) -> Row:
     glyph, style = GLYPHS[result.verdict]
-    name = min(21, max(14, width - 21))
+    name = min(21, max(14, width - 23))
     parts: list[str | tuple[str, str]] = [
         " ", (glyph, f"bold {style}"), f" {pad(clean(result.title, 40), name)} ",
         (f"{cut(value(result), 8):>8}", "" if result.value is not None else _QUIET),
     ]  # fmt: skip
     if width < _WIDE:
-        return Row(line(*parts, (f" {bar(result, gate)}", _QUIET)), result.name)
-    parts.append((f" {pad(_bars(result, gate), 18)} {error(result):<6}", _QUIET))
-    room = width - name - 41  # the columns before it, and two cells of air
+        return Row(line(*parts, (f"  {bar(result, gate)}", _QUIET)), result.name)
+    parts.append((f"  {pad(bars(result, gate), 19)} {error(result):<6}", _QUIET))
+    room = width - name - 43  # the columns before it, and two cells of air
     if room >= _NOTE:
         parts.append((f"  {cut(_note(result), room)}", "$text-error" if result.alarm else _QUIET))
     return Row(line(*parts), result.name)
-
-
-def _bars(result: Result, gate: Bar) -> str:
-    """The bar that decides, and the goal where that is another one."""
-    decides, goal = bar(result, gate), bound(result, result.target)
-    if result.wanted or goal in ("", decides):
-        return decides
-    return f"{decides}, goal {goal.split()[-1]}"
 
 
 def _note(result: Result) -> str:

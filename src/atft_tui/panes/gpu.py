@@ -117,9 +117,7 @@ def _cpu(machine: Machine, width: int) -> Content:
 
 def _pairs(machine: Machine, width: int, room: int) -> list[Content]:
     """Processes side by side where there are few lines."""
-    texts = [
-        f"{cut(p.role, 10):10} {p.cpu:4.0f} % {p.rss / 2**20:6.0f} MiB" for p in machine.processes
-    ]
+    texts = [f"{cut(p.role, 10):10} {p.cpu:4.0f} % {_gib(p.rss):>4} GiB" for p in machine.processes]
     lines = []
     half = (width - 2) // 2
     for i in range(0, min(len(texts), 2 * room), 2):

@@ -23,7 +23,7 @@ from atft_tui.bindings import bindings
 from atft_tui.format import clean, line
 from atft_tui.pane import Pane, Row
 from atft_tui.plan import command_rows, plan_rows
-from atft_tui.screens.live import LiveScreen
+from atft_tui.screens.live import Footer, LiveScreen
 from atft_tui.view import View
 
 
@@ -116,6 +116,12 @@ class ConfirmScreen(LiveScreen[Path | None]):
         self._pane.state = state
         self._pane.command = launch.shown(*self._arguments(override=self._locked), "--detach")
         self._pane.draw()
+        plan = self._pane.plan or {}
+        useful = {"start": bool(plan), "renew": bool(plan.get("stopped_run")),
+                  "override": self._locked}  # fmt: skip
+        for footer in self.query(Footer):
+            footer.without = {action for action, is_useful in useful.items() if not is_useful}
+            footer.draw()
 
     async def _read_plan(self) -> None:
         self._pane.plan, self._pane.complaint, self._pane.resume = None, [], False

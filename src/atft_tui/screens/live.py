@@ -32,15 +32,18 @@ ResultT = TypeVar("ResultT")
 class Footer(Pane):
     """The keys of a screen, from the one table."""
 
-    def __init__(self, scope: str, extra: list[Key] | None = None) -> None:
+    def __init__(self, scope: str, extra: list[Key]) -> None:
         super().__init__(id="footer")
-        self._pairs = footer(scope, extra)
+        self._scope, self._extra = scope, extra
+        self.without: set[str] = set()
+        """Actions that would do nothing now."""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """One line; on a narrow screen the gaps shrink."""
-        used = sum(len(key) + 1 + len(word) for key, word in self._pairs)
-        gap = "  " if used + 3 * len(self._pairs) > width else "   "
-        parts = [line((key, "bold $text-accent"), f" {word}") for key, word in self._pairs]
+        pairs = footer(self._scope, self._extra, self.without)
+        used = sum(len(key) + 1 + len(word) for key, word in pairs)
+        gap = "  " if used + 3 * len(pairs) > width else "   "
+        parts = [line((key, "bold $text-accent"), f" {word}") for key, word in pairs]
         return [Row(Content(" ") + Content(gap).join(parts))]
 
 
