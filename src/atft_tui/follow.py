@@ -23,8 +23,9 @@ from atft_core.run.lock import Holder
 from atft_core.run.runbook import Runbook, Stage, stage_from_json
 from atft_core.run.state import State, apply
 from atft_core.run.status import load, load_tail, status
+from atft_core.run.wording import several, size
 from atft_tui import seen
-from atft_tui.format import clean, several, size
+from atft_tui.format import clean
 from atft_tui.view import LogView, StageView, View, frozen, stage_of_run
 
 PERIOD = 0.25

@@ -7,7 +7,6 @@ wherever they stand: a log line must not be able to set the clipboard or redraw 
 
 from __future__ import annotations
 
-import math
 import re
 import time
 import unicodedata
@@ -18,8 +17,8 @@ from pathlib import Path
 from rich.cells import cell_len
 from textual.content import Content
 
-MISSING = "-"
-"""Shown where a number is not known."""
+from atft_core.run.wording import MISSING
+
 _MARKS = 2
 """Combining marks kept in a row; more pile up over neighbouring lines."""
 
@@ -73,21 +72,6 @@ def pad(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text))
 
 
-def fixed(value: float | None, decimals: int, width: int = 0) -> str:
-    """A number with fixed decimals, right-aligned; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return MISSING.rjust(width)
-    return f"{value:.{decimals}f}".rjust(width)
-
-
-def ratio(value: float | None, width: int = 0) -> str:
-    """A correlation to three decimals, without the zero that all of them start with."""
-    text = fixed(value, 3)
-    if text.startswith(("0.", "-0.")):
-        text = text.replace("0.", ".", 1)
-    return ("." + "000" if text == "-.000" else text).rjust(width)
-
-
 def figure(value: float | int | str | bool | None) -> str:
     """A value of unknown kind: a parameter, a setting."""
     if value is None:
@@ -111,40 +95,9 @@ def relative(path: Path) -> Path:
     return path
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as a person says them: 14 s, 7m41, 1h12, 2d03h."""
-    if seconds is None or not math.isfinite(seconds):
-        return MISSING
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}"
-    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
-
-
 def clock(t: float) -> str:
     """Time of day of a Unix time, in the local zone."""
     return time.strftime("%H:%M:%S", time.localtime(t))
-
-
-def size(count: float | None) -> str:
-    """Bytes with a binary unit."""
-    if count is None:
-        return MISSING
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
-
-
-def several(count: int, noun: str) -> str:
-    """`1 trial`, `3 trials`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def line(*parts: str | tuple[str, str]) -> Content:

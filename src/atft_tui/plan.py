@@ -7,7 +7,8 @@ from typing import Any
 
 from textual.content import Content
 
-from atft_tui.format import clean, duration, figure, line, several, size, table
+from atft_core.run.wording import duration, several, size
+from atft_tui.format import clean, figure, line, table
 
 
 def plan_rows(plan: dict[str, Any], width: int, *, resume: bool) -> list[Content]:

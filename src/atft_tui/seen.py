@@ -12,7 +12,7 @@ from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
 from atft_core.run.journal import read_events
 from atft_core.run.state import ENDED, State, fold
-from atft_tui.format import duration, ratio, several
+from atft_core.run.wording import duration, ratio, several
 
 _RUNS = 50
 """Runs remembered; the longest unseen are forgotten."""

@@ -15,7 +15,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State
 from atft_core.run.status import Status
-from atft_tui.format import duration
+from atft_core.run.wording import duration
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from atft_core import __version__
-from atft_core.cli.output import print_json, size, table
+from atft_core.cli.output import print_json, table
 from atft_core.config.environment import OUTSIDE, read_environment
 from atft_core.errors import ConfigError
+from atft_core.run.wording import size
 
 _PACKAGES = ("torch", "optuna", "polars", "pyarrow", "numpy", "scipy", "textual", "pydantic",
              "psutil", "safetensors", "nvidia-ml-py")  # fmt: skip

@@ -58,9 +58,10 @@ def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -
     if not state.stage_spec:
         failed = all(trial.state == "FAIL" for trial in state.trials.values())
         return 1 if failed else 0
-    results = check(state, stage_from_json(state.stage_spec))
+    stage = stage_from_json(state.stage_spec)
+    results = check(state, stage)
     if not quiet:
         from atft_core.cli.status import checklist
 
-        print(checklist(results))
+        print(checklist(results, stage.gate))
     return 0 if overall(results) is Verdict.PASS else CriteriaNotMetError.exit_code

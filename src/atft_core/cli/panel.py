@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from atft_core.cli.output import ProgressLine, print_json, size
+from atft_core.cli.output import ProgressLine, print_json
 from atft_core.config.load import resolve
 from atft_core.config.schema import Config
 from atft_core.errors import UsageError
+from atft_core.run.wording import size
 
 
 def _config(data_path: Path | None, config_file: Path | None, assignments: Sequence[str]) -> Config:

@@ -6,16 +6,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from atft_core.cli.output import duration, print_json, table
+from atft_core.cli.output import print_json, table
 from atft_core.errors import CriteriaNotMetError, UsageError
+from atft_core.run.checklist import bars, error, value
 from atft_core.run.criteria import Result, Verdict, check, overall
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
 from atft_core.run.runbook import Stage, load, shipped, stage_from_json
+from atft_core.run.stages import Bar
 from atft_core.run.state import State, Trial
 from atft_core.run.status import Status, read_status
+from atft_core.run.wording import duration
 
 GLYPH = {
     Verdict.PASS: "ok",
@@ -138,7 +140,7 @@ def check_run(run_dir: Path, *, stage: str, runbook: Path | None, as_json: bool)
         print_json({"verdict": verdict.value, "stage": spec.key, "state": status.name,
                     "ad_hoc": not state.stage, "criteria": criteria})  # fmt: skip
     else:
-        print(checklist(results))
+        print(checklist(results, spec.gate))
         print(f"{spec.title}: {verdict.value} (run {status.name})")
     return 0 if verdict is Verdict.PASS else CriteriaNotMetError.exit_code
 
@@ -154,36 +156,22 @@ def _spec(state: State, stage: str, runbook: Path | None) -> Stage:
     return stage_from_json(state.stage_spec)
 
 
-def checklist(results: Sequence[Result]) -> str:
-    """The criteria as lines: glyph, title, value, thresholds, note; sections apart."""
+def checklist(results: Sequence[Result], gate: Bar) -> str:
+    """The criteria as aligned lines, sections apart."""
+    rows = [_row(result, gate) for result in results]
+    texts = table(rows, right=(2,)).splitlines()
     lines: list[str] = []
     section = ""
-    rows = [_row(result) for result in results]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)] if rows else []
-    for result, row in zip(results, rows, strict=True):
+    for result, text in zip(results, texts, strict=True):
         if result.section != section:
             section = result.section
             lines.append(section)
-        title, value, wanted, spread = row
-        text = (
-            f"  {GLYPH[result.verdict]} {result.verdict.value:<7} {title:<{widths[0]}}  "
-            f"{value:>{widths[1]}}  {wanted:<{widths[2]}}  {spread:<{widths[3]}}  {result.note}"
-        )
-        lines.append(text.rstrip())
+        lines.append(f"  {text}")
     return "\n".join(lines)
 
 
-def _row(result: Result) -> list[str]:
+def _row(result: Result, gate: Bar) -> list[str]:
     horizon = f" h={result.horizon}" if result.horizon is not None else ""
-    spread = f"+-{_number(result.stderr)}" if result.stderr is not None else ""
-    wanted = " / ".join(
-        f"{name} {_number(bound)}"
-        for name, bound in (("min", result.minimum), ("target", result.target))
-        if bound is not None
-    )
-    value = result.observed or _number(result.value)
-    return [f"{result.title}{horizon}", value, result.wanted or wanted, spread]
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, (int, float)) else "-"
+    verdict = f"{GLYPH[result.verdict]} {result.verdict.value}"
+    return [verdict, f"{result.title}{horizon}", value(result), bars(result, gate),
+            error(result), result.note]  # fmt: skip

@@ -62,7 +62,7 @@ CRITERIA: dict[str, Criterion] = {
     "val_rank_ic": Criterion(model.val_rank_ic, ">", "val RankIC", _MODEL),
     "rank_ic_lower": Criterion(model.rank_ic_lower, ">", "RankIC, lower 90 %", _MODEL),
     "above_noise_floor": Criterion(model.above_noise_floor, ">", "above noise floor", _MODEL),
-    "beats_baseline": Criterion(model.beats_baseline, ">", "beats baselines", _MODEL),
+    "beats_baseline": Criterion(model.beats_baseline, ">", "vs best baseline", _MODEL),
     "val_ic": Criterion(model.val_ic, ">", "val IC", _MODEL),
     "sign_ratio": Criterion(model.sign_ratio, ">=", "sign ratio", _MODEL),
     "same_sign": Criterion(model.same_sign, ">=", "same sign", _MODEL, "share"),

@@ -55,11 +55,6 @@ def place(trial: Trial, row: EpochRow) -> str:
     return f"trial {trial.number}, epoch {row.epoch}"
 
 
-def counted(n: int, what: str) -> str:
-    """`n` and a noun: "1 epoch", "2 epochs"."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
 def weighted_median(pairs: Iterable[tuple[float, int]]) -> float:
     """The value below and above which lies half of the weight."""
     ordered = sorted(pairs)

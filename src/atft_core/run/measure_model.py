@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import NormalDist
 
-from atft_core.run.measure import Measure, counted, live, place, settled
+from atft_core.run.measure import Measure, live, place, settled
 from atft_core.run.noise import noise_floor
 from atft_core.run.stages import CriterionSpec
 from atft_core.run.state import EpochRow, State, Trial, number
+from atft_core.run.wording import several
 
 ONE_SIDED_90 = NormalDist().inv_cdf(0.90)
 """Standard errors to a one-sided 90 % bound."""
@@ -67,7 +68,7 @@ def _read(state: State, spec: CriterionSpec, key: str, error_key: str = "") -> M
     if measure.value is None:
         return replace(measure, note=f"{key} is undefined at horizon {spec.horizon}")
     if days < MIN_DAYS:
-        return replace(measure, value=None, note=f"{counted(days, 'valid day')}: needs {MIN_DAYS}")
+        return replace(measure, value=None, note=f"{several(days, 'valid day')}: needs {MIN_DAYS}")
     return measure
 
 
@@ -114,7 +115,7 @@ def above_noise_floor(state: State, spec: CriterionSpec) -> Measure:
     if measure.value is None:
         return measure
     floor = luck(state, error)
-    count = counted(max(1, len(tried(state))), "worthless trial")
+    count = several(max(1, len(tried(state))), "worthless trial")
     return replace(measure, value=value - floor, note=f"best of {count} reaches {floor:.4f}")
 
 
@@ -136,7 +137,7 @@ def same_sign(state: State, spec: CriterionSpec) -> Measure:
     best = _read(state, spec, "rank_ic")
     lasts = [trial.last("rank_ic", spec.horizon or 0) for trial in tried(state)]
     values = [value for value in lasts if value is not None]
-    source = f"last epochs of {counted(len(values), 'trial')}"
+    source = f"last epochs of {several(len(values), 'trial')}"
     if best.value is None or len(values) < MIN_TRIALS:
         note = best.note or f"needs {MIN_TRIALS} measured trials"
         return Measure(value=None, n=len(values), source=source, note=note)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from atft_core.run.measure import (
     Measure,
-    counted,
     ended,
     epochs,
     live,
@@ -16,6 +15,7 @@ from atft_core.run.measure import (
 )
 from atft_core.run.stages import CriterionSpec
 from atft_core.run.state import State, Trial, number
+from atft_core.run.wording import several
 
 MIN_GPU_SAMPLES = 30
 """Samples below which a percentile of the GPU's utilisation says nothing."""
@@ -31,7 +31,7 @@ def gpu_utilisation(state: State, spec: CriterionSpec) -> Measure:
     found = [(number(gpu.get("p50")), int(number(gpu.get("n")) or 0)) for gpu in rows]
     spans = [(p50, samples) for p50, samples in found if p50 is not None and samples > 0]
     n = sum(samples for _, samples in spans)
-    source = f"train spans of {counted(len(spans), 'epoch')}"
+    source = f"train spans of {several(len(spans), 'epoch')}"
     if not spans:
         return Measure(value=None, source=source, note="no GPU samples (no NVML?)")
     if n < MIN_GPU_SAMPLES:
@@ -39,7 +39,7 @@ def gpu_utilisation(state: State, spec: CriterionSpec) -> Measure:
     if 2 * len(spans) < len(rows):
         return Measure(
             value=None, n=n, source=source,
-            note=f"samples in only {len(spans)} of {counted(len(rows), 'epoch')}",
+            note=f"samples in only {len(spans)} of {several(len(rows), 'epoch')}",
         )  # fmt: skip
     return Measure(value=weighted_median(spans), n=n, source=source, final=settled(state))
 
@@ -55,7 +55,7 @@ def stall_share(state: State, spec: CriterionSpec) -> Measure:
     return Measure(
         value=wait / total,
         n=len(known),
-        source=f"step timers of {counted(len(known), 'epoch')}",
+        source=f"step timers of {several(len(known), 'epoch')}",
         final=settled(state),
     )
 
@@ -75,7 +75,7 @@ def epoch_seconds(state: State, spec: CriterionSpec) -> Measure:
         value=seconds,
         n=len(later),
         source=place(trial, row),
-        note=f"longest of {counted(len(later), 'epoch')}",
+        note=f"longest of {several(len(later), 'epoch')}",
         final=settled(state),
         only_worse=True,
     )
@@ -95,7 +95,7 @@ def no_crash(state: State, spec: CriterionSpec) -> Measure:
     return Measure(
         value=float(total),
         n=done,
-        source=f"{done} of {counted(state.n_trials, 'trial')} ended",
+        source=f"{done} of {several(state.n_trials, 'trial')} ended",
         note="; ".join(blamed),
         final=settled(state),
         only_worse=True,
@@ -117,7 +117,7 @@ def _unlike(state: State, key: str, allowed: Callable[[object], bool]) -> Measur
         value=float(len(wrong)),
         n=len(seen),
         observed=observed[0],
-        source=f"settings of {counted(len(seen), 'worker')}",
+        source=f"settings of {several(len(seen), 'worker')}",
         note=f"{key} = {', '.join(observed)}" if len(observed) > 1 else "",
         final=len(seen) >= state.n_trials > 0,
         only_worse=True,

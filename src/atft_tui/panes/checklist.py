@@ -10,10 +10,11 @@ from itertools import groupby
 
 from textual.content import Content
 
+from atft_core.run.checklist import bar, bars, error, value
 from atft_core.run.criteria import Result, Verdict
 from atft_core.run.stages import Bar
-from atft_tui.criterion import bar, bars, error, value
-from atft_tui.format import GLYPHS, clean, cut, line, pad, several
+from atft_core.run.wording import several
+from atft_tui.format import GLYPHS, clean, cut, line, pad
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

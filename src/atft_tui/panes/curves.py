@@ -6,8 +6,9 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from atft_core.run.state import State, Trial
+from atft_core.run.wording import ratio
 from atft_tui.canvas import Series, chart
-from atft_tui.format import line, ratio
+from atft_tui.format import line
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from atft_core.run.state import State
-from atft_tui.format import MISSING, cut, fixed, line, size
+from atft_core.run.wording import MISSING, fixed, size
+from atft_tui.format import cut, line
 from atft_tui.machine import GpuNow, Machine, Process
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View

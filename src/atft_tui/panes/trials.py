@@ -9,7 +9,8 @@ from textual.content import Content
 
 from atft_core.run.measure_model import luck, tried
 from atft_core.run.state import State, Trial
-from atft_tui.format import GLYPHS, clean, cut, figure, fixed, line, ratio
+from atft_core.run.wording import fixed, ratio
+from atft_tui.format import GLYPHS, clean, cut, figure, line
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

@@ -7,7 +7,8 @@ import textwrap
 from textual.content import Content
 
 from atft_core.run.state import EpochRow, State
-from atft_tui.format import clean, clock, cut, fixed, line
+from atft_core.run.wording import fixed
+from atft_tui.format import clean, clock, cut, line
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

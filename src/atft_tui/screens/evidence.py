@@ -11,11 +11,12 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
 
+from atft_core.run.checklist import bound, quantity, value
 from atft_core.run.criteria import CRITERIA, TWO_SIDED_90, Result, Verdict
 from atft_core.run.stages import Stage
+from atft_core.run.wording import MISSING
 from atft_tui.bindings import bindings
-from atft_tui.criterion import bound, figure, value
-from atft_tui.format import GLYPHS, MISSING, clean, line, shown_path
+from atft_tui.format import GLYPHS, clean, line, shown_path
 from atft_tui.pane import Pane, Row
 from atft_tui.screens.live import LiveScreen
 from atft_tui.view import View
@@ -92,8 +93,8 @@ def _interval(result: Result) -> str:
     if result.stderr is None or result.value is None:
         return MISSING
     half = TWO_SIDED_90 * result.stderr
-    low, high = (figure(result.value + sign * half, result.unit) for sign in (-1, 1))
-    return f"standard error {figure(result.stderr, result.unit)}, 90 % interval {low} to {high}"
+    low, high = (quantity(result.value + sign * half, result.unit) for sign in (-1, 1))
+    return f"standard error {quantity(result.stderr, result.unit)}, 90 % interval {low} to {high}"
 
 
 def _wrapped(name: str, text: str, width: int) -> list[Content]:

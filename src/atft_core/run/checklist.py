@@ -1,10 +1,10 @@
-"""A criterion in figures: value, bar, error, as the checklist and the evidence screen say them."""
+"""A criterion in words: value, bar, error, as the screen and the command line say them."""
 
 from __future__ import annotations
 
 from atft_core.run.criteria import Result
 from atft_core.run.stages import Bar, deciding_bar
-from atft_tui.format import MISSING, clean, fixed, ratio
+from atft_core.run.wording import MISSING, fixed, ratio
 
 _UNITS = {"share": " %", "%": " %", "s": " s", "count": ""}
 """How bars of a unit end; shares are shown in per cent."""
@@ -12,10 +12,10 @@ _UNITS = {"share": " %", "%": " %", "s": " s", "count": ""}
 
 def value(result: Result) -> str:
     """What was measured, or what was seen."""
-    return clean(result.observed, 20) or figure(result.value, result.unit)
+    return result.observed or quantity(result.value, result.unit)
 
 
-def figure(value: float | None, unit: str) -> str:
+def quantity(value: float | None, unit: str) -> str:
     """A value in its unit; shares are shown in per cent."""
     if value is None:
         return MISSING
@@ -61,4 +61,4 @@ def bar(result: Result, gate: Bar) -> str:
 
 def error(result: Result) -> str:
     """The standard error, in the unit of the value."""
-    return "" if result.stderr is None else f"+-{figure(result.stderr, result.unit)}"
+    return "" if result.stderr is None else f"+-{quantity(result.stderr, result.unit)}"

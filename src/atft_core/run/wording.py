@@ -1,0 +1,54 @@
+"""Numbers in words, for the screen, the command line and the log alike."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "-"
+"""Shown where a number is not known."""
+
+
+def fixed(value: float | None, decimals: int, width: int = 0) -> str:
+    """A number with fixed decimals, right-aligned; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return MISSING.rjust(width)
+    return f"{value:.{decimals}f}".rjust(width)
+
+
+def ratio(value: float | None, width: int = 0) -> str:
+    """A correlation to three decimals, without the zero that all of them start with."""
+    text = fixed(value, 3)
+    if text.startswith(("0.", "-0.")):
+        text = text.replace("0.", ".", 1)
+    return ("." + "000" if text == "-.000" else text).rjust(width)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them: 14 s, 7m41, 1h12, 2d03h."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def size(count: float | None) -> str:
+    """Bytes with a binary unit."""
+    if count is None:
+        return MISSING
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def several(count: int, noun: str) -> str:
+    """`1 trial`, `3 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
