@@ -47,7 +47,7 @@ def test_a_failed_criterion_is_named_with_value_bar_and_evidence(book):
     run = keep(book, dry_run(metrics(-0.03)))
     found = gate(book, book.stage("short"), IDENTITY)
     assert (found.open, found.evidence) == (False, run.path)
-    assert "FAIL val RankIC h1 -0.03 (wanted > -0.01), trial 0, epoch 2" in found.reason
+    assert "FAIL val RankIC h1 -.030 (wanted > -.010), trial 0, epoch 2" in found.reason
     assert str(run.path) in found.reason
     assert "--override-gate" in found.reason
     assert "epoch time" not in found.reason
@@ -58,7 +58,7 @@ def test_a_criterion_that_was_not_measured_keeps_the_gate_closed(book):
     keep(book, log)
     found = gate(book, book.stage("short"), IDENTITY)
     assert not found.open
-    assert "UNKNOWN GPU utilisation not measured (wanted > 40)" in found.reason
+    assert "UNKNOWN GPU utilisation not measured (wanted > 40 %)" in found.reason
 
 
 def test_a_stage_gated_on_the_target_needs_it(book):

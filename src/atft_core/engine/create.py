@@ -80,11 +80,7 @@ def pass_gate(
         return None
     found = gate(runbook, stage, prepared.identity)
     if not found.open and not override:
-        raise GateClosedError(
-            f"Stage {stage.key} is locked: {found.reason}",
-            hint=f"Run `atft run {stage.requires}` first, or give a reason: "
-            f"atft run {stage.key} --override-gate 'why'",
-        )
+        raise GateClosedError(f"Stage {stage.key} is locked: {found.reason}")
     return str(found.evidence) if found.evidence else None
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from atft_core.run.checklist import bar, value
 from atft_core.run.criteria import Result, Verdict, check, overall
 from atft_core.run.directory import RunDirectory, siblings
 from atft_core.run.events import Json
-from atft_core.run.stages import Runbook, Stage, deciding_bar
+from atft_core.run.stages import Runbook, Stage
 from atft_core.run.state import State
 from atft_core.run.status import load
 
@@ -94,13 +95,13 @@ def _decide(
 
 def row(result: Result, stage: Stage) -> str:
     """One open criterion: verdict, value, bar, and where the value comes from."""
-    bar = deciding_bar(result.minimum, result.target, stage.gate)
-    value = "not measured" if result.value is None else f"{result.value:.4g}"
-    wanted = "" if bar is None else f" (wanted {result.comparison} {bar:g})"
+    found = "not measured" if result.value is None else value(result)
+    wanted = bar(result, stage.gate)
+    wanted = f" (wanted {wanted})" if wanted else ""
     source = f", {result.source}" if result.source else ""
     note = f", {result.note}" if result.note else ""
     horizon = "" if result.horizon is None else f" h{result.horizon}"
-    return f"{result.verdict} {result.title}{horizon} {value}{wanted}{source}{note}"
+    return f"{result.verdict} {result.title}{horizon} {found}{wanted}{source}{note}"
 
 
 def _ways(stage: Stage, before: Stage) -> str:
