@@ -1,0 +1,106 @@
+"""What the documents say is what the program does.
+
+`python tests/house/test_house_docs.py` writes their tables again.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from atft_core.cli.app import app
+from atft_core.data.features import FEATURES
+from atft_core.run.runbook import load, shipped
+from atft_tui.bindings import KEYS, stage_keys
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+FEATURE_PAGE = ROOT / "docs" / "features.md"
+
+
+def cell(text):
+    return text.replace("|", "\\|")
+
+
+def twin(key):
+    return f"`{cell(key.twin.replace('{run}', 'RUN_DIR'))}`" if key.twin else ""
+
+
+def key_table():
+    """The keys of the main screen and of its panes."""
+    keys = [key for key in KEYS if key.scope in ("main", "list")]
+    rows = [
+        f"| `{key.shown}` | {cell(key.help)} | {twin(key)} |"
+        for key in [*stage_keys(load(shipped("runbook.toml"))), *keys]
+    ]
+    head = ["| key | what it does | without a screen |", "|---|---|---|"]
+    tail = "| `ctrl+p` | the palette: everything by name | |"
+    return "\n".join([*head, *rows, tail])
+
+
+def feature_page():
+    """One line per built-in feature."""
+    head = [
+        "# The built-in features",
+        "",
+        "Computed from open, high, low, close and volume; each uses days up to its own and is made",
+        "a rank within the day (`data.normalise`). With `data.features` a panel brings its own.",
+        "",
+        "| feature | group | what it is |",
+        "|---|---|---|",
+    ]
+    rows = [f"| `{f.name}` | {f.group} | {cell(f.doc)} |" for f in FEATURES]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def with_keys(text):
+    """The README with the table of keys put between its marks."""
+    before, _, rest = text.partition("<!-- keys -->\n")
+    _, _, after = rest.partition("<!-- /keys -->")
+    return f"{before}<!-- keys -->\n{key_table()}\n<!-- /keys -->{after}"
+
+
+def test_the_readme_names_every_key():
+    assert README.read_text() == with_keys(README.read_text())
+
+
+def test_every_feature_is_documented():
+    assert FEATURE_PAGE.read_text() == feature_page()
+
+
+def commands():
+    """The atft commands of the README, without their comments."""
+    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), re.S)
+    lines = (line.partition("#")[0].strip() for block in blocks for line in block.splitlines())
+    return [line for line in lines if line.startswith("atft ")]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_readme_has_these_options(command):
+    words = shlex.split(command)[1:]
+    verb = [word for word in words[:2] if word.isalpha() and word in ("data", "config")]
+    verb = words[:2] if verb else words[:1]
+    told = CliRunner().invoke(app, [*verb, "--help"])
+    assert told.exit_code == 0
+    for word in words:
+        if word.startswith("--"):
+            assert word in told.output
+
+
+def test_every_path_of_the_annotated_tree_exists():
+    tree = README.read_text().partition("## The house")[2].partition("## Working")[0]
+    block = re.findall(r"```\n(.*?)```", tree, re.S)[0]
+    folder = ROOT
+    for line in block.splitlines():
+        names = re.match(r"\s*((?:[\w./]+\s)+)", line + " ").group(1).split()
+        for name in [n for n in names if n.endswith(("/", ".py"))]:
+            if not line.startswith(" "):
+                folder = ROOT / name
+            assert (folder if not line.startswith(" ") else folder / name).exists(), line
+
+
+if __name__ == "__main__":
+    README.write_text(with_keys(README.read_text()))
+    FEATURE_PAGE.write_text(feature_page())
