@@ -60,7 +60,7 @@ CRITERIA: dict[str, Criterion] = {
     "all_batches": Criterion(run.all_batches, "=", "all batches", _SETUP, "share"),
     "val_logging_off": Criterion(run.val_logging_off, "=", "val batch log", _SETUP, "count", "off"),
     "val_rank_ic": Criterion(model.val_rank_ic, ">", "val RankIC", _MODEL),
-    "rank_ic_lower": Criterion(model.rank_ic_lower, ">", "RankIC, lower 90 %", _MODEL),
+    "rank_ic_lower": Criterion(model.rank_ic_lower, ">", "RankIC lower 90 %", _MODEL),
     "above_noise_floor": Criterion(model.above_noise_floor, ">", "above noise floor", _MODEL),
     "beats_baseline": Criterion(model.beats_baseline, ">", "vs best baseline", _MODEL),
     "val_ic": Criterion(model.val_ic, ">", "val IC", _MODEL),

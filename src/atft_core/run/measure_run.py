@@ -33,7 +33,9 @@ def gpu_utilisation(state: State, spec: CriterionSpec) -> Measure:
     n = sum(samples for _, samples in spans)
     source = f"train spans of {several(len(spans), 'epoch')}"
     if not spans:
-        return Measure(value=None, source=source, note="no GPU samples (no NVML? [profile] of the runbook)")
+        return Measure(
+            value=None, source=source, note="no GPU samples (no NVML? [profile] of the runbook)"
+        )
     if n < MIN_GPU_SAMPLES:
         return Measure(value=None, n=n, source=source, note=f"needs {MIN_GPU_SAMPLES} samples")
     if 2 * len(spans) < len(rows):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from textual.content import Content
 
+from atft_core.run.events import Json
 from atft_core.run.state import EpochRow, State
 from atft_core.run.wording import fixed
 from atft_tui.format import clean, clock, cut, line
@@ -65,7 +67,7 @@ def details(state: State, width: int) -> list[Content]:
     lines = [Content(""), *_times(state)]
     if state.preflight:
         lines += [Content(""), _heading("preflight")]
-        lines += [_check(check, width) for check in state.preflight]
+        lines += _checks(state.preflight, width)
     if state.alerts:
         lines += [Content(""), _heading("alerts")]
         lines += [
@@ -95,8 +97,13 @@ def _timed(row: EpochRow, number: int) -> Content:
     return Content(f" {number:5} {row.epoch:5} {row.seconds:8.1f}{parts}")
 
 
-def _check(check: dict[str, object], width: int) -> Content:
-    ok = bool(check.get("ok"))
-    glyph = ("ok", "$text-success") if ok else ("XX", "$text-error")
-    text = f" {clean(str(check.get('name')), 40):28} {clean(str(check.get('detail', '')))}"
-    return line(" ", glyph, cut(text, width - 4))
+def _checks(checks: Sequence[Json], width: int) -> list[Content]:
+    """What was found, and beside it the figure."""
+    names = [clean(str(check.get("name")), 40) for check in checks]
+    column = max(map(len, names))
+    lines = []
+    for check, name in zip(checks, names, strict=True):
+        glyph = ("ok", "$text-success") if check.get("ok") else ("XX", "$text-error")
+        text = f" {name:{column}}  {clean(str(check.get('detail', '')))}"
+        lines.append(line(" ", glyph, cut(text, width - 4)))
+    return lines
