@@ -13,7 +13,7 @@ from atft_core.run.measure import Measure, live, place, settled
 from atft_core.run.noise import noise_floor
 from atft_core.run.stages import CriterionSpec
 from atft_core.run.state import EpochRow, State, Trial, number
-from atft_core.run.wording import several
+from atft_core.run.wording import ratio, several
 
 ONE_SIDED_90 = NormalDist().inv_cdf(0.90)
 """Standard errors to a one-sided 90 % bound."""
@@ -105,7 +105,7 @@ def rank_ic_lower(state: State, spec: CriterionSpec) -> Measure:
     measure, value, error = _rank_ic_with_error(state, spec)
     if measure.value is None:
         return measure
-    note = f"{value:.4f} less {ONE_SIDED_90:.2f} x {error:.4f}"
+    note = f"{ratio(value)} less {ONE_SIDED_90:.2f} x {ratio(error)}"
     return replace(measure, value=value - ONE_SIDED_90 * error, stderr=None, note=note)
 
 
@@ -116,7 +116,7 @@ def above_noise_floor(state: State, spec: CriterionSpec) -> Measure:
         return measure
     floor = luck(state, error)
     count = several(max(1, len(tried(state))), "worthless trial")
-    return replace(measure, value=value - floor, note=f"best of {count} reaches {floor:.4f}")
+    return replace(measure, value=value - floor, note=f"best of {count} reaches {ratio(floor)}")
 
 
 def beats_baseline(state: State, spec: CriterionSpec) -> Measure:

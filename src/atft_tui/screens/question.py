@@ -33,6 +33,6 @@ class QuestionScreen(ModalScreen[bool]):
             yield Static(clean(self._detail), markup=False)
             yield Static("y yes   n no", markup=False, classes="answers")
 
-    def action_answer(self, *, answer: bool) -> None:
+    def action_answer(self, answer: bool) -> None:
         """The answer."""
         self.dismiss(answer)
