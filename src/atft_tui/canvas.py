@@ -6,7 +6,6 @@ hide the one spike that matters. Pure Python: a chart of ten thousand points tak
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +14,8 @@ from textual.content import Content
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of the dot at (row, column) of a braille cell."""
+_HUGE = 1e300
+"""From here on a value is no point but a gap, like one that is not finite: spans would overflow."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _pieces(
     """Runs of points between gaps."""
     pieces: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
-        if y is None or not math.isfinite(y):
+        if y is None or not abs(y) < _HUGE:
             pieces.append([])
         else:
             pieces[-1].append((x, y))

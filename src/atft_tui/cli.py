@@ -59,8 +59,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _main(args: argparse.Namespace) -> int:
     _check_directory(args.dir)
-    if args.demo and (args.runbook or args.data_path):
-        raise UsageError("--demo brings its own runbook and panel.", hint="Leave the others out.")
+    if args.demo and (args.dir or args.runbook or args.config or args.data_path):
+        raise UsageError(
+            "--demo brings its own runbook, panel and runs.", hint="Leave the others out."
+        )
     refusal = terminal.why_not(os.environ)
     if refusal and args.demo:
         return demo.without_screen()

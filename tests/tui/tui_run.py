@@ -213,6 +213,6 @@ def sweep(runbook: Runbook) -> RunDirectory:
             end_trial(run, number, "COMPLETE", best)
     with Journal(run.events) as journal:
         journal.append(
-            ev.Progress(trial=3, worker_seq=99, epoch=8, phase="train", batch=40, batches=94)
+            ev.Progress(trial=3, worker_seq=76, epoch=8, phase="train", batch=40, batches=94)
         )
     return run

@@ -90,6 +90,7 @@ def synth(path: Path, *, stocks: int, days: int, signal: float, seed: int, as_js
     path.parent.mkdir(parents=True, exist_ok=True)
     write_panel(path, stocks=stocks, days=days, signal=signal, seed=seed)
     if as_json:
-        print_json({"path": str(path), "stocks": stocks, "days": days, "signal": signal})
+        print_json({"path": str(path), "stocks": stocks, "days": days, "signal": signal,
+                    "seed": seed})  # fmt: skip
     else:
         print(f"{path}: {stocks} stocks x {days} days, signal {signal:g}, seed {seed}")

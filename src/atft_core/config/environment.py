@@ -35,6 +35,8 @@ class Applied:
 
     key: str
     convert: Callable[[str], Any] = str
+    idle: str = ""
+    """Why the key changes nothing; empty where it does."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def _amp(text: str) -> str:
 
 
 _ALWAYS_SPAWN = "every process is a fresh interpreter"
+_RESIDENT = "feed = resident: the panel lives on the device"
 ORIGINAL: dict[str, Applied | Inactive] = {
     "RANKIC_WEIGHT": Applied("loss.rank_ic", float),
     "CS_IC_WEIGHT": Applied("loss.cs_ic", float),
@@ -65,8 +68,8 @@ ORIGINAL: dict[str, Applied | Inactive] = {
     "SPEARMAN_WEIGHT": Applied("loss.spearman", float),
     "PHASE_MAX_BATCHES": Applied("train.max_batches", int),
     "VAL_DEBUG_LOGGING": Applied("train.val_debug", _flag),
-    "NUM_WORKERS": Applied("data.workers", int),
-    "PREFETCH_FACTOR": Applied("data.prefetch", int),
+    "NUM_WORKERS": Applied("data.workers", int, idle=_RESIDENT),
+    "PREFETCH_FACTOR": Applied("data.prefetch", int, idle=_RESIDENT),
     "USE_AMP": Applied("train.amp", _amp),
     "DL_SEED": Applied("train.seed", int),
     "MULTIPROCESSING_CONTEXT": Inactive(
@@ -137,6 +140,8 @@ def _original(name: str, text: str, rule: Applied | Inactive, values: dict[str, 
                 f"Environment: {name}={text!r} is not a value for {rule.key} ({error}).",
                 hint=f"unset {name}, or set {rule.key} in the config file.",
             ) from error
+        if rule.idle:
+            return Notice(name, text, "accepted, inactive", f"{rule.key}; {rule.idle}")
         return Notice(name, text, "applied", rule.key)
     if rule.allowed and text.lower() not in rule.allowed:
         raise ConfigError(

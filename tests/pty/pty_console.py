@@ -1,0 +1,130 @@
+"""A console in a real pseudo-terminal: its bytes are drawn by a terminal emulator and read."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import pyte
+
+PATIENCE = 60
+"""Seconds after which something that should have come will not come."""
+
+
+class Terminal:
+    """One process on one pseudo-terminal of a given size."""
+
+    def __init__(
+        self,
+        command: list[str],
+        size: tuple[int, int],
+        *,
+        environ: Mapping[str, str] | None = None,
+        ignore_hangup: bool = False,
+    ) -> None:
+        columns, rows = size
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.received = b""
+        self.leader, follower = os.openpty()
+        self._set_size(columns, rows)
+
+        def take_the_terminal() -> None:
+            if ignore_hangup:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen(
+            command,
+            stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+            preexec_fn=take_the_terminal,
+            env={**os.environ, "TERM": "xterm-256color", **(environ or {})},
+        )  # fmt: skip
+        os.close(follower)
+
+    def _set_size(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self.leader, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """As when a window is dragged."""
+        self._set_size(columns, rows)
+        self.screen.resize(rows, columns)
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self.leader, keys.encode())
+
+    @property
+    def text(self) -> str:
+        """What a person sees."""
+        return "\n".join(self.screen.display)
+
+    def read(self, seconds: float = 0.05) -> bool:
+        """Draw what has come; False once the other side has closed."""
+        if not select.select([self.leader], [], [], seconds)[0]:
+            return True
+        try:
+            data = os.read(self.leader, 1 << 16)
+        except OSError:  # how Linux says that nobody holds the other side any more
+            return False
+        self.received += data
+        self._stream.feed(_known(data))
+        return bool(data)
+
+    def shows(self, *texts: str) -> None:
+        """Wait until all these texts are on the screen at once."""
+        give_up = time.monotonic() + PATIENCE
+        while not all(text in self.text for text in texts):
+            assert time.monotonic() < give_up, f"never shown: {texts}\n{self.text}"
+            assert self.read() or all(text in self.text for text in texts), self.text
+
+    def ends(self) -> int:
+        """Read to the end; the exit code."""
+        give_up = time.monotonic() + PATIENCE
+        while self.read():
+            assert time.monotonic() < give_up, f"still there:\n{self.text}"
+        return self.process.wait(PATIENCE)
+
+    def hang_up(self) -> int:
+        """Close the line, as a dropped connection does; the exit code."""
+        os.close(self.leader)
+        self.leader = -1
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.leader >= 0:
+            with suppress(OSError):
+                os.close(self.leader)
+
+
+def _known(data: bytes) -> bytes:
+    """Without the keyboard protocol, which this emulator prints instead of obeying."""
+    return data.replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b"")
+
+
+def console(*args: object) -> list[str]:
+    """The command that starts the console."""
+    return [sys.executable, "-m", "atft_tui", *map(str, args)]
+
+
+@contextmanager
+def terminal(command: list[str], size: tuple[int, int] = (80, 24), **options) -> Iterator[Terminal]:
+    """A terminal that is closed afterwards, whatever happened in it."""
+    opened = Terminal(command, size, **options)
+    try:
+        yield opened
+    finally:
+        opened.close()
