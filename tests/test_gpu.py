@@ -10,12 +10,10 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 
-import psutil
 import pytest
 
-from atft_core.gpu import GpuSampler, cpu_tree, read_once
+from atft_core.gpu import GpuSampler, read_once
 from atft_core.gpu.sampler import percentile
 
 STUB = r"""
@@ -322,40 +320,3 @@ def test_a_box_without_nvml_gets_a_reason(tmp_path):
 def test_percentiles_lie_between_neighbours(q, expected):
     assert percentile([1.0, 2.0, 3.0, 4.0], q) == pytest.approx(expected)
     assert percentile([5.0], q) == 5.0
-
-
-# --- processes
-
-
-def burn(seconds):
-    code = f"import time; e = time.process_time() + {seconds}\nwhile time.process_time() < e: pass"
-    return [sys.executable, "-c", f"{code}\ntime.sleep(60)"]
-
-
-def test_a_tree_of_processes_is_counted_as_a_whole():
-    parent = subprocess.Popen(
-        [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *burn(0.2)]
-    )
-    try:
-        give_up = time.monotonic() + 20
-        reading = cpu_tree(parent.pid)
-        first = reading
-        while sum(reading.cpu_seconds.values()) < 0.2 or reading.processes < 2:
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
-            reading = cpu_tree(parent.pid, before=first)
-        assert first.cpu_percent is None
-        assert reading.cpu_percent > 0
-        assert reading.rss > psutil.Process(parent.pid).memory_info().rss
-        assert parent.pid in reading.cpu_seconds
-    finally:
-        for child in psutil.Process(parent.pid).children():
-            child.kill()
-        parent.kill()
-        parent.wait()
-
-
-def test_a_process_that_is_gone_has_no_tree():
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    assert cpu_tree(process.pid) is None

@@ -43,12 +43,6 @@ def _tie_means(sorted_DN: NDArray[np.floating]) -> Floats:
     return means_DN
 
 
-def average_ranks(x_N: NDArray[np.floating]) -> Floats:
-    """Average ranks 1..n of one vector; NaN stays NaN."""
-    ranks_N: Floats = rank_rows(x_N[None], np.ones((1, x_N.size), dtype=np.bool_))[0]
-    return ranks_N
-
-
 def centred_ranks(x_DN: NDArray[np.floating], valid_DN: Bools) -> Floats:
     """Ranks of each row with mean 0 and variance 1; 0 where missing and on constant rows."""
     return _unit_variance(rank_rows(x_DN, valid_DN))

@@ -116,6 +116,7 @@ def _run(runbook: Runbook, args: argparse.Namespace) -> int:
     from atft_tui.bindings import refuse_taken_hotkeys
 
     refuse_taken_hotkeys(runbook)
+    terminal.forget_stale_size(os.environ)
     app = ConsoleApp(runbook, args.dir, _options(runbook, args))
     terminal.exit_on_hangup(app.remember)
     app.run(mouse=not args.no_mouse)

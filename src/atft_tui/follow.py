@@ -186,7 +186,9 @@ class Follower(threading.Thread):
         newest = {key: found[-1] for key, found in runs.items() if found}
         holders = {key: run.holder() for key, run in newest.items()}
         marks = [_file_mark(run.events) for found in runs.values() for run in found]
-        signature = (marks, holders)
+        # A run that falls silent changes neither its log nor its lock.
+        words = [status(self._state(r), holders[k], time.time()).name for k, r in newest.items()]
+        signature = (marks, holders, words)
         if signature != self._signature:
             self._signature = signature
             self._stages = tuple(

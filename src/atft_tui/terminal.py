@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 
 _HUNG_UP = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
@@ -26,6 +26,12 @@ def why_not(environ: Mapping[str, str]) -> str:
     if environ.get("TERM", "dumb") in ("dumb", ""):
         return f"TERM={environ.get('TERM', '')!r} cannot draw a screen"
     return ""
+
+
+def forget_stale_size(environ: MutableMapping[str, str]) -> None:
+    """An exported COLUMNS or LINES would hide the true size, and every change of it."""
+    for name in ("COLUMNS", "LINES"):
+        environ.pop(name, None)
 
 
 def exit_on_hangup(before: Callable[[], object], fd: int = 0) -> threading.Thread:

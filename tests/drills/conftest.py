@@ -1,10 +1,16 @@
 """A panel and a place for the drills."""
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from atft_core.run.directory import find_runs
+from atft_core.run.lock import Holder, owner, probe
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +25,12 @@ def panel(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    """A place of its own for caches, the ledger and the runs."""
+def home(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A place of its own for caches, the ledger and the runs; nothing stays at work in it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    for run in find_runs(tmp_path):  # of a test that failed half-way
+        for lock in (run.lock, *run.path.glob("trial_*/worker.lock")):
+            if probe(lock) is Holder.ENGINE:
+                os.kill(owner(lock)["pid"], signal.SIGKILL)

@@ -11,7 +11,7 @@ from atft_core.run.runbook import Runbook, load
 
 sys.path.append(str(Path(__file__).parents[1] / "tui"))
 
-import tui_run  # noqa: E402 - the builder of runs lives beside the other tests of the console
+import tui_run
 
 
 @pytest.fixture(autouse=True)

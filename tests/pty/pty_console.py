@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import pyte
@@ -38,15 +37,11 @@ class Terminal:
         self.leader, follower = os.openpty()
         self._set_size(columns, rows)
 
-        def take_the_terminal() -> None:
-            if ignore_hangup:
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
+        prefix = ["setsid", "--ctty"]  # it execs: the process is the console's own
+        if ignore_hangup:
+            prefix += ["sh", "-c", 'trap "" HUP; exec "$@"', "sh"]
         self.process = subprocess.Popen(
-            command,
-            stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
-            preexec_fn=take_the_terminal,
+            [*prefix, *command], stdin=follower, stdout=follower, stderr=follower,
             env={**os.environ, "TERM": "xterm-256color", **(environ or {})},
         )  # fmt: skip
         os.close(follower)
@@ -80,12 +75,20 @@ class Terminal:
         self._stream.feed(_known(data))
         return bool(data)
 
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Draw until something is true of the screen; give up late."""
+        give_up = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < give_up, f"never happened:\n{self.text}"
+            assert self.read() or condition(), f"it ended:\n{self.text}"
+
     def shows(self, *texts: str) -> None:
         """Wait until all these texts are on the screen at once."""
-        give_up = time.monotonic() + PATIENCE
-        while not all(text in self.text for text in texts):
-            assert time.monotonic() < give_up, f"never shown: {texts}\n{self.text}"
-            assert self.read() or all(text in self.text for text in texts), self.text
+        self.until(lambda: all(text in self.text for text in texts))
+
+    def fills(self, columns: int) -> None:
+        """Wait until the widest line is as wide as this."""
+        self.until(lambda: max(len(line.rstrip()) for line in self.screen.display) == columns)
 
     def ends(self) -> int:
         """Read to the end; the exit code."""

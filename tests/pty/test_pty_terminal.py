@@ -8,10 +8,10 @@ from pty_console import console, terminal
 
 from atft_tui import seen
 
-SIZES = [(80, 24), (120, 34), (200, 50)]
+LARGER = [pytest.param(size, marks=pytest.mark.slow) for size in ((120, 34), (200, 50))]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize("size", [(80, 24), *LARGER], ids=lambda size: "x".join(map(str, size)))
 def test_it_draws_a_run_and_leaves_with_the_way_back(book, live, size):
     with terminal(console("--runbook", book.path, "output/short"), size) as shown:
         shown.shows("RankIC", "Checklist", "output/short", ">> runs", "q leave")
@@ -26,6 +26,7 @@ def test_it_draws_a_run_and_leaves_with_the_way_back(book, live, size):
         assert not shown.screen.cursor.hidden
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_said_to_be_finished(book, finished):
     with terminal(console("--runbook", book.path, finished.path)) as shown:
         shown.shows("FINISHED", "ok done")
@@ -34,6 +35,7 @@ def test_a_finished_run_is_said_to_be_finished(book, finished):
         assert "The run output/dry is FINISHED." in shown.text
 
 
+@pytest.mark.slow
 def test_without_a_run_the_last_words_say_where_runs_are_listed(book):
     with terminal(console("--runbook", book.path)) as shown:
         shown.shows("press d for the dry run")
@@ -42,18 +44,32 @@ def test_without_a_run_the_last_words_say_where_runs_are_listed(book):
         assert "atft status" in shown.text
 
 
+@pytest.mark.slow
 def test_a_runbook_is_remembered_by_its_run(book, finished):
     with terminal(console("output/dry")) as shown:
         shown.shows("d dry run  ok 9/9", "s short sweep")
 
 
+@pytest.mark.slow
 def test_a_terminal_that_changes_its_size_is_drawn_anew(book, live):
     with terminal(console("--runbook", book.path, "output/short"), (79, 20)) as shown:
         shown.shows("79x20 is too small")
         shown.resize(120, 34)
         shown.shows("RankIC", "5 Curves", "6 Log")
+        shown.fills(120)
         shown.resize(80, 24)
         shown.shows("RankIC", "4 Checklist", "q leave")
+        shown.press("q")
+        assert shown.ends() == 0
+
+
+@pytest.mark.slow
+def test_a_size_in_the_environment_does_not_hide_that_of_the_terminal(book, live):
+    stale = {"COLUMNS": "80", "LINES": "24"}
+    with terminal(console("--runbook", book.path), (120, 34), environ=stale) as shown:
+        shown.shows("5 Curves", "6 Log")
+        shown.resize(140, 40)
+        shown.fills(140)
         shown.press("q")
         assert shown.ends() == 0
 
@@ -66,7 +82,9 @@ def test_ctrl_c_does_not_end_it_and_says_what_does(book, live):
         assert shown.process.poll() is None
 
 
-@pytest.mark.parametrize("ignored", [False, True], ids=["hangup", "hangup_ignored"])
+@pytest.mark.parametrize(
+    "ignored", [pytest.param(False, marks=pytest.mark.slow), True], ids=["hangup", "hangup_ignored"]
+)
 def test_a_dropped_line_ends_it_and_what_was_seen_is_remembered(book, live, ignored):
     with terminal(console("--runbook", book.path, "output/short"), ignore_hangup=ignored) as shown:
         shown.shows("RankIC", ">> runs")

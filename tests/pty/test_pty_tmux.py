@@ -7,7 +7,10 @@ import time
 import pytest
 from pty_console import PATIENCE, console
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
+]
 
 
 class Tmux:
@@ -62,14 +65,3 @@ def test_in_tmux_it_is_drawn_resized_and_left(book, live, tmux):
     tmux.shows("3 Trials")
     tmux.type("q")
     tmux.shows("come back   atft-tui output/short", "left with 0")
-
-
-def test_a_session_that_is_left_and_joined_again_shows_the_console_as_it_was(book, live, tmux):
-    tmux.type(" ".join(console("--runbook", book.path, "output/short")) + "\n")
-    tmux.shows("q leave", ">> runs")
-    tmux.type("3")
-    tmux.shows("s/ep")
-    tmux("new-session", "-d", "-t", "tested", "-s", "again")
-    lines = tmux("capture-pane", "-p", "-t", "again")
-    assert "s/ep" in lines
-    assert "q leave" in lines

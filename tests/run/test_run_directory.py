@@ -1,5 +1,6 @@
 """A run directory is ours, private, and where it says."""
 
+import grp
 import os
 import stat
 
@@ -44,7 +45,15 @@ def test_a_run_directory_is_private_and_has_its_folders(tmp_path):
     assert stat.S_IMODE(run.path.stat().st_mode) == 0o700
     assert run.log.parent.is_dir()
     assert run.requests.is_dir()
-    assert stat.S_IMODE(create(tmp_path / "grouped", shared=True).path.stat().st_mode) == 0o750
+
+
+def test_all_in_a_run_directory_of_a_group_is_the_groups(tmp_path):
+    group = grp.getgrgid(os.getgid()).gr_name
+    run = create(tmp_path / "out", group=group)
+    assert stat.S_IMODE(run.path.stat().st_mode) == 0o2750
+    run.events.touch()
+    assert {p.stat().st_gid for p in (run.path, run.requests, run.events)} == {os.getgid()}
+    assert run.log.parent.stat().st_mode & stat.S_ISGID
 
 
 def test_the_next_run_of_a_stage_gets_the_next_number(tmp_path):

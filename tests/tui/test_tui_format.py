@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from atft_core.run.wording import duration, fixed, ratio, size
-from atft_tui.format import clean, cut, cut_left, figure, pad, shown_path, table
+from atft_tui.format import clean, clock, cut, cut_left, figure, pad, shown_path, table
 
 SEQUENCES = [
     "\x1b[31m", "\x1b[2J", "\x1b[1;1H", "\x1b[?1049l", "\x1b]0;title\x07", "\x1b]0;title\x1b\\",
     "\x1b]52;c;aGk=\x07", "\x1b]8;;http://x\x1b\\", "\x1bP1$r\x1b\\", "\x1b_G\x1b\\", "\x9b31m",
-    "\x9d0;title\x9c", "\x1bc", "\x1b", "\x9b", "\x00", "\r", "\n", "\b", "\x7f", "\x85", "\u2028",
+    "\x9d0;title\x9c", "\x1bc", "\x1b", "\x00", "\r", "\n", "\b", "\x7f", "\x85", "\u2028",
     "\u202e", "\u202d", "\u2066", "\u2069", "\u200f", "\u200b", "\ufeff", "\ud800", "\U000e0041",
 ]  # fmt: skip
-hostile = st.lists(st.one_of(st.text(), st.sampled_from(SEQUENCES)), max_size=12).map("".join)
+PIECES = [*SEQUENCES, "\x9b", "\x90", "\x1b[", "\x1b]", "m", "\x07"]
+hostile = st.lists(st.one_of(st.text(), st.sampled_from(PIECES)), max_size=12).map("".join)
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
@@ -165,7 +166,5 @@ def test_a_path_below_the_current_directory_is_short(home):
 
 
 def test_a_clock_is_a_time_of_day():
-    from atft_tui.format import clock
-
     now = time.time()
     assert clock(now) == time.strftime("%H:%M:%S", time.localtime(now))

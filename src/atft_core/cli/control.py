@@ -27,7 +27,10 @@ def ask_to_stop(run: RunDirectory, *, now: bool) -> str:
     while time.monotonic() < give_up:
         answers = load(run).answered
         if asked in answers:
-            return answers[asked]
+            obeyed, message = answers[asked]
+            if not obeyed:
+                raise AtftError(f"The engine of {run.path} refused: {message}.")
+            return message
         time.sleep(0.1)
     return ""
 
@@ -60,7 +63,7 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
     """Start the engine of a stopped or dead run again."""
     run = RunDirectory(run_dir.absolute())
     run.facts()
-    _, status = read_status(run)
+    before, status = read_status(run)
     if status.name == "FINISHED":
         raise UsageError(
             f"{run_dir} is finished; there is nothing to resume.",
@@ -75,7 +78,7 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
         return 0
     from atft_core.cli.follow import follow
 
-    return follow(run.path, quiet=as_json)
+    return follow(run.path, quiet=as_json, after=before.seq)
 
 
 def score(run_dir: Path, trial: int, *, confirmed: bool, as_json: bool) -> None:

@@ -20,27 +20,27 @@ POLL_SECONDS = 0.25
 INTERRUPTED = 130
 
 
-def follow(run_dir: Path, *, quiet: bool = False) -> int:
-    """Print what happens until the engine lets go; Ctrl-C asks the run to stop now."""
+def follow(run_dir: Path, *, quiet: bool = False, after: int = 0) -> int:
+    """Print what happens after event `after`, until the engine lets go; Ctrl-C stops the run."""
     run = RunDirectory(run_dir)
     try:
-        state, ended = _until_end(run, quiet=quiet)
+        state, ended = _until_end(run, quiet=quiet, after=after)
     except KeyboardInterrupt:
         print("\nStopping; the last checkpoint is kept ...", file=sys.stderr)
         ask_to_stop(run, now=True)
-        _until_end(run, quiet=True)
+        _until_end(run, quiet=True, after=0)
         print(f"Continue with: atft resume {run_dir}", file=sys.stderr)
         return INTERRUPTED
     return _exit_code(run, state, ended, quiet=quiet)
 
 
-def _until_end(run: RunDirectory, *, quiet: bool) -> tuple[State, Status]:
+def _until_end(run: RunDirectory, *, quiet: bool, after: int) -> tuple[State, Status]:
     state, tail = State(), Tail(run.events)
     while True:
         held = run.holder()  # before reading: what a dying engine wrote last is read after it
         for stamped in tail.events():
             apply(state, stamped)
-            if not quiet:
+            if not quiet and stamped.seq > after:
                 for line in lines(state, stamped):
                     print(f"{stamp(stamped.t)[11:]} {line}", flush=True)
         now = status(state, held, time.time())

@@ -45,7 +45,7 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
         return
     print(f"{run.path}")
     print(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
-    print(_summary(state))
+    print(_summary(state, status))
     if state.trials:
         print(_trials(state))
     for t, level, text in state.alerts[-5:]:
@@ -110,8 +110,9 @@ def _stage(state: State) -> str:
     return state.stage or "ad hoc"
 
 
-def _summary(state: State) -> str:
-    spent = (state.ended or time.time()) - state.started if state.started else 0.0
+def _summary(state: State, status: Status) -> str:
+    end = time.time() if status.live else state.ended or state.t
+    spent = end - state.started if state.started else 0.0
     data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
     return f"{data}, {state.n_trials} trials x {state.max_epochs} epochs, {duration(spent)}"
 

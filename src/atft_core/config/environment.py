@@ -8,7 +8,7 @@ that contradicts another, is an error. Workers read config.toml and nothing else
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from atft_core.config.keys import DESCRIPTIONS, suggestion
@@ -27,6 +27,16 @@ class Notice:
     status: Status
     detail: str
     """The key it was applied to, or why it does nothing."""
+    key: str = ""
+    """The key that it sets."""
+
+
+def outdone(notice: Notice, origins: Mapping[str, str]) -> Notice:
+    """The notice, told again where a flag won over the environment."""
+    winner = origins.get(notice.key, "environment")
+    if winner == "environment":
+        return notice
+    return replace(notice, status="accepted, inactive", detail=f"{notice.key} is set by {winner}")
 
 
 @dataclass(frozen=True)
@@ -35,8 +45,6 @@ class Applied:
 
     key: str
     convert: Callable[[str], Any] = str
-    idle: str = ""
-    """Why the key changes nothing; empty where it does."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ def _amp(text: str) -> str:
 
 _ALWAYS_SPAWN = "every process is a fresh interpreter"
 _RESIDENT = "feed = resident: the panel lives on the device"
+IDLE = {"data.workers": _RESIDENT, "data.prefetch": _RESIDENT}
+"""Keys that are accepted and change nothing, and why."""
 ORIGINAL: dict[str, Applied | Inactive] = {
     "RANKIC_WEIGHT": Applied("loss.rank_ic", float),
     "CS_IC_WEIGHT": Applied("loss.cs_ic", float),
@@ -68,8 +78,8 @@ ORIGINAL: dict[str, Applied | Inactive] = {
     "SPEARMAN_WEIGHT": Applied("loss.spearman", float),
     "PHASE_MAX_BATCHES": Applied("train.max_batches", int),
     "VAL_DEBUG_LOGGING": Applied("train.val_debug", _flag),
-    "NUM_WORKERS": Applied("data.workers", int, idle=_RESIDENT),
-    "PREFETCH_FACTOR": Applied("data.prefetch", int, idle=_RESIDENT),
+    "NUM_WORKERS": Applied("data.workers", int),
+    "PREFETCH_FACTOR": Applied("data.prefetch", int),
     "USE_AMP": Applied("train.amp", _amp),
     "DL_SEED": Applied("train.seed", int),
     "MULTIPROCESSING_CONTEXT": Inactive(
@@ -126,9 +136,33 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[N
                 f"Environment: {name} is not a setting of atft{suggestion(key)}.",
                 hint=f"unset {name}, or see `atft config show` for the keys.",
             )
+        notices = [_superseded(notice, _OWN[name], name) for notice in notices]
         values[_OWN[name]] = environ[name]
-        notices.append(Notice(name, environ[name], "applied", _OWN[name]))
+        notices.append(_set(name, environ[name], _OWN[name]))
+    _refuse_contradiction(environ, values)
     return values, notices
+
+
+def _set(name: str, text: str, key: str) -> Notice:
+    """The notice of a name that sets a key, whether or not the key has an effect."""
+    if key in IDLE:
+        return Notice(name, text, "accepted, inactive", f"{key}; {IDLE[key]}", key)
+    return Notice(name, text, "applied", key, key)
+
+
+def _superseded(notice: Notice, key: str, name: str) -> Notice:
+    if notice.key != key:
+        return notice
+    return replace(notice, status="accepted, inactive", detail=f"{key} is set by {name}")
+
+
+def _refuse_contradiction(environ: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """USE_RANKIC asks for the term that RANKIC_WEIGHT=0 switches off."""
+    if "USE_RANKIC" in environ and values.get("loss.rank_ic") == 0:
+        raise ConfigError(
+            "Environment: USE_RANKIC=1 and a RankIC weight of 0 contradict each other.",
+            hint="unset USE_RANKIC, or give RANKIC_WEIGHT a value.",
+        )
 
 
 def _original(name: str, text: str, rule: Applied | Inactive, values: dict[str, Any]) -> Notice:
@@ -140,9 +174,7 @@ def _original(name: str, text: str, rule: Applied | Inactive, values: dict[str, 
                 f"Environment: {name}={text!r} is not a value for {rule.key} ({error}).",
                 hint=f"unset {name}, or set {rule.key} in the config file.",
             ) from error
-        if rule.idle:
-            return Notice(name, text, "accepted, inactive", f"{rule.key}; {rule.idle}")
-        return Notice(name, text, "applied", rule.key)
+        return _set(name, text, rule.key)
     if rule.allowed and text.lower() not in rule.allowed:
         raise ConfigError(
             f"Environment: {name}={text!r} asks for something atft does not do: {rule.refusal}.",

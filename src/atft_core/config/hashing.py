@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from atft_core import __version__
+from atft_core.config.environment import IDLE
 from atft_core.config.keys import dump, flatten
 from atft_core.config.schema import Config
 
@@ -17,8 +18,8 @@ PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "engine.group")
 
 
 def config_hash(config: Config) -> str:
-    """Hash of all settings but trials, epochs, names and places."""
-    left_out = {*SCALE_KEYS, *PLACE_KEYS}
+    """Hash of all settings but trials, epochs, names, places and those without an effect."""
+    left_out = {*SCALE_KEYS, *PLACE_KEYS, *IDLE}
     flat = {key: value for key, value in flatten(dump(config)).items() if key not in left_out}
     return _digest(json.dumps(flat, sort_keys=True).encode())
 

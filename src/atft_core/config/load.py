@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from atft_core.config.environment import Notice, read_environment
+from atft_core.config.environment import Notice, outdone, read_environment
 from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest, suggestion
 from atft_core.config.schema import Config
 from atft_core.errors import ConfigError
@@ -82,7 +82,8 @@ def resolve(
     layers.append(Layer("environment", from_environment))
     layers.append(Layer("--set", dict(parse_assignment(text) for text in assignments)))
     layers.append(Layer("flag", flags or {}))
-    return Resolved(*merge(layers), notices)
+    config, origins = merge(layers)
+    return Resolved(config, origins, [outdone(notice, origins) for notice in notices])
 
 
 def merge(layers: Sequence[Layer]) -> tuple[Config, dict[str, str]]:

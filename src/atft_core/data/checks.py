@@ -71,7 +71,7 @@ RULES: dict[str, Rule] = {
     "constant_column": Rule(WARNING, "kept; it carries no information"),
     "mostly_missing": Rule(WARNING, "kept; missing counts as average"),
     "unknown_sector": Rule(WARNING, "these stocks have no sector; others are not affected"),
-    "leak_suspicion": Rule(WARNING, "kept; does this column know the future?"),
+    "leak_suspicion": Rule(WARNING, "no run starts with it: does it know the future?"),
 }
 """Every kind of finding."""
 

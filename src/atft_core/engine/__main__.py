@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 
+from atft_core.config.hashing import code_version
 from atft_core.config.load import read_resolved
 from atft_core.config.schema import Config
 from atft_core.engine.chain import start_next
@@ -23,21 +25,31 @@ from atft_core.launch import answer, answer_refusal
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.lock import EngineLock
+from atft_core.run.state import State
 
 
 def main(argv: list[str]) -> int:
     """Start or resume a run and see it through."""
     try:
-        if argv[0] == "start":
-            run, config, lock = new_run(Spec(**json.load(sys.stdin)))
-        else:
-            run, config, lock = reopen(RunDirectory(Path(argv[1]).absolute()))
+        session = _open(argv)
     except AtftError as error:
         answer_refusal(error)
         return error.exit_code
-    answer(run_dir=str(run.path))
-    _leave_terminal(run)
-    return _work(run, config, lock)
+    answer(run_dir=str(session.run.path))
+    _leave_terminal(session.run)
+    return _work(session)
+
+
+def _open(argv: list[str]) -> Session:
+    """The run's session; once this returns, the run's log says who its engine is."""
+    if argv[0] == "start":
+        run, config, lock = new_run(Spec(**json.load(sys.stdin)))
+    else:
+        run, config, lock = reopen(RunDirectory(Path(argv[1]).absolute()))
+    session = Session(run, config, lock)
+    session.deadline = _deadline(session.state)
+    session.announce(code_version())
+    return session
 
 
 def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
@@ -50,13 +62,11 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
     if Path(facts["cwd"]).is_dir():  # the runbook's directories are relative to it
         os.chdir(facts["cwd"])
     prepared = prepare(config, demo=bool(facts["identity"].get("demo")))
-    if prepared.facts["hash"] != facts["data"]["hash"]:
+    if prepared.identity["data_hash"] != facts["identity"]["data_hash"]:
         raise EngineError(
-            f"{config.data.path} has changed since this run started.",
+            f"{config.data.path} (or its sector file) has changed since this run started.",
             hint="Trials on other data do not belong into one study: start a new run.",
         )
-    if prepared.identity["code"] != facts["code"]:
-        sys.stderr.write(f"note: this run was started by {facts['code']}\n")
     return run, config, lock
 
 
@@ -72,9 +82,8 @@ def _leave_terminal(run: RunDirectory) -> None:
     os.close(null)
 
 
-def _work(run: RunDirectory, config: Config, lock: EngineLock) -> int:
-    with Session(run, config, lock) as session:
-        session.deadline = session.state.until
+def _work(session: Session) -> int:
+    with session:
         try:
             end = supervise(session)
         except Exception as error:  # noqa: BLE001 -- the last frame: a dead engine must say why
@@ -83,6 +92,12 @@ def _work(run: RunDirectory, config: Config, lock: EngineLock) -> int:
             return 1
         start_next(session, end)
     return 0 if end.state == "FINISHED" else 1
+
+
+def _deadline(state: State) -> float | None:
+    """The time budget; one that had run out before this run was resumed no longer counts."""
+    spent = state.engines > 0 and state.until is not None and state.until <= time.time()
+    return None if spent else state.until
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atft_core.config.keys import dump
+from atft_core.config.keys import DESCRIPTIONS, dump
 from atft_core.config.load import with_values
 from atft_core.engine.session import Session
 from atft_core.errors import AtftError
@@ -35,11 +35,13 @@ def start_next(session: Session, end: ev.RunEnded) -> None:
         run_dir = start_engine(
             {
                 "config": dump(config),
-                "origins": {},
+                "origins": dict.fromkeys(DESCRIPTIONS, f"run {session.run.path.name}")
+                | dict.fromkeys(stage_values(stage), runbook.path.name),
+                "environment": facts.get("environment", []),
                 "output_dir": str(stage.output_dir.absolute()),
                 "stage": key,
                 "runbook": facts["runbook"],
-                "until": session.state.until,
+                "until": session.deadline,
                 "argv": ["--then", key],
             }
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import grp
 import importlib.metadata
 import os
 import platform
@@ -60,15 +61,17 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     evidence = pass_gate(runbook, stage, prepared, spec.override)
     refuse_twin(Path(spec.output_dir))
     _refuse_small_disk(Path(spec.output_dir))
+    _refuse_group(config.engine.group)
     os.umask(0o027 if config.engine.group else 0o077)
-    run = create(Path(spec.output_dir), shared=bool(config.engine.group))
+    run = create(Path(spec.output_dir), group=config.engine.group)
     lock = EngineLock(run.lock)
-    _share(run, config.engine.group)
     write_atomically(run.config, to_toml(config, spec.origins).encode())
-    write_json(run.run_json, _facts(spec, config, prepared, run, evidence))
+    run.events.unlink(missing_ok=True)  # of a start that was killed right here
     with Journal(run.events) as journal:
         journal.append(_started(spec, config, prepared, run, stage))
         journal.append(ev.DataReady(facts=prepared.facts, split=prepared.split))
+    # Last: this file makes the directory a run.
+    write_json(run.run_json, _facts(spec, config, prepared, run, evidence))
     return run, config, lock
 
 
@@ -106,16 +109,19 @@ def _refuse_small_disk(output_dir: Path) -> None:
         )
 
 
-def _share(run: RunDirectory, group: str) -> None:
+def _refuse_group(group: str) -> None:
+    """A group that a run directory cannot be given to; said while there is no directory yet."""
     if not group:
         return
     try:
-        shutil.chown(run.path, group=group)
-    except (LookupError, PermissionError) as error:
+        wanted = grp.getgrnam(group).gr_gid
+    except KeyError:
+        wanted = -1
+    if wanted < 0 or (os.geteuid() != 0 and wanted not in {os.getegid(), *os.getgroups()}):
         raise RunDirectoryError(
-            f"Cannot give {run.path} to the group {group!r}: {error}.",
+            f"Cannot give the run directory to the group {group!r}.",
             hint="Set engine.group to one of your groups (`id -Gn`), or leave it empty.",
-        ) from error
+        )
 
 
 def _started(

@@ -29,6 +29,8 @@ def drain(session: Session, trial: int) -> list[Epoch]:
         if isinstance(copied, Epoch):
             copied = replace(copied, gpu=_duty(session, copied))
             epochs.append(copied)
+        if isinstance(copied, Progress):
+            session.sampler.stage = copied.phase
         session.record(copied)
     return epochs
 

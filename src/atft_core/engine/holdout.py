@@ -46,10 +46,11 @@ def look(run: RunDirectory, number: int) -> Json:
             f"Trial {number} of {run.path} is {state}; only a complete trial is scored.",
             hint=f"`atft status {run.path}` lists the trials.",
         )
-    from atft_core.train.holdout import score_holdout
+    from atft_core.train.holdout import refuse_other_weights, score_holdout
 
     lock = EngineLock(run.lock)
     try:
+        refuse_other_weights(run, number)
         data_hash = str(run.facts()["data"]["hash"])
         looks = count_looks(data_hash) + 1
         _enter(data_hash, run, number)

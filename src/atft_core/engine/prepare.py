@@ -37,11 +37,18 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
     panel = open_panel(cache)
     split = make_split(panel.dates_T, config.split, config.label.purge_days, config.model.lookback)
     identity: Json = {
-        "data_hash": panel.facts["hash"],
+        "data_hash": data_hash(panel.facts),
         "config_hash": config_hash(config),
         "code": code_version(),
         "demo": demo,
         "hung_seconds": config.engine.hung_seconds,
     }
-    facts = {**panel.facts, "cache": str(cache)}
+    # Not the path in the cache: the same content may lie elsewhere, too.
+    facts = {**panel.facts, "cache": str(cache), "path": str(config.data.path)}
     return Prepared(cache, facts, split_facts(split, panel.dates_T), identity)
+
+
+def data_hash(facts: Json) -> str:
+    """Hash of the panel's content and, where there is one, of its sector file's."""
+    sector = facts.get("sector_hash")
+    return f"{facts['hash']}+{sector}" if sector else str(facts["hash"])

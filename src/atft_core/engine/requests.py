@@ -7,6 +7,7 @@ from typing import Any
 from atft_core.engine.session import Session
 from atft_core.run.events import Requested, StopRequested
 from atft_core.run.files import read_json
+from atft_core.run.state import number
 
 
 def answer_requests(session: Session) -> None:
@@ -19,6 +20,8 @@ def answer_requests(session: Session) -> None:
 def expire_requests(session: Session) -> None:
     """A request left for an engine that died must not stop the one that was started since."""
     for request_id, request in _unanswered(session):
+        if number(request.get("t")) is not None and request["t"] >= session.started:
+            continue
         _answer(session, request_id, request, ok=False, message="left before this engine started")
 
 
@@ -34,7 +37,8 @@ def _unanswered(session: Session) -> list[tuple[str, dict[str, Any]]]:
 def _act(session: Session, request: dict[str, Any]) -> tuple[bool, str]:
     if request.get("op") != "stop":
         return False, f"unknown request {str(request.get('op'))[:40]!r}"
-    now = bool(dict(request.get("args") or {}).get("now"))
+    args = request.get("args")
+    now = isinstance(args, dict) and bool(args.get("now"))
     session.record(StopRequested(now=now, user=_text(request.get("user"))))
     return True, "stops now" if now else "stops after the running trial"
 

@@ -41,6 +41,7 @@ class Session:
     def __post_init__(self) -> None:
         for stamped in Tail(self.run.events).events():
             apply(self.state, stamped)
+        self.started = time.time()
         self.journal = Journal(self.run.events)
         self.sampler = GpuSampler(self.run.gpu)
         self._study: Study | None = None
@@ -85,12 +86,17 @@ class Session:
         value = {"offset": self.run.events.stat().st_size, "state": to_json(self.state)}
         write_json(self.run.snapshot, value, durable=False)
 
-    def announce(self) -> None:
-        """Say which process is the engine now."""
-        pid = os.getpid()
+    def announce(self, code: str) -> None:
+        """Say which process is the engine now, and which version of the code it runs."""
+        pid, started_by = os.getpid(), self.state.identity.get("code", code)
         self.record(
-            ev.EngineStarted(pid=pid, start_time=start_time(pid), host=socket.gethostname())
+            ev.EngineStarted(
+                pid=pid, start_time=start_time(pid), host=socket.gethostname(), code=code
+            )
         )
+        if code not in started_by:
+            text = f"resumed by version {code} of the code, started by {started_by}"
+            self.record(ev.Alert(level="warning", text=text))
 
     @property
     def must_stop_now(self) -> str:

@@ -105,10 +105,10 @@ def frozen(study: Study, number: int) -> FrozenTrial | None:
 
 def ask(study: Study, number: int, seed: int) -> Trial:
     """The trial of that number: the one the study already runs, or the next one."""
+    study.sampler = make_sampler(seed, number)  # also for a trial whose suggestions a kill cut off
     known = frozen(study, number)
     if known is not None:
         return Trial(study, known._trial_id)
-    study.sampler = make_sampler(seed, number)
     trial = study.ask()
     if trial.number != number:
         raise EngineError(

@@ -22,7 +22,6 @@ FUTILE_TRIALS = 3
 def supervise(session: Session) -> ev.RunEnded:
     """Run all trials; returns the end that was written."""
     _listen(session)
-    session.announce()
     expire_requests(session)
     end = _preflight(session) or _trials(session)
     session.record(end)
@@ -42,7 +41,8 @@ def _listen(session: Session) -> None:
 
 def _preflight(session: Session) -> ev.RunEnded | None:
     """Seconds of checks before hours of compute; an end when one of them fails."""
-    if session.state.preflight:
+    checks = session.state.preflight
+    if checks and all(check["ok"] for check in checks):
         return None
     with session.run.log.open("ab") as log:
         process = subprocess.Popen(
@@ -92,6 +92,8 @@ def _trials(session: Session) -> ev.RunEnded:
             return ev.RunEnded(
                 state="FAILED", reason=f"the first {number + 1} trials failed: {reason}"
             )
+    if _futile(session):
+        return ev.RunEnded(state="FAILED", reason="every trial failed")
     return ev.RunEnded(state="FINISHED")
 
 

@@ -88,8 +88,8 @@ def _attempts(session: Session, trial: Trial) -> Outcome:
             return left
     while worker is not None or not session.must_stop_now:
         worker = worker or _pick_up(session, number) or _start(session, number)
-        _watch(session, trial, worker)
-        outcome = _close(session, trial, worker.fate())
+        ordered = _watch(session, trial, worker)
+        outcome = _close(session, trial, worker.fate(), ordered=ordered)
         if outcome.state in FINAL:
             return outcome
         crashes = session.state.trial(number).crashes
@@ -106,9 +106,13 @@ def _left_behind(session: Session, trial: Trial) -> Outcome | None:
     return _last_word(session, trial)
 
 
-def _close(session: Session, trial: Trial, fate: str) -> Outcome:
-    """Drain the attempt, read its last word, and write down that its process is gone."""
-    outcome = _last_word(session, trial) or Outcome("lost", fate)
+def _close(session: Session, trial: Trial, fate: str, *, ordered: bool = False) -> Outcome:
+    """Drain the attempt, read its last word, and write down that its process is gone.
+
+    A worker that was ended by order, for instance while it was still loading, has not crashed.
+    """
+    silent = Outcome("stopped", "ended on request") if ordered else Outcome("lost", fate)
+    outcome = _last_word(session, trial) or silent
     session.record(
         ev.WorkerExited(
             trial=trial.number,
@@ -155,23 +159,26 @@ def _epochs_done(session: Session, number: int) -> int:
     return max((row.epoch for row in session.state.trial(number).epochs), default=0)
 
 
-def _watch(session: Session, trial: Trial, worker: Worker) -> None:
-    """Follow an attempt until its process is gone; prune and stop it where needed."""
+def _watch(session: Session, trial: Trial, worker: Worker) -> bool:
+    """Follow an attempt until its process is gone; True when it was told to stop."""
     told = ""
     while worker.running():
-        _report(session, trial, drain(session, trial.number))
+        news = drain(session, trial.number)
+        _report(session, trial, news)
         answer_requests(session)
         if session.must_stop_now:
+            told = "stop"
             workers.tell(session.run, trial.number, "stop")
             workers.end(
                 worker,
                 patience=workers.GRACE_SECONDS,
                 idle=lambda: _report(session, trial, drain(session, trial.number)),
             )
-        elif not told and session.state.trial(trial.number).epochs and trial.should_prune():
+        elif news and not told and trial.should_prune():
             told = "prune"
             workers.tell(session.run, trial.number, told)
         time.sleep(TICK_SECONDS)
+    return told == "stop"
 
 
 def _catch_up(session: Session, trial: Trial) -> None:

@@ -1,12 +1,11 @@
-"""What the GPUs do, from NVML; on a box without it, what the processes do.
+"""What the GPUs do, from NVML.
 
-Nothing here opens a CUDA context or holds GPU memory, and nothing raises because a driver, a card
-or a process is missing.
+Nothing here opens a CUDA context or holds GPU memory, and nothing raises because a driver or a card
+is missing.
 """
 
 from atft_core.gpu.nvml import GpuReading, Look, Nvml, read_once
 from atft_core.gpu.sampler import GpuSampler, GpuSpan
-from atft_core.gpu.tree import TreeReading, cpu_tree
 
 __all__ = [
     "GpuReading",
@@ -14,7 +13,5 @@ __all__ = [
     "GpuSpan",
     "Look",
     "Nvml",
-    "TreeReading",
-    "cpu_tree",
     "read_once",
 ]

@@ -92,8 +92,7 @@ def _limit(split: _Split, feed: str) -> Diagnosis:
         return Diagnosis(
             "data-bound",
             f"{_percent(split.wait_share)} of the train time waits for data, {duty}",
-            f"the feed is {feed or 'not known'}: more data.workers, data.prefetch, or a panel "
-            "that fits the device",
+            f"the feed is {feed or 'not known'}: is another process busy on this machine?",
         )
     if split.validate / split.total > VALIDATION_BOUND:
         return Diagnosis(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import uuid
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from atft_core.run.lock import Holder, probe
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _TRIAL = re.compile(r"trial_(\d+)")
-_SKELETON = ("logs", "requests", "engine.lock", "config.toml")
+_SKELETON = ("logs", "requests", "engine.lock", "config.toml", "events.jsonl")
 """What a run that was killed in its first moments may leave; run.json is written after these."""
 
 
@@ -210,13 +211,14 @@ def free_path(wanted: Path) -> Path:
     return path
 
 
-def create(wanted: Path, *, shared: bool = False) -> RunDirectory:
-    """Make a new run directory, 0700 (0750 when shared with a group)."""
-    mode = 0o750 if shared else 0o700
+def create(wanted: Path, *, group: str = "") -> RunDirectory:
+    """Make a new run directory, 0700; for a group 02750, so that all in it is the group's, too."""
     try:
         path = free_path(wanted)
-        path.mkdir(parents=True, exist_ok=True, mode=mode)
-        path.chmod(mode)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if group:
+            shutil.chown(path, group=group)
+        path.chmod(0o2750 if group else 0o700)
         (path / "logs").mkdir(exist_ok=True)
         (path / "requests").mkdir(exist_ok=True)
     except OSError as error:

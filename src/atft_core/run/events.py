@@ -47,6 +47,8 @@ class EngineStarted(Event):
     pid: int
     start_time: float = 0.0
     host: str = ""
+    code: str = ""
+    """Version of the code that it runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

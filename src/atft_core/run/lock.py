@@ -95,6 +95,16 @@ class ProcessLock:
 class EngineLock(ProcessLock):
     """Held for the life of an engine."""
 
+    def __init__(self, path: Path) -> None:
+        """Take the lock; RunBusyError when it is held, or when that cannot be known."""
+        if probe(path) is Holder.UNKNOWN:
+            raise RunBusyError(
+                f"{path.parent} belongs to an engine on {owner(path).get('host', 'another host')}, "
+                "which cannot be seen from here.",
+                hint=f"Go on there. If that host is gone for good: rm {path}",
+            )
+        super().__init__(path)
+
     def busy(self, who: dict[str, Any]) -> RunBusyError:
         """Name the run and how to watch or end it."""
         directory = self.path.parent

@@ -93,7 +93,7 @@ def no_crash(state: State, spec: CriterionSpec) -> Measure:
     done = len(ended(state))
     if total == 0 and not live(state) and not settled(state):
         return Measure(value=None, n=done, note=f"{done} of {state.n_trials} planned trials ended")
-    blamed = [f"trial {trial.number}: {trial.reason or trial.state}" for trial, n in mishaps if n]
+    blamed = [f"trial {trial.number}: {_mishap(trial)}" for trial, n in mishaps if n]
     return Measure(
         value=float(total),
         n=done,
@@ -102,6 +102,13 @@ def no_crash(state: State, spec: CriterionSpec) -> Measure:
         final=settled(state),
         only_worse=True,
     )
+
+
+def _mishap(trial: Trial) -> str:
+    """What went wrong, also where a retry made it good."""
+    silent = several(trial.hangs, "silence") if trial.hangs else ""
+    last = trial.mishaps[-1] if trial.mishaps else ""
+    return "; ".join(part for part in (last, silent) if part) or trial.reason or trial.state
 
 
 def _unlike(state: State, key: str, allowed: Callable[[object], bool]) -> Measure:

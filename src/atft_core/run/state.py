@@ -60,6 +60,8 @@ class Trial:
     pid: int = 0
     start_time: float = 0.0
     crashes: int = 0
+    mishaps: list[str] = field(default_factory=list)
+    """How its workers were lost, in words."""
     hangs: int = 0
     """Silences beyond the budget that the worker came back from."""
     worker_seq: int = 0
@@ -116,7 +118,8 @@ class State:
     estimate: Json = field(default_factory=dict)
     baselines: Json = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
-    answered: dict[str, str] = field(default_factory=dict)
+    answered: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    """By request: whether it was obeyed, and what the engine said."""
     alerts: list[tuple[float, str, str]] = field(default_factory=list)
 
     def trial(self, number: int) -> Trial:
@@ -158,8 +161,16 @@ def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
     state.host, state.engines = event.host, state.engines + 1
     state.end_state = state.end_reason = state.stop = ""
     state.ended = 0.0
+    _note_code(state, event.code)
     for trial in state.trials.values():  # nobody listened while there was no engine
         trial.heard = max(trial.heard, t) if trial.running else trial.heard
+
+
+def _note_code(state: State, code: str) -> None:
+    """A run that several versions of the code worked on is evidence for none of them alone."""
+    known = state.identity.get("code", "")
+    if code and known and code not in known:
+        state.identity = {**state.identity, "code": f"{known}, {code}"}
 
 
 def _data_ready(state: State, event: ev.DataReady, t: float) -> None:
@@ -233,6 +244,7 @@ def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:
     trial = state.trial(event.trial)
     if not event.ok:
         trial.crashes += 1
+        trial.mishaps.append(event.reason)
     trial.reason, trial.phase, trial.pid = event.reason, "", 0
     if trial.state not in ENDED:
         trial.state = "WAITING"
@@ -245,7 +257,7 @@ def _trial_ended(state: State, event: ev.TrialEnded, t: float) -> None:
 
 
 def _requested(state: State, event: ev.Requested, t: float) -> None:
-    state.answered[event.id] = event.message
+    state.answered[event.id] = (event.ok, event.message)
 
 
 def _stop_requested(state: State, event: ev.StopRequested, t: float) -> None:
@@ -313,4 +325,5 @@ def from_json(value: Json) -> State:
         epochs = [EpochRow(**row) for row in raw["epochs"]]
         trials[int(key)] = Trial(**{**raw, "epochs": epochs})
     alerts = [(t, level, text) for t, level, text in value["alerts"]]
-    return State(**{**value, "trials": trials, "alerts": alerts})
+    answered = {key: (bool(ok), text) for key, (ok, text) in value["answered"].items()}
+    return State(**{**value, "trials": trials, "alerts": alerts, "answered": answered})

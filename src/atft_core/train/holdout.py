@@ -36,6 +36,24 @@ def score_holdout(run: RunDirectory, trial: int) -> dict[str, Summary]:
     return scores.summary
 
 
+def refuse_other_weights(run: RunDirectory, trial: int) -> None:
+    """CheckpointError unless the weights that validation measured last are still there.
+
+    To be asked before a look is counted: the epoch before would be another model.
+    """
+    files = run.trial(trial)
+    metrics: Any = read_json(files.metrics) or {}
+    epochs = [int(row["epoch"]) for row in metrics.get("epochs", [])]
+    found, notes = checkpoint.newest(files.checkpoints, owner(open_trial(run, trial), trial))
+    if found is None or [found.epoch] != epochs[-1:]:
+        there = f"epoch {found.epoch}" if found else "none"
+        raise CheckpointError(
+            f"Trial {trial} of {run.path} was measured after epoch {epochs[-1:]}, but the newest "
+            f"usable checkpoint is {there}" + "".join(f"; {note}" for note in notes),
+            hint="The holdout was not looked at. Train the trial again in a new run.",
+        )
+
+
 def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:
     setup = open_trial(run, trial)
     torch.set_num_threads(threads(setup.config))

@@ -36,11 +36,6 @@ class Setup:
     split: Split
     device: torch.device
 
-    @property
-    def horizon_index(self) -> int:
-        """Place of the objective's horizon among the panel's."""
-        return self.panel.horizons.index(self.config.objective.horizon)
-
 
 def open_run(run: RunDirectory) -> Setup:
     """The run's own configuration, as trial 0 has it; maps the panel, computes nothing."""

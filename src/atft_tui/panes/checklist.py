@@ -85,11 +85,11 @@ def _row(result: Result, gate: Bar, width: int) -> Row:
     name = min(21, max(14, width - 23))
     parts: list[str | tuple[str, str]] = [
         " ", (glyph, f"bold {style}"), f" {pad(clean(result.title, 40), name)} ",
-        (f"{cut(value(result), 8):>8}", "" if result.value is not None else _QUIET),
+        (f"{cut(clean(value(result)), 8):>8}", "" if result.value is not None else _QUIET),
     ]  # fmt: skip
     if width < _WIDE:
-        return Row(line(*parts, (f"  {bar(result, gate)}", _QUIET)), result.name)
-    parts.append((f"  {pad(bars(result, gate), 19)} {error(result):<6}", _QUIET))
+        return Row(line(*parts, (f"  {clean(bar(result, gate))}", _QUIET)), result.name)
+    parts.append((f"  {pad(clean(bars(result, gate)), 19)} {error(result):<6}", _QUIET))
     room = width - name - 43  # the columns before it, and two cells of air
     if room >= _NOTE:
         parts.append((f"  {cut(_note(result), room)}", "$text-error" if result.alarm else _QUIET))

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from atft_core.run.state import State
 from atft_core.run.wording import MISSING, fixed, size
-from atft_tui.format import cut, line
+from atft_tui.format import cut, figure, line
 from atft_tui.machine import GpuNow, Machine, Process
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
@@ -28,7 +28,9 @@ class GpuPane(Pane):
 
     def captions(self, view: View) -> tuple[str, str]:
         """Whether what is shown counts."""
-        return "1 GPU", "" if view.live else "sampled by the console: not evidence"
+        look = self.machine
+        of_run = view.live and (look is None or look.of_run or not look.gpus)
+        return "1 GPU", "" if of_run else "sampled by the console: not evidence"
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """One line, or the whole picture."""
@@ -105,7 +107,7 @@ def _evidence(state: State) -> list[str]:
     gpu = row.gpu or {}
     p10, p50, p90 = (fixed(gpu.get(key), 0) for key in ("p10", "p50", "p90"))
     return [f"trial {number} epoch {row.epoch}: p10 {p10}  p50 {p50}  p90 {p90} %, "
-            f"{gpu.get('n', MISSING)} samples"]  # fmt: skip
+            f"{figure(gpu.get('n'))} samples"]  # fmt: skip
 
 
 def _cpu(machine: Machine, width: int) -> Content:

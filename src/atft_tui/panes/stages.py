@@ -35,7 +35,7 @@ def header(view: View, width: int) -> Content:
     if view.status is not None:
         status = view.status.name
         style = _STATUS_STYLE.get(status, "")
-        end = view.state.ended or view.now
+        end = view.now if view.live else view.state.ended or view.state.t
         since = f" {duration(end - view.state.started)}" if view.state.started else ""
         rest = seconds_left(view.state, view.now) if view.live and width < 100 else None
         since += f", left {duration(rest)}" if rest is not None else ""

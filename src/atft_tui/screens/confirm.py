@@ -131,7 +131,8 @@ class ConfirmScreen(LiveScreen[Path | None]):
         plan = outcome.json()
         if outcome.ok and plan:
             self._pane.plan = plan
-            self._pane.resume = bool(plan.get("stopped_run"))
+            # Settings typed here are for a new run: a stopped one goes on with its own.
+            self._pane.resume = bool(plan.get("stopped_run")) and not self._values
         else:
             self._pane.complaint = outcome.complaint
         self.query_one("#override-field").display = bool(plan) and not plan["gate"]["open"]

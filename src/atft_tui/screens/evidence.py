@@ -68,9 +68,9 @@ def facts(result: Result, view: View, width: int) -> list[Content]:
         ("decides", f"the {view.stage.gate}" if view.stage else MISSING),
         ("error", _interval(result)),
         ("samples", str(result.n)),
-        ("source", clean(result.source) or MISSING),
+        ("source", result.source or MISSING),
         ("run", run),
-        ("note", clean(result.note) or MISSING),
+        ("note", result.note or MISSING),
     ]
     lines = [head, Content("")]
     for name, text in rows:
@@ -98,7 +98,7 @@ def _interval(result: Result) -> str:
 
 
 def _wrapped(name: str, text: str, width: int) -> list[Content]:
-    pieces = textwrap.wrap(text, max(20, width - 12)) or [""]
+    pieces = textwrap.wrap(clean(text), max(20, width - 12)) or [""]
     return [
         line((f" {name if i == 0 else '':9} ", "$text-muted"), piece)
         for i, piece in enumerate(pieces)
@@ -109,7 +109,7 @@ def _meaning(result: Result, width: int) -> list[Content]:
     """What the number is, in the words of the function that measures it."""
     criterion = CRITERIA.get(result.name)
     text = " ".join(((criterion.measure.__doc__ if criterion else "") or "").split())
-    return _wrapped("means", clean(text), width) if text else []
+    return _wrapped("means", text, width) if text else []
 
 
 def remedies(stage: Stage, result: Result, width: int) -> list[Row]:

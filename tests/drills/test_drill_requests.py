@@ -1,0 +1,136 @@
+"""Time budgets, queued stages and requests: what is asked of an engine, now or for later."""
+
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+
+import pytest
+from drill import FAST, assert_log_equals_study, atft, start, wait_for, wait_for_end
+from small_book import events, run_stage, write_book
+
+from atft_core.run import events as ev
+from atft_core.run.directory import RunDirectory, write_request
+from atft_core.run.status import load, read_status
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory, panel):
+    """A run that goes on until the tests of this module are done."""
+    root = tmp_path_factory.mktemp("live")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(root / "state"))
+        run = start(panel, root / "out", trials=2, epochs=5000)
+        wait_for(run, lambda state: state.engines)
+        yield run
+        atft("stop", run.path, "--now")
+        assert wait_for_end(run)[1].name == "STOPPED"
+
+
+def fails(*args, code=1):
+    """What a command that is refused says."""
+    command = [sys.executable, "-m", *(str(arg) for arg in args)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == code, done
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def soon(seconds):
+    return (datetime.now() + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+
+
+def ask(run, op, **args):
+    return write_request(run, op, args, user="tester", host="here", t=time.time())
+
+
+def test_a_queued_stage_starts_when_the_gate_opens_and_inherits_the_time_budget(panel, home):
+    book = write_book(home / "book")
+    run_stage("dry", book, panel, "--then", "short", "--until", soon(3600))
+    dry, short = RunDirectory(book.parent / "dry"), RunDirectory(book.parent / "short")
+    state = wait_for(dry, lambda s: any("next stage" in text for *_, text in s.alerts))
+    assert f"next stage short started: {short.path}" in [text for *_, text in state.alerts]
+    wait_for(short, lambda s: s.engines)
+    (first,), (second,) = (events(run, ev.RunStarted) for run in (dry, short))
+    assert second.until == first.until is not None
+    assert (second.stage, second.then, second.override) == ("short", "", "")
+    assert (second.n_trials, second.max_epochs, second.study_name) == (1, 2, "book_short")
+    assert short.facts()["evidence"] == str(dry.path)
+    assert short.facts()["config_hash"] == dry.facts()["config_hash"]
+    atft("stop", short.path, "--now")
+    assert read_status(dry)[1].name == "FINISHED"
+
+
+def test_a_queued_stage_does_not_start_when_the_gate_stays_closed(panel, home):
+    book = write_book(home / "book", bar=0.9)
+    run_stage("dry", book, panel, "--then", "short", code=3)
+    dry = RunDirectory(book.parent / "dry")
+    state = wait_for(dry, lambda s: any("next stage" in text for *_, text in s.alerts))
+    (said,) = [text for *_, text in state.alerts if "next stage" in text]
+    assert said.startswith("next stage short not started: Stage short is locked: dry stage in")
+    assert "FAIL val RankIC h1" in said
+    assert not (book.parent / "short").exists()
+    wait_for_end(dry)
+
+
+def test_a_used_up_time_budget_stops_the_run_and_resuming_goes_on(panel, home):
+    run = start(panel, home / "out", "--until", soon(8), trials=1, epochs=3)
+    state, status = wait_for_end(run)
+    assert (status.name, status.reason) == ("STOPPED", "the time budget is used up")
+    assert state.until is not None
+    left = ask(run, "stop", now=True)
+    (run.requests / "junk.json").write_text("[1, 2")
+    atft("resume", run.path)
+    state, status = wait_for_end(run)
+    assert status.name == "FINISHED", "neither the old budget nor the old request stops it again"
+    assert (state.trials[0].state, state.stop) == ("COMPLETE", "")
+    late = (False, "left before this engine started")
+    assert state.answered == {left: late, "junk": late}
+    assert_log_equals_study(run)
+    before = run.events.read_bytes()
+    assert "is finished; there is nothing to resume" in fails(
+        "atft_core", "resume", run.path, code=2
+    )
+    assert "is not running: FINISHED" in fails("atft_core", "stop", run.path)
+    assert run.events.read_bytes() == before
+
+
+def test_a_request_that_no_engine_knows_is_answered_and_harmless(live):
+    known = {ask(live, "dance"): (False, "unknown request 'dance'")}
+    (live.requests / "junk.json").write_text("[1, 2")
+    known["junk"] = (False, "unknown request 'None'")
+    state = wait_for(live, lambda s: s.answered.keys() >= known.keys())
+    assert {key: state.answered[key] for key in known} == known
+    asked = {event.id: event for event in events(live, ev.Requested)}
+    assert [event.user for event in asked.values() if event.op == "dance"] == ["tester"]
+    assert (state.stop, state.end_state) == ("", "")
+
+
+def test_a_run_that_is_worked_on_cannot_be_resumed(live):
+    pid = load(live).engine_pid
+    assert "belongs to a running engine" in fails("atft_core", "resume", live.path)
+    assert "belongs to a running engine" in fails("atft_core.engine", "resume", live.path)
+    state, status = read_status(live)
+    assert (status.name, state.engines, state.engine_pid) == ("RUNNING", 1, pid)
+
+
+def test_a_second_run_beside_one_that_is_worked_on_is_refused(live, panel):
+    sets = [word for text in FAST for word in ("--set", text)]
+    said = fails(
+        "atft_core", "hpo", "--data-path", panel, "--output-dir", live.path, "--study-name", "s",
+        "--n-trials", 1, "--max-epochs", 1, *sets,
+    )  # fmt: skip
+    assert f"{live.path} is being worked on by another engine" in said
+    assert f"atft stop {live.path}" in said
+    assert not live.path.with_name("out.2").exists()
+
+
+def test_a_trial_at_work_is_not_scored_on_the_holdout(live, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    wait_for(live, lambda s: 0 in s.trials)
+    assert "only a complete trial" in fails(
+        "atft_core", "holdout", live.path, "--trial", 0, "--yes", code=2
+    )
+    assert not (tmp_path / "atft" / "holdout.jsonl").exists()

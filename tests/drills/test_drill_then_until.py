@@ -1,0 +1,55 @@
+"""Time budgets and queued stages across a stop and a resume."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from drill import atft, start, wait_for, wait_for_end
+from small_book import begin, events, write_book
+
+from atft_core.run import events as ev
+from atft_core.run.directory import RunDirectory
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def in_seconds(seconds: float) -> str:
+    moment = datetime.now().astimezone() + timedelta(seconds=seconds)
+    return moment.isoformat(timespec="milliseconds")
+
+
+def queued(run):
+    return [event.text for event in events(run, ev.Alert) if "next stage" in event.text]
+
+
+def test_a_stopped_run_starts_nothing_until_it_is_resumed_and_finished(panel, home):
+    book = write_book(home)
+    dry, short = begin("dry", book, panel, "--then", "short"), RunDirectory(home / "short")
+    assert queued(dry) == []
+    assert not short.path.exists()
+    atft("resume", dry.path)
+    wait_for(dry, lambda state: queued(dry))
+    assert queued(dry) == [f"next stage short started: {short.path}"]
+    wait_for(short, lambda state: state.engines)
+    atft("stop", short.path, "--now")
+    assert wait_for_end(short)[1].name == "STOPPED"
+
+
+def test_a_deadline_that_is_still_to_come_holds_after_a_resume(panel, home):
+    run = start(panel, home / "out", "--until", in_seconds(30), trials=1, epochs=2000)
+    wait_for(run, lambda state: state.engines)
+    atft("stop", run.path, "--now")
+    state, status = wait_for_end(run)
+    assert (status.name, status.reason) == ("STOPPED", "stopped on request")
+    atft("resume", run.path, "--detach")
+    wait_for(run, lambda state: state.engines == 2)
+    state, status = wait_for_end(run)
+    assert (status.name, status.reason) == ("STOPPED", "the time budget is used up")
+    assert all(trial.value is None for trial in state.trials.values())
+
+
+def test_a_budget_that_ends_during_the_start_stops_before_the_first_trial(panel, home):
+    run = start(panel, home / "out", "--until", in_seconds(2), trials=1)
+    state, status = wait_for_end(run)
+    assert (status.name, status.reason) == ("STOPPED", "the time budget is used up")
+    assert state.trials == {}
+    assert not run.trial(0).path.exists()

@@ -1,0 +1,294 @@
+"""Around the panes: last words, memory of what was seen, commands, plans, the machine."""
+
+import json
+import os
+import time
+from dataclasses import replace
+
+import pytest
+import tui_run
+
+from atft_core.errors import UsageError
+from atft_core.gpu import Nvml
+from atft_core.run import events as ev
+from atft_core.run.directory import RunDirectory
+from atft_core.run.journal import Journal, read_events
+from atft_core.run.state import State, fold
+from atft_core.run.status import Status, load, read_status
+from atft_tui import commands, seen
+from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys
+from atft_tui.farewell import farewell
+from atft_tui.follow import KEEP_LINES, MAX_READ, Follower, LogTail
+from atft_tui.machine import MachineWatch
+from atft_tui.panes.gpu import spark
+from atft_tui.plan import command_rows, plan_rows
+from atft_tui.view import View, seconds_left
+
+
+def view_of(book, run, status="RUNNING"):
+    return View(time.time(), book, run=run, state=load(run), status=Status(status))
+
+
+# The last words.
+
+
+def test_leaving_a_live_run_says_where_it_is_and_how_to_come_back(book, live):
+    said = farewell(view_of(book, live))
+    assert said[0] == "The run goes on: output/short (RUNNING, trial 3 epoch 8)"
+    assert said[1].split() == ["come", "back", "atft-tui", "output/short"]
+    assert said[2].split() == ["look", "atft", "status", "output/short"]
+
+
+def test_leaving_between_two_trials_names_no_trial(book, live):
+    tui_run.end_trial(live, 3, "COMPLETE", 0.052)
+    assert farewell(view_of(book, live))[0] == "The run goes on: output/short (RUNNING)"
+
+
+def test_leaving_a_finished_run_does_not_say_that_it_goes_on(book, finished):
+    said = farewell(view_of(book, finished, "FINISHED"))
+    assert said[0] == "The run output/dry is FINISHED."
+    assert "goes on" not in "\n".join(said)
+
+
+def test_leaving_without_a_run_says_so(book):
+    for view in (None, View(0.0, book)):
+        assert farewell(view) == [
+            "No run was shown. `atft-tui` comes back, `atft status` lists runs."
+        ]
+
+
+def test_a_directory_with_a_space_can_be_copied_from_the_last_words(book, finished, home):
+    moved = home / "my runs"
+    finished.path.rename(moved)
+    said = farewell(view_of(book, RunDirectory(moved), "FINISHED"))
+    assert said[1].endswith("atft-tui 'my runs'")
+
+
+# What was seen.
+
+
+def test_nothing_new_is_no_news(finished):
+    state = load(finished)
+    assert seen.since(finished, state) == "", "never seen before"
+    seen.remember(finished, state)
+    assert seen.since(finished, state) == ""
+
+
+def test_news_are_what_happened_after_the_last_look(live):
+    seen.remember(live, load(live))
+    tui_run.end_trial(live, 3, "COMPLETE", 0.052)
+    with Journal(live.events) as journal:
+        journal.append(ev.Alert(text="the disk is nearly full"))
+    tui_run.end_run(live)
+    said = seen.since(live, load(live))
+    assert said.startswith("since you left (0 s): ")
+    assert "trial 3 ended" in said
+    assert "best .046 -> .052" in said
+    assert "1 alert" in said
+    assert "the run is FINISHED" in said
+
+
+def test_news_are_only_told_forwards(live):
+    every = list(read_events(live.events))
+    assert seen.news_between(fold(every), fold(every)) == []
+    assert seen.news_between(fold([]), fold(every)) == ["trials 0, 1, 2 ended", "best .046"]
+
+
+def test_only_so_many_runs_are_remembered(book, home):
+    for number in range(55):
+        run = RunDirectory(home / f"run{number}")
+        seen.remember(run, State())
+    known = json.loads(seen.store().read_text())
+    assert len(known) == 50
+    assert str(home / "run54") in known
+    assert str(home / "run0") not in known
+
+
+def test_a_home_that_is_a_file_is_no_error(finished, home):
+    (home / "state").write_text("")
+    seen.remember(finished, load(finished))
+    assert seen.since(finished, load(finished)) == ""
+
+
+# Commands.
+
+
+@pytest.mark.slow
+async def test_a_command_answers_with_its_json():
+    outcome = await commands.run("status", "--json")
+    assert outcome.ok
+    assert outcome.seconds > 0
+    assert outcome.json() == {"runs": []}
+
+
+@pytest.mark.slow
+async def test_a_command_that_fails_says_why_in_a_few_clean_lines():
+    outcome = await commands.run("stop", "no\x1b[31msuch")
+    assert not outcome.ok
+    assert 1 <= len(outcome.complaint) <= 6
+    assert "\x1b" not in "".join(outcome.complaint)
+    assert "Traceback" not in "".join(outcome.complaint)
+    assert outcome.json() == {}
+
+
+def test_a_complaint_is_never_empty():
+    quiet = commands.Outcome(3, "not json", "  \n", 0.1)
+    assert quiet.complaint == ["it ended with exit code 3 and said nothing"]
+    assert quiet.json() == {}
+    assert commands.Outcome(0, "[1]", "", 0.1).json() == {}
+    loud = commands.Outcome(1, "", "\n".join(map(str, range(100))), 0.1)
+    assert loud.complaint == ["94", "95", "96", "97", "98", "99"]
+
+
+# The plan.
+
+
+PLAN = {
+    "data": {"path": "p.parquet", "hash": "abc", "rows": 1_000_000, "stocks": 50, "days": 500,
+             "first": "2013-01-02", "last": "2017-12-29"},
+    "split": {"train": ["2013-01-02", "2015-12-31"], "train_days": 755, "purge_days": 20},
+    "trials": 20, "epochs": 1, "eta_seconds": 4320.0, "disk_need": 1536, "disk_free": 2**40,
+    "gate": {"open": False, "reason": "no run counts"},
+    "settings": {"model.hidden": [64, "default"], "train.learning_rate": [1e-3, "--set"]},
+    "warnings": ["stock A has gaps"], "stopped_run": None,
+}  # fmt: skip
+
+
+def text_of(plan, width=100, **options):
+    return "\n".join(row.plain for row in plan_rows(plan, width, **{"resume": False} | options))
+
+
+def test_a_plan_says_what_is_asked_before_a_night_of_compute():
+    said = text_of(PLAN)
+    assert "p.parquet  1,000,000 rows  50 stocks x 500 days  2013-01-02 .. 2017-12-29" in said
+    assert "2013-01-02 .. 2015-12-31    755 days   purged between: 20 days" in said
+    assert "20 trials x 1 epoch, about 1h12, disk 1.5 KiB of 1.0 TiB free" in said
+    assert "-- locked: no run counts" in said
+    assert "train.learning_rate  0.001  (--set)" in said
+    assert "(default)" not in said
+    assert "warning  stock A has gaps" in said
+
+
+def test_a_plan_of_a_stopped_run_offers_both_ways():
+    plan = PLAN | {"stopped_run": "output/dry", "output_dir": "output/dry.2"}
+    assert "resume output/dry (n: a new run instead)" in text_of(plan, resume=True)
+    assert "a new run in output/dry.2 (n: resume output/dry instead)" in text_of(plan)
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+@pytest.mark.parametrize("plan", [{}, PLAN, PLAN | {"eta_seconds": None, "settings": {"a": 1}}])
+def test_a_plan_can_always_be_drawn(plan, width):
+    assert text_of(plan, width)
+
+
+def test_a_plan_with_hostile_texts_is_cleaned():
+    bad = "\x1b[31mx\x00"
+    plan = {"data": {"path": bad, "hash": bad}, "gate": {"open": False, "reason": bad},
+            "settings": {bad: [bad, bad]}, "warnings": [bad], "stopped_run": bad,
+            "split": {"train": [bad, bad], "train_days": bad}}  # fmt: skip
+    assert all(row.plain.isprintable() for row in plan_rows(plan, 80, resume=True))
+    assert all(row.plain.isprintable() for row in command_rows(bad, 80))
+
+
+def test_a_long_command_is_wrapped_and_not_cut():
+    words = ["atft", "run", "dry", *(f"--set key{i}=value{i}" for i in range(30))]
+    rows = [row.plain for row in command_rows(" ".join(words), 60)]
+    assert " ".join(" ".join(rows).replace("$", "").split()) == " ".join(words)
+    assert max(map(len, rows)) <= 60
+
+
+# Following, and the machine.
+
+
+def test_the_time_left_shrinks_as_the_run_goes_on(live):
+    state = load(live)
+    now = state.t
+    left = seconds_left(state, now)
+    assert left == pytest.approx((2 * 10 - 7) * 14.2, abs=1)
+    assert seconds_left(state, now + 10) == pytest.approx(left - 10, abs=1)
+    assert seconds_left(state, now + 1e6) >= 0
+
+
+def test_a_burst_in_a_log_is_announced_and_only_its_end_read(home):
+    path = home / "log"
+    path.write_text("".join(f"line {i}\n" for i in range(300_000)))
+    assert path.stat().st_size > MAX_READ
+    tail = LogTail(path)
+    assert tail.read()
+    assert len(tail.view.lines) == KEEP_LINES
+    assert tail.view.lines[-1] == "line 299999"
+    assert not tail.read()
+
+
+def test_a_follower_posts_only_what_changed(book, live):
+    views = []
+    follower = Follower(book, None, views.append)
+    follower.look()
+    assert views[-1].live
+    before = len(views)
+    tui_run.log(live, "a new line")
+    follower.look()
+    assert len(views) == before + 1
+    assert views[-1].log.lines[-1].endswith("a new line")
+    assert views[-2].log.lines[-1] != views[-1].log.lines[-1], "a view is never changed"
+
+
+def test_a_finished_run_is_not_drawn_again_and_again(book, finished):
+    views = []
+    follower = Follower(book, None, views.append)
+    for _ in range(10):
+        follower.look()
+    assert len(views) == 1
+
+
+def test_the_machine_shows_the_processes_of_a_live_run(book, live):
+    state = load(live)
+    state.engine_pid, state.host = os.getpid(), ""
+    watch = MachineWatch(lambda machine: None)
+    watch.watch(View(time.time(), book, run=live, state=state, status=read_status(live)[1]))
+    nvml = Nvml()
+    machine = watch.look(nvml)
+    nvml.close()
+    assert ("engine", os.getpid()) in [(p.role, p.pid) for p in machine.processes]
+    assert machine.cores == len(os.sched_getaffinity(0))
+    assert machine.mem_total > machine.mem_used > 0
+    assert bool(machine.gpus) or machine.reason
+
+
+def test_fresh_samples_of_the_run_are_preferred_to_the_consoles_own(book, live):
+    sample = {"t": time.time(), "gpu": 0, "p50": 93.0, "power": 600.0, "name": "NVIDIA\x1b[31m H"}
+    live.gpu.write_text(json.dumps(sample) + "\ngarbage\n[]\n" + json.dumps({"gpu": "x"}) + "\n")
+    watch = MachineWatch(lambda machine: None)
+    watch.watch(view_of(book, live))
+    nvml = Nvml()
+    machine = watch.look(nvml)
+    assert machine.of_run
+    assert (machine.gpus[0].sm, machine.gpus[0].name) == (93.0, "NVIDIA H")
+    live.gpu.unlink()
+    watch.watch(view_of(book, live, "DIED"))
+    assert not watch.look(nvml).of_run
+    nvml.close()
+
+
+def test_bars_have_the_newest_value_on_the_right():
+    assert spark((0.0, 50.0, 100.0), 5) == "  ▁▅█"
+    assert spark((0.0, 50.0, 100.0), 2) == "▅█"
+    assert spark((1000.0, -5.0), 2) == "█▁"
+    assert spark((1.0,), 0) == ""
+
+
+# The table of keys.
+
+
+def test_no_stage_may_take_a_key_of_the_console(book):
+    refuse_taken_hotkeys(book)
+    for taken in ("x", "q", "?", "/", "1", "j", "G"):
+        stages = (replace(book.stages[0], hotkey=taken), *book.stages[1:])
+        with pytest.raises(UsageError, match="is a key of the console"):
+            refuse_taken_hotkeys(replace(book, stages=stages))
+
+
+def test_a_footer_leaves_out_what_would_do_nothing(book):
+    pairs = footer("confirm", without={"override", "renew"})
+    assert [word for _, word in pairs] == ["start", "edit", "cancel"]
+    assert footer("main", stage_keys(book))[0] == ("d", "dry")
