@@ -3,7 +3,9 @@
 import pytest
 
 from atft_core.config.environment import ORIGINAL, Applied, read_environment
+from atft_core.config.hashing import config_hash
 from atft_core.config.keys import DESCRIPTIONS
+from atft_core.config.load import resolve
 from atft_core.errors import ConfigError
 
 
@@ -51,3 +53,28 @@ def test_other_names_are_nobody_of_ours():
 
 def test_every_applied_name_points_at_a_key_that_exists():
     assert all(r.key in DESCRIPTIONS for r in ORIGINAL.values() if isinstance(r, Applied))
+
+
+def test_a_name_is_only_called_applied_where_it_won():
+    environ = {"RANKIC_WEIGHT": "0.5", "ATFT_LOSS_RANK_IC": "0.3", "SHARPE_WEIGHT": "0.2"}
+    found = resolve(assignments=["loss.rank_ic=0.7"], environ=environ)
+    told = {n.name: (n.status, n.detail) for n in found.notices}
+    assert found.config.loss.rank_ic == 0.7
+    assert told["RANKIC_WEIGHT"] == ("accepted, inactive", "loss.rank_ic is set by --set")
+    assert told["ATFT_LOSS_RANK_IC"] == ("accepted, inactive", "loss.rank_ic is set by --set")
+    assert told["SHARPE_WEIGHT"] == ("applied", "loss.sharpe")
+    _, notices = read_environment({"SHARPE_WEIGHT": "0.3", "ATFT_LOSS_SHARPE": "0.2"})
+    assert notices[0].detail == "loss.sharpe is set by ATFT_LOSS_SHARPE"
+
+
+@pytest.mark.parametrize("name", ["NUM_WORKERS", "ATFT_DATA_WORKERS"])
+def test_workers_are_accepted_without_effect_and_close_no_gate(name):
+    found = resolve(environ={name: "8"})
+    assert found.config.data.workers == 8
+    assert [n.status for n in found.notices] == ["accepted, inactive"]
+    assert config_hash(found.config) == config_hash(resolve(environ={}).config)
+
+
+def test_names_that_contradict_each_other_are_refused():
+    with pytest.raises(ConfigError, match="contradict"):
+        read_environment({"USE_RANKIC": "1", "RANKIC_WEIGHT": "0"})

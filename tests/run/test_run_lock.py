@@ -97,3 +97,11 @@ def test_a_lock_file_without_sense_has_no_owner(path, text):
     path.write_text(text)
     assert owner(path) == {}
     assert probe(path) is Holder.NOBODY
+
+
+def test_an_engine_of_another_host_is_not_taken_for_dead(path):
+    path.write_text(json.dumps({"pid": 1, "host": "a-host-far-away"}))
+    with pytest.raises(RunBusyError, match="a-host-far-away"):
+        EngineLock(path)
+    path.unlink()
+    EngineLock(path).release()
