@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.content import Content
 
-from atft_core.run.wording import duration, several, size
+from atft_core.run.wording import duration, size
 from atft_tui.format import clean, figure, line, table
 
 
@@ -70,7 +70,7 @@ def _cost(plan: dict[str, Any]) -> str:
     eta = plan.get("eta_seconds")
     took = f"about {duration(float(eta))}" if eta is not None else "time not known yet"
     disk = f"disk {size(plan.get('disk_need'))} of {size(plan.get('disk_free'))} free"
-    return f"{several(int(trials), 'trial')} x {several(int(epochs), 'epoch')}, {took}, {disk}"
+    return f"{scale(int(trials), int(epochs))}, {took}, {disk}"
 
 
 def _gate(gate: dict[str, Any], width: int) -> list[Content]:

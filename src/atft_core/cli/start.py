@@ -22,6 +22,7 @@ from atft_core.errors import UsageError
 from atft_core.run.directory import check_name, free_path
 from atft_core.run.events import Json
 from atft_core.run.runbook import Runbook, Stage, load, shipped
+from atft_core.run.wording import scale
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def show_plan(asked: StageRequest, *, as_json: bool) -> int:
 
 def _print_plan(plan: Json) -> None:
     data, gate = plan["data"], plan["gate"]
-    print(f"{plan['title']}: {plan['trials']} trials x {plan['epochs']} epochs")
+    print(f"{plan['title']}: {scale(plan['trials'], plan['epochs'])}")
     print(f"data    {data['path']}  {data['stocks']} stocks x {data['days']} days")
     for name in ("train", "val", "holdout"):
         first, last = plan["split"][name]

@@ -17,7 +17,7 @@ from atft_core.run.runbook import Stage, load, shipped, stage_from_json
 from atft_core.run.stages import Bar
 from atft_core.run.state import State, Trial
 from atft_core.run.status import Status, read_status
-from atft_core.run.wording import duration
+from atft_core.run.wording import duration, scale
 
 GLYPH = {
     Verdict.PASS: "ok",
@@ -114,7 +114,7 @@ def _summary(state: State, status: Status) -> str:
     end = time.time() if status.live else state.ended or state.t
     spent = end - state.started if state.started else 0.0
     data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
-    return f"{data}, {state.n_trials} trials x {state.max_epochs} epochs, {duration(spent)}"
+    return f"{data}, {scale(state.n_trials, state.max_epochs)}, {duration(spent)}"
 
 
 def _trials(state: State) -> str:

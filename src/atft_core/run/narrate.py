@@ -12,6 +12,7 @@ from typing import Any
 from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
 from atft_core.run.state import State
+from atft_core.run.wording import scale
 
 
 def stamp(t: float) -> str:
@@ -33,7 +34,7 @@ def lines(state: State, stamped: Stamped) -> list[str]:
 def _run_started(state: State, event: ev.RunStarted) -> list[str]:
     what = f"stage {event.stage}" if event.stage else "ad hoc, opens no gate"
     first = (
-        f"Run {event.run} ({what}): {event.n_trials} trials x {event.max_epochs} epochs, "
+        f"Run {event.run} ({what}): {scale(event.n_trials, event.max_epochs)}, "
         f"study {event.study_name}"
     )
     return [first] + [f"Gate overridden: {event.override}"] * bool(event.override)

@@ -49,6 +49,11 @@ def size(count: float | None) -> str:
     return f"{value:.1f} TiB"
 
 
+def scale(trials: int, epochs: int) -> str:
+    """How much is run: `1 trial x 2 epochs`."""
+    return f"{several(trials, 'trial')} x {several(epochs, 'epoch')}"
+
+
 def several(count: int, noun: str) -> str:
     """`1 trial`, `3 trials`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
