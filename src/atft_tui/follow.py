@@ -79,6 +79,7 @@ class Followed:
     state: State = field(init=False)
     tail: Tail = field(init=False)
     log: LogTail = field(init=False)
+    holder: Holder = Holder.NOBODY
     stage: Stage | None = None
     since: str = ""
 
@@ -89,7 +90,8 @@ class Followed:
         self.since = seen.since(self.run, self.state)
 
     def read(self) -> None:
-        """Fold what is new."""
+        """Look who works on it, then fold what is new: the last words of the dying included."""
+        self.holder = self.run.holder()
         for stamped in self.tail.events():
             apply(self.state, stamped)
         if self.stage is None and self.state.stage_spec:
@@ -163,7 +165,7 @@ class Follower(threading.Thread):
                 results=tuple(check(State(), first)), trouble=trouble,
             )  # fmt: skip
         state = frozen(shown.state)
-        now_status = status(state, shown.run.holder(), now)
+        now_status = status(state, shown.holder, now)
         return View(
             now=now,
             runbook=self._runbook,

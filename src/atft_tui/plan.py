@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.content import Content
 
-from atft_core.run.wording import duration, size
+from atft_core.run.wording import duration, scale, size
 from atft_tui.format import clean, figure, line, table
 
 

@@ -22,7 +22,7 @@ def test_a_name_that_cannot_be_is_refused_before_anything_is_made(
     atft, tmp_path, monkeypatch, name, value, said
 ):
     monkeypatch.setenv(name, value)
-    for command in (HPO, ("run", "dry"), ("config", "show"), ("data", "info")):
+    for command in (HPO, ("config", "show")):
         done = atft(*command)
         assert (done.code, done.out) == (2, "")
         assert said in done.err

@@ -7,7 +7,7 @@ import pytest
 from drill import assert_log_equals_study, atft, kill, start, wait_for, wait_for_end
 from optuna.trial import TrialState
 
-from atft_core.run.status import load, read_status
+from atft_core.run.status import read_status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -56,19 +56,3 @@ def test_the_snapshot_is_readable_at_work_and_a_killed_trial_has_no_value(panel,
     said = json.loads(atft("check", run.path, "--stage", "dry", "--json", code=3))
     (row,) = [row for row in said["criteria"] if row["name"] == "no_crash"]
     assert (row["verdict"], row["value"]) == ("FAIL", 1.0)
-
-
-def test_three_trials_killed_for_good_end_a_sweep_of_five(panel, home):
-    run = start(panel, home / "out", "--set", "engine.max_retries=0", trials=5, epochs=200)
-    for number in range(3):
-        state = wait_for(run, lambda s, n=number: n in s.trials and s.trials[n].epochs)
-        kill(state.trials[number].pid)
-    state, status = wait_for_end(run)
-    assert status.name == "FAILED"
-    assert "the first 3 trials failed" in status.reason
-    assert "SIGKILL" in status.reason
-    assert {n: (t.state, t.value) for n, t in load(run).trials.items()} == dict.fromkeys(
-        range(3), ("FAIL", None)
-    )
-    assert [as_told(trial) for trial in snapshot(run)] == as_folded(state)
-    assert_log_equals_study(run)

@@ -228,3 +228,13 @@ def test_a_trial_that_is_not_complete_is_not_scored(copy, tmp_path, number):
     atft("holdout", copy.path, "--trial", number, "--yes", code=2)
     assert ledger(tmp_path) == []
     assert not copy.trial(number).path.exists()
+
+
+def test_a_look_that_cannot_be_counted_is_not_made(copy, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    before = copy.trial(0).predictions.read_bytes(), copy.events.read_bytes()
+    atft("holdout", copy.path, "--trial", 0, "--yes", code=1)
+    assert (copy.trial(0).predictions.read_bytes(), copy.events.read_bytes()) == before
+    assert json.loads(copy.trial(0).metrics.read_text())["holdout"] is None
+    assert (tmp_path / "file").read_text() == "in the way"

@@ -1,13 +1,21 @@
 """Time budgets and queued stages across a stop and a resume."""
 
+import json
+import subprocess
+import sys
+import time
 from datetime import datetime, timedelta
 
 import pytest
 from drill import atft, start, wait_for, wait_for_end
 from small_book import begin, events, write_book
 
+from atft_core.config.keys import dump
+from atft_core.config.load import with_values
+from atft_core.config.schema import Config
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
+from atft_core.run.status import read_status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -47,9 +55,21 @@ def test_a_deadline_that_is_still_to_come_holds_after_a_resume(panel, home):
     assert all(trial.value is None for trial in state.trials.values())
 
 
-def test_a_budget_that_ends_during_the_start_stops_before_the_first_trial(panel, home):
-    run = start(panel, home / "out", "--until", in_seconds(2), trials=1)
-    state, status = wait_for_end(run)
+def test_a_budget_that_ended_during_the_start_stops_before_the_first_trial(panel, home):
+    spec = {
+        "config": dump(with_values(Config(), {"data.path": str(panel), "split.warmup": 20})),
+        "origins": {},
+        "output_dir": str(home / "out"),
+        "until": time.time() - 1,
+    }
+    engine = [sys.executable, "-m", "atft_core.engine", "start"]
+    done = subprocess.run(
+        engine, input=json.dumps(spec), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    run = RunDirectory(home / "out")
+    assert json.loads(done.stdout) == {"run_dir": str(run.path)}
+    state, status = read_status(run)
     assert (status.name, status.reason) == ("STOPPED", "the time budget is used up")
     assert state.trials == {}
     assert not run.trial(0).path.exists()

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -50,7 +51,7 @@ def test_thinning_changes_no_dot():
     values = [random.random() for _ in range(3000)]
     canvas = Canvas(20, 4, (0.0, 2999.0), (0.0, 1.0))
     dots = [canvas.dot(float(x), y) for x, y in enumerate(values)]
-    for (x0, y0), (x1, y1) in zip(dots, dots[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(dots):
         if x0 == x1:  # within a column every pair is joined by a vertical stroke
             for y in range(min(y0, y1), max(y0, y1) + 1):
                 canvas.set(x0, y, "")

@@ -3,11 +3,10 @@
 import pytest
 import tui_run
 from textual.widgets import Input
-from tui_console import MIDDLE, SIZES, SMALL, WIDE, console
+from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 
 from atft_tui.bindings import KEYS, stage_keys
 
-every_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 ZOOMS = {"1": "gpu", "2": "verdict", "3": "trials", "4": "checklist", "5": "curves", "6": "log"}
 OTHER_KEYS = ("d", "s", "f", "x", "X", "r", "slash", "1", "6", "question_mark", "enter", "down")
 

@@ -13,6 +13,7 @@ from atft_core.gpu import Nvml
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
 from atft_core.run.journal import Journal, read_events
+from atft_core.run.lock import EngineLock
 from atft_core.run.state import State, fold
 from atft_core.run.status import Status, load, read_status
 from atft_tui import commands, seen
@@ -239,6 +240,25 @@ def test_a_finished_run_is_not_drawn_again_and_again(book, finished):
     for _ in range(10):
         follower.look()
     assert len(views) == 1
+
+
+@pytest.mark.parametrize("looks", range(4, 9))
+def test_a_run_that_ends_between_two_looks_is_shown_as_ended_everywhere(book, looks):
+    run = tui_run.sweep(book)
+    lock = EngineLock(run.lock)
+    views = []
+    follower = Follower(book, None, views.append)
+    for _ in range(looks):
+        follower.look()
+    assert views[-1].stages[1].word == "RUNNING"
+    tui_run.end_trial(run, 3, "COMPLETE", 0.052)
+    tui_run.end_run(run, "STOPPED")
+    lock.release()
+    for _ in range(8):
+        follower.look()
+    assert views[-1].status.name == "STOPPED"
+    assert views[-1].stages[1].long == "stopped after 4 of 5 trials"
+    assert "DIED" not in [view.status.name for view in views]
 
 
 def test_the_machine_shows_the_processes_of_a_live_run(book, live):

@@ -1,8 +1,7 @@
 """What the run directory says, the panes say, at every size."""
 
-import pytest
 import tui_run
-from tui_console import MIDDLE, SIZES, SMALL, WIDE, console
+from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 
 from atft_core.run import events as ev
 from atft_core.run.checklist import bar, value
@@ -13,8 +12,6 @@ from atft_core.run.journal import Journal
 from atft_core.run.lock import EngineLock
 from atft_core.run.state import State
 from atft_core.run.status import load
-
-every_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 
 
 @every_size

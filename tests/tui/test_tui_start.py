@@ -7,7 +7,7 @@ import time
 
 import pytest
 from textual.widgets import Input
-from tui_console import SIZES, SMALL, WIDE, console
+from tui_console import SMALL, WIDE, console, every_size
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.runbook import load
@@ -89,7 +89,7 @@ def command_of(shown):
     return " ".join(text[text.index(" $ ") + 3 :].split())
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@every_size
 async def test_the_confirm_shows_data_cost_settings_and_command(tiny, panel, options, size):
     async with console(tiny, size=size, options=options) as shown:
         await planned(shown)
@@ -213,8 +213,8 @@ async def test_a_start_makes_a_run_and_the_next_one_another(tiny, options, home)
         assert first.run_json.exists()
         await shown.shows("output/dry ")
         await shown.until(lambda: "FINISHED" in shown.drawn("stages")[0], seconds=240)
-        assert "d dry run  XX 0 of 1 criteria" in shown.drawn("stages")[1]
-        assert "s short sweep  -- 1 open row in dry run" in shown.drawn("stages")[1]
+        await shown.shows("d dry run  XX 0 of 1 criteria")
+        await shown.shows("s short sweep  -- 1 open row in dry run")
         await remedy_is_offered(shown)
         await planned(shown)
         assert "about " in shown.text, "the first run says how long it takes"

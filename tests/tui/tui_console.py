@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from textual import events
 from textual.pilot import Pilot
 
@@ -16,6 +17,11 @@ from atft_tui.pane import Pane
 
 SIZES = [(200, 50), (120, 34), (80, 24)]
 WIDE, MIDDLE, SMALL = SIZES
+every_size = pytest.mark.parametrize(
+    "size",
+    [WIDE, pytest.param(MIDDLE, marks=pytest.mark.slow), SMALL],
+    ids=lambda size: "x".join(map(str, size)),
+)
 CHARACTERS = {"slash": "/", "question_mark": "?", "exclamation_mark": "!", "space": " "}
 
 

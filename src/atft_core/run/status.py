@@ -91,5 +91,6 @@ def load_tail(run: RunDirectory) -> tuple[State, Tail]:
 
 def read_status(run: RunDirectory) -> tuple[State, Status]:
     """State and status of a run as of now."""
+    holder = run.holder()  # before reading: what a dying engine wrote last is read after it
     state = load(run)
-    return state, status(state, run.holder(), time.time())
+    return state, status(state, holder, time.time())

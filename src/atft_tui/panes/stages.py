@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -74,6 +75,8 @@ def strip(view: View, width: int) -> Content:
     if not stages:
         return line((" reading the stages ...", "$text-muted"))
     chosen = [stage.short for stage in stages]
+    if _needed(stages, chosen) > width:  # the key says which stage, where its title has no room
+        stages = [replace(s, stage=replace(s.stage, title=s.stage.key)) for s in stages]
     order = sorted(range(len(stages)), key=lambda i: _LONG_FIRST.index(stages[i].word))
     for i in order:
         trial = [*chosen]

@@ -139,8 +139,9 @@ def _state(trial: Trial) -> str:
 
 
 def _epochs(trial: Trial, planned: int) -> str:
-    done = len(trial.epochs)
-    return f"{done}/{planned}" if trial.running else str(done)
+    done = str(len(trial.epochs))
+    of_all = f"{done}/{planned}"
+    return of_all if trial.running and len(of_all) <= 5 else done
 
 
 def _line(trial: Trial, columns: list[Column]) -> Content:

@@ -1,0 +1,32 @@
+"""Looks at the holdout are counted by data, outside every run."""
+
+import json
+
+import pytest
+
+from atft_core.engine.holdout import count_looks, ledger, look
+from atft_core.errors import UsageError
+from atft_core.run.directory import create
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path
+
+
+def test_looks_are_counted_per_data_and_damaged_lines_are_none(home):
+    assert ledger() == home / "state" / "atft" / "holdout.jsonl"
+    assert count_looks("a") == 0
+    ledger().parent.mkdir(parents=True)
+    lines = [json.dumps({"data_hash": name}) for name in ("a", "b", "a")]
+    ledger().write_text("\n".join([*lines, "{", "[]", "null", '{"run": "x"}', '{"data_hash": "a"']))
+    assert (count_looks("a"), count_looks("b"), count_looks("c")) == (2, 1, 0)
+
+
+def test_a_trial_that_the_log_does_not_know_is_not_scored(home):
+    run = create(home / "out")
+    run.events.touch()
+    with pytest.raises(UsageError, match=r"Trial 0 of .* is unknown; only a complete trial"):
+        look(run, 0)
+    assert not ledger().exists()

@@ -1,0 +1,83 @@
+"""Worker processes are ended for certain, with all that they started, and their fate is told."""
+
+import subprocess
+import sys
+import time
+
+from atft_core.engine.workers import Worker, adopt, end, tell
+from atft_core.run.directory import create
+from atft_core.run.files import read_json
+from atft_core.run.processes import start_time
+
+
+def started(*command, **options):
+    process = subprocess.Popen(command, start_new_session=True, text=True, **options)
+    return Worker(0, 1, process.pid, start_time(process.pid), process)
+
+
+def gone(pid, seconds=20):
+    give_up = time.monotonic() + seconds
+    while start_time(pid) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    return not start_time(pid)
+
+
+def test_a_worker_that_does_not_end_is_ended_with_its_children():
+    worker = started("sh", "-c", "sleep 600 & echo $!; wait", stdout=subprocess.PIPE)
+    child = int(worker.process.stdout.readline())
+    worker.process.stdout.close()
+    assert start_time(child)
+    asked = []
+    end(worker, patience=0.1, idle=lambda: asked.append(1))
+    assert not worker.running()
+    assert worker.fate() == "the worker was killed by SIGTERM"
+    assert asked, "its events are drained meanwhile"
+    assert gone(child)
+
+
+def test_a_worker_that_ends_by_itself_is_left_in_peace():
+    worker = started("sh", "-c", "exit 7")
+    end(worker, patience=20, idle=lambda: None)
+    assert worker.fate() == "the worker ended with exit code 7 and no last word"
+
+
+def test_a_worker_of_an_earlier_engine_is_known_by_pid_and_start_time():
+    worker = started("sleep", "600")
+    known = Worker(0, 1, worker.pid, worker.start_time)
+    other = Worker(0, 1, worker.pid, worker.start_time + 1)
+    assert known.running()
+    assert not other.running(), "the same pid, another process"
+    end(other, patience=0.0, idle=lambda: None)
+    assert known.running(), "a process that is not ours is never signalled"
+    worker.process.kill()
+    worker.process.wait()
+    assert not known.running()
+    assert known.fate() == "the worker of an earlier engine vanished"
+
+
+def test_a_trial_that_a_process_holds_is_adopted_with_its_attempt(tmp_path):
+    run = create(tmp_path / "out")
+    run.trial(3).path.mkdir()
+    assert adopt(run, 3) is None
+    code = (
+        "import sys; from pathlib import Path; from atft_core.run.lock import ProcessLock; "
+        "lock = ProcessLock(Path(sys.argv[1]), attempt=2); print('held', flush=True); "
+        "sys.stdin.read()"
+    )
+    holder = started(
+        sys.executable, "-c", code, str(run.trial(3).lock),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert holder.process.stdout.readline() == "held\n"
+    found = adopt(run, 3)
+    assert (found.trial, found.attempt, found.pid) == (3, 2, holder.pid)
+    assert found.start_time == holder.start_time
+    holder.process.communicate()
+    assert adopt(run, 3) is None, "a lock whose holder is gone is nobody's"
+
+
+def test_an_order_to_a_worker_is_a_file_that_it_can_read(tmp_path):
+    run = create(tmp_path / "out")
+    run.trial(0).path.mkdir()
+    tell(run, 0, "prune")
+    assert read_json(run.trial(0).control) == {"op": "prune"}
