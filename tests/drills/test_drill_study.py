@@ -40,7 +40,7 @@ def search(panel, output, *texts, trials, epochs, code=0):
     sets = [word for text in [*FAST, *texts] for word in ("--set", text)]
     atft(
         "hpo", "--data-path", panel, "--n-trials", trials, "--max-epochs", epochs,
-        "--study-name", "drill", "--output-dir", output, *sets, code=code,
+        "--study-name", "drill", "--output-dir", output, *sets, code=code, timeout=500,
     )  # fmt: skip
     return RunDirectory(output)
 
@@ -48,7 +48,7 @@ def search(panel, output, *texts, trials, epochs, code=0):
 @pytest.fixture(scope="module")
 def sweep(place, panel):
     """Trial 0 learns; the others, with learning rates far too high, do not."""
-    return search(panel, place / "sweep", *PRUNED_EARLY, trials=5, epochs=10)
+    return search(panel, place / "sweep", *PRUNED_EARLY, trials=4, epochs=8)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_trials_that_do_worse_than_the_median_are_pruned_in_study_and_log(sweep)
     trials = {trial.number: trial for trial in opened(sweep)}
     for number in pruned:
         assert trials[number].state is TrialState.PRUNED
-        assert 2 <= len(state.trials[number].epochs) < 10, "stopped before its last epoch"
+        assert 2 <= len(state.trials[number].epochs) < 8, "stopped before its last epoch"
         assert json.loads(sweep.trial(number).exit.read_text())["state"] == "pruned"
         assert json.loads(sweep.trial(number).metrics.read_text())["state"] == "pruned"
     assert read_status(sweep)[1].name == "FINISHED"

@@ -56,8 +56,9 @@ def test_a_deadline_that_is_still_to_come_holds_after_a_resume(panel, home):
 
 
 def test_a_budget_that_ended_during_the_start_stops_before_the_first_trial(panel, home):
+    values = {"data.path": str(panel), "split.warmup": 20, "train.max_epochs": 1, "search": {}}
     spec = {
-        "config": dump(with_values(Config(), {"data.path": str(panel), "split.warmup": 20})),
+        "config": dump(with_values(Config(), values)),
         "origins": {},
         "output_dir": str(home / "out"),
         "until": time.time() - 1,

@@ -14,6 +14,7 @@ from atft_core.cli.output import print_json
 from atft_core.errors import AtftError, UsageError
 from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.status import load, read_status
+from atft_core.run.wording import several
 
 ANSWER_SECONDS = 10.0
 
@@ -107,7 +108,10 @@ def _confirm(trial: int, looks: int) -> None:
             "Scoring the holdout needs a confirmation, and there is no terminal.",
             hint="Add --yes. It should be looked at once, after every choice has been made.",
         )
-    print(f"The holdout of this data has been looked at {looks} times.", file=sys.stderr)
-    answer = input(f"Score trial {trial} on it? Every look makes it worth less. [y/N] ")
-    if answer.strip().lower() not in ("y", "yes"):
+    print(  # not on standard output: there the JSON goes
+        f"The holdout of this data has been looked at {several(looks, 'time')}.\n"
+        f"Score trial {trial} on it? Every look makes it worth less. [y/N] ",
+        end="", file=sys.stderr, flush=True,
+    )  # fmt: skip
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("Not scored.")
