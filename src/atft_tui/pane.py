@@ -99,8 +99,9 @@ class Pane(ScrollView):
         if len(old) != len(rows):
             self.refresh()
             return
-        for y, (before, after) in enumerate(zip(old, rows, strict=True)):
-            if not before.same(after):
+        top = self.scroll_offset.y  # what is not in sight is drawn when it is scrolled to
+        for y in range(top, min(len(rows), top + self.scrollable_content_region.height)):
+            if not old[y].same(rows[y]):
                 self.refresh_line(y)
 
     def on_resize(self) -> None:

@@ -70,8 +70,9 @@ def test_synth_repeats_itself_by_seed_and_overwrites_nothing(atft, panel):
     assert "p.parquet exists already" in done.err
     assert panel.read_bytes() == first
     atft("synth", "same.parquet", *SIZE)
-    atft("synth", "other.parquet", *SIZE[:-1], "5")
-    same, other = pl.read_parquet("same.parquet"), pl.read_parquet("other.parquet")
+    assert atft("synth", "other.parquet", *SIZE[:-1], "5").code == 2  # other sectors, same place
+    atft("synth", "there/other.parquet", *SIZE[:-1], "5")
+    same, other = pl.read_parquet("same.parquet"), pl.read_parquet("there/other.parquet")
     assert pl.read_parquet(panel).equals(same)
     assert not other.equals(same)
 

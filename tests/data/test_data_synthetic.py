@@ -99,3 +99,13 @@ def test_what_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         write_panel(tmp_path / "file" / "panel.parquet", stocks=10, days=30)
+
+
+def test_the_sectors_of_another_panel_are_left_alone(tmp_path):
+    write_panel(tmp_path / "a.parquet", stocks=20, days=60, seed=1)
+    before = (tmp_path / "sector.parquet").read_bytes()
+    with pytest.raises(UsageError, match="another panel"):
+        write_panel(tmp_path / "b.parquet", stocks=20, days=60, seed=2)
+    assert (tmp_path / "sector.parquet").read_bytes() == before
+    assert not (tmp_path / "b.parquet").exists()
+    write_panel(tmp_path / "c.parquet", stocks=20, days=60, seed=1)

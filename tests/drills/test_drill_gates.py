@@ -1,6 +1,7 @@
 """Gates, end to end: a stage starts on evidence of the same experiment, or on a typed reason."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -104,9 +105,10 @@ def test_another_panel_closes_the_gate_again(passed, place, panel):
     said = refused("short", passed[0], other)
     assert f"{passed[1].path}: has other data" in said
     assert "configuration" not in said
-    renamed = place / "renamed.parquet"
-    renamed.write_bytes(panel.read_bytes())
-    assert plan("short", passed[0], renamed)["gate"]["open"], "the same data under another name"
+    moved = place / "moved" / "renamed.parquet"
+    shutil.copytree(panel.parent, moved.parent)
+    (moved.parent / panel.name).rename(moved)
+    assert plan("short", passed[0], moved)["gate"]["open"], "the same data in another place"
 
 
 def test_an_override_with_a_reason_starts_and_stays_on_record(place, panel):

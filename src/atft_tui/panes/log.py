@@ -48,7 +48,8 @@ class LogPane(Pane):
         super().__init__(id=id, focus=True)
         self._title = title
         self.filter: Filter | None = None
-        self._kept: deque[str] = deque(maxlen=KEEP_LINES)
+        self._kept: deque[Row] = deque(maxlen=KEEP_LINES)
+        self._narrow = False
         self._source: LogView = LogView()
         self._following = True
         self._placing = False
@@ -70,11 +71,11 @@ class LogPane(Pane):
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """All kept lines; the pane scrolls."""
-        self._take_in(view)
+        self._take_in(view, narrow=width < 90)
         if not self._kept:
             why = "no line matches" if self.filter and view.log.lines else "no log yet"
             return [Row(line((f" {why}", "$text-muted")))]
-        return [Row(styled(text, narrow=width < 90)) for text in self._kept]
+        return list(self._kept)
 
     def draw(self) -> None:
         """Stay at the end when at the end."""
@@ -96,17 +97,18 @@ class LogPane(Pane):
             self._following = self.is_vertical_scroll_end
             super().draw()
 
-    def _take_in(self, view: View) -> None:
-        """Only lines that are new are matched."""
-        if view.log.path != self._source.path:
-            self._source = LogView(path=view.log.path)
+    def _take_in(self, view: View, *, narrow: bool) -> None:
+        """Only lines that are new are matched and coloured."""
+        if view.log.path != self._source.path or narrow is not self._narrow:
+            self._source, self._narrow = LogView(path=view.log.path), narrow
             self._kept.clear()
         fresh = min(view.log.total - self._source.total, len(view.log.lines))
         self._source = view.log
         if fresh > 0:
             keep = self.filter
             new = view.log.lines[-fresh:]
-            self._kept.extend(text for text in new if keep is None or keep.keeps(text))
+            kept = (text for text in new if keep is None or keep.keeps(text))
+            self._kept.extend(Row(styled(text, narrow=narrow)) for text in kept)
 
 
 def styled(text: str, *, narrow: bool) -> Content:

@@ -1,0 +1,82 @@
+"""A log at its bound: a new line costs a window of lines, not all that are kept."""
+
+import pytest
+import tui_run
+from textual.app import App
+from textual.content import Content
+from tui_console import MIDDLE, WIDE, console
+
+from atft_tui.follow import KEEP_LINES
+from atft_tui.pane import Pane, Row
+from atft_tui.view import View
+
+
+class Counting(Pane):
+    """A pane that counts the lines that it asks to draw again."""
+
+    def __init__(self):
+        super().__init__(id="lines")
+        self.first, self.asked = 0, 0
+
+    def rows(self, view, width, height):
+        return [Row(Content(f"line {self.first + y}")) for y in range(1000)]
+
+    def refresh_line(self, y):
+        self.asked += 1
+        super().refresh_line(y)
+
+
+class Shell(App):
+    """Nothing but the pane."""
+
+    def compose(self):
+        yield Counting()
+
+
+@pytest.mark.parametrize("top", [0, 500, 994])
+async def test_lines_out_of_sight_are_not_drawn_and_right_when_they_come_into_sight(book, top):
+    app = Shell()
+    async with app.run_test(size=(20, 6)) as pilot:
+        pane = app.query_one(Counting)
+        pane.show(View(0.0, book))
+        pane.scroll_to(y=top, animate=False)
+        await pilot.pause()
+        pane.first, pane.asked = 7, 0
+        pane.show(View(0.0, book))
+        assert pane.asked == 6
+        for y in (top, 0, 300, 994):
+            pane.scroll_to(y=y, animate=False)
+            await pilot.pause()
+            lines = app.screen._compositor.render_strips()
+            assert [strip.text.split()[1] for strip in lines] == [str(7 + y + i) for i in range(6)]
+
+
+async def test_a_log_at_its_bound_still_shows_its_newest_lines_in_order(book, live):
+    tui_run.log(live, *(f"number {i}" for i in range(KEEP_LINES)))
+    async with console(book, size=MIDDLE) as shown:
+        await shown.shows(f"number {KEEP_LINES - 1}")
+        for i in range(KEEP_LINES, KEEP_LINES + 3):
+            tui_run.log(live, f"number {i}")
+            await shown.shows(f"number {i}")
+        assert numbers(shown) == list(range(KEEP_LINES - 5, KEEP_LINES + 3))
+        assert len(shown.pane("log").text.splitlines()) == KEEP_LINES
+        await shown.press("6", "g")
+        assert numbers(shown)[:3] == [3, 4, 5]
+
+
+def numbers(shown):
+    """The numbered lines of the log that are on the screen."""
+    return [int(line.split("number ")[1].split()[0].strip("│")) for line in shown.drawn("log")
+            if "number " in line]  # fmt: skip
+
+
+async def test_a_wider_log_has_room_for_the_dates(book, live):
+    async with console(book, size=WIDE) as shown:
+        assert all(line[:5].strip().isdigit() for line in shown.said("log").splitlines()[2:])
+        await shown.pilot.resize_terminal(*MIDDLE)
+        await shown.pilot.pause()
+        every = shown.pane("log").text.splitlines()
+        assert all(line[3] == ":" for line in every), "the time only"
+        await shown.press("6")
+        assert all(line[5] == "-" for line in shown.pane("log").text.splitlines())
+        assert len(shown.pane("log").text.splitlines()) == len(every)
