@@ -49,7 +49,12 @@ def _launch(args: list[str], given: bytes) -> Path:
             stderr=complaints,
             start_new_session=True,
         )
-        line = _exchange(process, given)
+        try:
+            line = _exchange(process, given)
+        except KeyboardInterrupt:  # the engine has a session of its own and would go on unseen
+            process.terminate()
+            process.wait()
+            raise
         if not line:
             complaints.seek(0)
             raise _died(process.wait(), complaints.read().decode(errors="replace"))

@@ -28,3 +28,7 @@ def main() -> None:
     except BrokenPipeError:  # `atft status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a place that nobody thought of; what the system says is the best
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"atft: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from atft_core.cli.output import print_json, table
-from atft_core.errors import CriteriaNotMetError, UsageError
+from atft_core.errors import AtftError, CriteriaNotMetError, UsageError
 from atft_core.run.checklist import bars, error, value
 from atft_core.run.criteria import Result, Verdict, check, overall
 from atft_core.run.directory import RunDirectory, find_runs
@@ -53,7 +53,7 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
 
 
 def _show_all(directory: Path, *, as_json: bool) -> None:
-    runs = [(run, *read_status(run)) for run in find_runs(directory)]
+    runs = [(run, *_readable(run)) for run in find_runs(directory)]
     if as_json:
         print_json({"runs": [status_json(*found) for found in runs]})
         return
@@ -66,6 +66,14 @@ def _show_all(directory: Path, *, as_json: bool) -> None:
         best = f"{state.best.value:+.4f}" if state.best and state.best.value is not None else "-"
         rows.append([str(run.path), _stage(state), status.name, f"{ended}/{state.n_trials}", best])
     print(table(rows, right=(3, 4)))
+
+
+def _readable(run: RunDirectory) -> tuple[State, Status]:
+    """State and status; one damaged run must not hide the others."""
+    try:
+        return read_status(run)
+    except (AtftError, OSError) as error:
+        return State(), Status("UNREADABLE", str(error).partition("\n")[0])
 
 
 def status_json(run: RunDirectory, state: State, status: Status) -> Json:

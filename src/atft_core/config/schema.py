@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -168,7 +168,7 @@ class LossConfig(Section):
     """Huber distance to the ranked target; fixes the scale of the scores."""
     spearman: float = Field(0.0, ge=0)
     """Correlation of the soft rank with the target rank."""
-    horizon_weights: dict[int, float] = Field(
+    horizon_weights: dict[int, Annotated[float, Field(ge=0)]] = Field(
         default_factory=lambda: {1: 1.0, 5: 0.5, 10: 0.3, 20: 0.2}
     )
     """Weight of each horizon; a horizon not named weighs 0.2."""

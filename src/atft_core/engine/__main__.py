@@ -12,7 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
-from atft_core.config.hashing import code_version
+from atft_core.config.hashing import code_version, config_hash
 from atft_core.config.load import read_resolved
 from atft_core.config.schema import Config
 from atft_core.engine.chain import start_next
@@ -20,12 +20,13 @@ from atft_core.engine.create import Spec, new_run
 from atft_core.engine.prepare import prepare
 from atft_core.engine.session import Session
 from atft_core.engine.supervise import supervise
-from atft_core.errors import AtftError, EngineError
+from atft_core.errors import AtftError, EngineError, RunDirectoryError
 from atft_core.launch import answer, answer_refusal
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.lock import EngineLock
 from atft_core.run.state import State
+from atft_core.run.status import load
 
 
 def main(argv: list[str]) -> int:
@@ -61,6 +62,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
     os.umask(0o027 if config.engine.group else 0o077)
     if Path(facts["cwd"]).is_dir():  # the runbook's directories are relative to it
         os.chdir(facts["cwd"])
+    _refuse_edited(run, config)
     prepared = prepare(config, demo=bool(facts["identity"].get("demo")))
     if prepared.identity["data_hash"] != facts["identity"]["data_hash"]:
         raise EngineError(
@@ -68,6 +70,24 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
             hint="Trials on other data do not belong into one study: start a new run.",
         )
     return run, config, lock
+
+
+def _refuse_edited(run: RunDirectory, config: Config) -> None:
+    """A study has one configuration: its evidence counts for what run.json names."""
+    begun = load(run)
+    if not begun.n_trials:
+        raise RunDirectoryError(
+            f"{run.events} does not say how this run began: it is missing or damaged.",
+            hint="Restore it from a copy, or start a new run.",
+        )
+    scale = (config.engine.n_trials, config.train.max_epochs, config.engine.study_name)
+    planned = (begun.n_trials, begun.max_epochs, begun.study_name)
+    if config_hash(config) != begun.identity.get("config_hash") or scale != planned:
+        raise EngineError(
+            f"{run.config} is not the configuration that this run started with.",
+            hint="Was it edited, or written by another version of atft? Put it back as it was, "
+            "or start a new run.",
+        )
 
 
 def _leave_terminal(run: RunDirectory) -> None:
@@ -88,10 +108,17 @@ def _work(session: Session) -> int:
             end = supervise(session)
         except Exception as error:  # noqa: BLE001 -- the last frame: a dead engine must say why
             traceback.print_exc()
-            session.record(ev.RunEnded(state="FAILED", reason=f"engine error: {error!r}"[:500]))
+            session.record(
+                ev.RunEnded(state="FAILED", reason=f"engine error: {_told(error)}"[:500])
+            )
             return 1
         start_next(session, end)
     return 0 if end.state == "FINISHED" else 1
+
+
+def _told(error: Exception) -> str:
+    """What an error says: ours in words with their hint, a stranger's as it is."""
+    return " ".join(str(error).split()) if isinstance(error, AtftError) else repr(error)
 
 
 def _deadline(state: State) -> float | None:

@@ -42,6 +42,7 @@ class Session:
         for stamped in Tail(self.run.events).events():
             apply(self.state, stamped)
         self.started = time.time()
+        self.run.log.parent.mkdir(exist_ok=True)
         self.journal = Journal(self.run.events)
         self.sampler = GpuSampler(self.run.gpu)
         self._study: Study | None = None

@@ -16,6 +16,7 @@ from atft_core.engine.session import Session
 from atft_core.engine.space import distributions, suggest
 from atft_core.engine.study import ask, frozen, report, snapshot
 from atft_core.engine.workers import Worker
+from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.events import Epoch, Json
 from atft_core.run.files import read_json, write_json
@@ -58,13 +59,27 @@ def _obtain(session: Session, number: int) -> Trial:
     if known is None:
         session.record(ev.TrialIntent(trial=number))
     trial = ask(session.study, number, session.config.train.seed)
+    files = session.run.trial(number)
     if known is None:
         params = suggest(trial, distributions(session.config))
-        directory = session.run.trial(number).path
-        directory.mkdir(exist_ok=True)
-        write_json(session.run.trial(number).params, {"trial": number, "params": params})
+        files.path.mkdir(exist_ok=True)
+        write_json(files.params, {"trial": number, "params": params})
         session.record(ev.TrialAsked(trial=number, params=params))
+    else:
+        _refuse_other_params(session, trial, known.params)
+        if not known.ended and not files.params.exists():
+            write_json(files.params, {"trial": number, "params": known.params})
     return trial
+
+
+def _refuse_other_params(session: Session, trial: Trial, params: Json) -> None:
+    """A study put back from its copy may not know what a trial was asked with; then ask again."""
+    drawn = trial.params or suggest(trial, distributions(session.config))
+    if drawn != params:
+        raise EngineError(
+            f"study.db has other parameters for trial {trial.number} than the event log.",
+            hint="Start a new run: this study cannot be continued truthfully.",
+        )
 
 
 def _already_told(session: Session, number: int) -> bool:

@@ -5,6 +5,7 @@ A runbook that is wrong in any place is refused as a whole, with the file, the k
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import cast, get_args
@@ -148,6 +149,8 @@ def _criterion(reader: TableReader, gpu: str) -> CriterionSpec:
 
 def _check_bars(reader: TableReader, spec: CriterionSpec, criterion: Criterion) -> None:
     low, high = spec.minimum, spec.target
+    if not all(math.isfinite(bar) for bar in (low, high) if bar is not None):
+        raise reader.error("a bar is not a finite number.", "Write a number such as 0.04.")
     if low is None and high is None:
         raise reader.error("it has no bar.", "Add minimum = ... or target = ... or both.")
     if low is None or high is None:

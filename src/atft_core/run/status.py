@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from atft_core.errors import RunDirectoryError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
 from atft_core.run.journal import Tail
@@ -72,8 +73,14 @@ def _held(state: State, now: float) -> Status:
 def load(run: RunDirectory) -> State:
     """The state of a run, from its snapshot where there is one, and the events after it."""
     state, tail = load_tail(run)
-    for stamped in tail.events():
-        apply(state, stamped)
+    try:
+        for stamped in tail.events():
+            apply(state, stamped)
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
+        raise RunDirectoryError(
+            f"{run.events} is damaged after event {state.seq}: {error}.",
+            hint="Restore it from a copy, or start a new run.",
+        ) from error
     return state
 
 
