@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atft_core import launch
-from atft_tui.format import clean
+from atft_core.run.foreign import clean
 
 
 @dataclass(frozen=True)

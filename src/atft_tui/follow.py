@@ -10,13 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from atft_core.errors import AtftError
 from atft_core.run.criteria import Verdict, check
 from atft_core.run.diagnose import verdict_line
 from atft_core.run.directory import RunDirectory, find_runs, siblings
+from atft_core.run.foreign import clean
 from atft_core.run.gates import gate
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
@@ -25,7 +26,6 @@ from atft_core.run.state import State, apply
 from atft_core.run.status import load, load_tail, status
 from atft_core.run.wording import several, size
 from atft_tui import seen
-from atft_tui.format import clean
 from atft_tui.view import LogView, StageView, View, frozen, stage_of_run
 
 PERIOD = 0.25
@@ -139,7 +139,6 @@ class Follower(threading.Thread):
 
     def look(self) -> None:
         """One look; posts a view if it would differ from the one before."""
-        trouble = ""
         try:
             if self._looks % SCAN == 0:
                 self._scan()
@@ -147,23 +146,27 @@ class Follower(threading.Thread):
             if self._followed:
                 self._followed.read()
                 self._followed.log.read()
-        except (OSError, AtftError) as error:
-            trouble = clean(f"cannot read: {error}")
-        view = self._view(trouble)
+            view = self._view()
+        except Exception as error:  # noqa: BLE001 -- files that nobody foresaw must not end it
+            said = str(error) if isinstance(error, OSError | AtftError) else repr(error)
+            view = replace(self._last_view or self._nothing(), now=time.time(),
+                           trouble=clean(f"cannot read: {said}"))  # fmt: skip
         mark = _mark(view)
         if mark != self._posted:
             self._posted, self._last_view = mark, view
             self._post(view)
 
-    def _view(self, trouble: str) -> View:
+    def _nothing(self) -> View:
+        """No run yet: what the first stage will be judged by."""
+        first = self._runbook.stages[0]
+        results = tuple(check(State(), first))
+        return View(time.time(), self._runbook, self._stages, stage=first, results=results)
+
+    def _view(self) -> View:
         now = time.time()
         shown = self._followed
         if shown is None:
-            first = self._runbook.stages[0]
-            return View(
-                now, self._runbook, self._stages, stage=first,
-                results=tuple(check(State(), first)), trouble=trouble,
-            )  # fmt: skip
+            return self._nothing()
         state = frozen(shown.state)
         now_status = status(state, shown.holder, now)
         return View(
@@ -178,7 +181,6 @@ class Follower(threading.Thread):
             diagnosis=verdict_line(state, now_status),
             log=shown.log.view,
             since=shown.since,
-            trouble=trouble,
         )
 
     def _scan(self) -> None:

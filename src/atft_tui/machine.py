@@ -21,8 +21,8 @@ from typing import Any
 import psutil
 
 from atft_core.gpu import Nvml
+from atft_core.run.foreign import clean
 from atft_core.run.journal import Tail
-from atft_tui.format import clean
 from atft_tui.view import View
 
 PERIOD = 1.0

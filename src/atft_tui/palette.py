@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
 
+from atft_core.run.foreign import clean
 from atft_tui.bindings import KEYS
-from atft_tui.format import clean
 
 if TYPE_CHECKING:
     from atft_tui.app import ConsoleApp

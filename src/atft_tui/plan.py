@@ -7,8 +7,9 @@ from typing import Any
 
 from textual.content import Content
 
+from atft_core.run.foreign import clean
 from atft_core.run.wording import duration, scale, size
-from atft_tui.format import clean, figure, line, table
+from atft_tui.format import figure, line, table
 
 
 def plan_rows(plan: dict[str, Any], width: int, *, resume: bool) -> list[Content]:

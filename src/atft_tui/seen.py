@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from atft_core.run import user
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
@@ -22,8 +22,7 @@ _MAX_LOG = 32 << 20
 
 def store() -> Path:
     """The file in the user's state directory."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "atft" / "seen.json"
+    return user.state() / "seen.json"
 
 
 def _load() -> Json:

@@ -89,8 +89,10 @@ def test_a_missing_file_is_named(tmp_path):
         resolve(environ={}, config_file=tmp_path / "none.toml")
 
 
-def test_an_assignment_is_toml_or_else_text():
-    assert parse_assignment("a.b=3") == ("a.b", 3)
+def test_an_assignment_is_text_unless_it_looks_like_an_array_a_table_or_quoted():
+    assert parse_assignment("a.b=3") == ("a.b", "3")
+    assert parse_assignment('a.b="3"') == ("a.b", "3")
+    assert parse_assignment("a.b=[1, 2") == ("a.b", "[1, 2")
     assert parse_assignment("a.b=[1, 2]") == ("a.b", [1, 2])
     assert parse_assignment("a.b=some/path") == ("a.b", "some/path")
     assert parse_assignment("a.b=x=y") == ("a.b", "x=y")

@@ -19,6 +19,7 @@ from atft_core.data.cache import BATCH_DAYS, identify
 from atft_core.data.panel import open_panel
 from atft_core.data.read import sector_path
 from atft_core.errors import DataError
+from atft_core.run import user
 
 
 class Said(list):
@@ -211,7 +212,7 @@ def test_the_hash_is_remembered_until_the_file_changes(tmp_path):
     long_ago = time.time() - 3600
     os.utime(file, (long_ago, long_ago))
     first = source.source_hash(file)
-    memory = source.user_cache() / "hashes.json"
+    memory = user.cache() / "hashes.json"
     known = json.loads(memory.read_text())
     known[str(file)]["hash"] = "remembered"
     memory.write_text(json.dumps(known))

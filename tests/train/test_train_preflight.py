@@ -13,7 +13,7 @@ from atft_core.data.feeds import ResidentFeed
 from atft_core.data.splits import Split
 from atft_core.run.files import write_json
 from atft_core.train import checks
-from atft_core.train.against import compare, read_baselines
+from atft_core.train.against import baselines_of, compare, read_baselines, write_baselines
 from atft_core.train.checks import CHECKS, Scene, run_checks
 from atft_core.train.preflight import main, middle_block
 from atft_core.train.report import LastWord
@@ -198,8 +198,19 @@ def test_epochs_are_compared_with_the_best_baseline_of_the_run(checked):
         assert row[horizon]["baseline_diff_se"] > 0
 
 
-def test_without_baselines_there_is_no_comparison(tmp_path):
-    assert read_baselines(tmp_path / "none.arrow") == {}
+@pytest.mark.parametrize("damage", [b"", b"ARROW1 and nothing that follows", None])
+def test_baselines_that_cannot_be_read_are_made_again(tmp_path, damage):
+    setup, path = make_setup(make_config(), make_panel()), tmp_path / "baselines.arrow"
+    write_baselines(path, setup.panel, setup.split)
+    before = read_baselines(path)
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    assert baselines_of(path, setup.panel, setup.split) == before == read_baselines(path)
+
+
+def test_without_baselines_there_is_no_comparison():
     assert compare({}, 1, np.array([], "datetime64[D]"), None, 0) == {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -17,18 +18,31 @@ def main() -> None:
         print(f"atft {__version__}")
         return
     from atft_core.cli.app import app
+    from atft_core.cli.output import say
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 gets escapes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="atft")
+        try:
+            app(prog_name="atft")
+        finally:
+            sys.stdout.flush()
     except AtftError as error:
-        print(f"atft: {error}", file=sys.stderr)
+        say(f"atft: {error}", to=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `atft status | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         sys.exit(1)
     except OSError as error:  # a place that nobody thought of; what the system says is the best
         where = f"{error.filename}: " if error.filename else ""
-        print(f"atft: {where}{error.strerror or error}", file=sys.stderr)
+        say(f"atft: {where}{error.strerror or error}", to=sys.stderr)
+        _silence()
         sys.exit(1)
+
+
+def _silence() -> None:
+    """What is still in the buffer cannot be written: the interpreter must not try once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

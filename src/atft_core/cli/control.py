@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import socket
 import sys
 import time
 from pathlib import Path
 
 from atft_core import launch
-from atft_core.cli.output import print_json
+from atft_core.cli.output import print_json, say
 from atft_core.errors import AtftError, UsageError
+from atft_core.run import user
 from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.status import load, read_status
 from atft_core.run.wording import several
@@ -22,7 +21,7 @@ ANSWER_SECONDS = 10.0
 def ask_to_stop(run: RunDirectory, *, now: bool) -> str:
     """Leave the request and wait for the engine's answer; empty when there is none yet."""
     asked = write_request(
-        run, "stop", {"now": now}, user=_user(), host=socket.gethostname(), t=time.time()
+        run, "stop", {"now": now}, user=user.name(), host=socket.gethostname(), t=time.time()
     )
     give_up = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < give_up:
@@ -36,13 +35,6 @@ def ask_to_stop(run: RunDirectory, *, now: bool) -> str:
     return ""
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container whose uid has no name
-        return str(os.getuid())
-
-
 def stop(run_dir: Path, *, now: bool, as_json: bool) -> None:
     """Ask a run to stop after its running trial, or now."""
     run = RunDirectory(run_dir.absolute())
@@ -53,11 +45,16 @@ def stop(run_dir: Path, *, now: bool, as_json: bool) -> None:
             f"{run_dir} is not running: {status.name}. There is nothing to stop.",
             hint=f"`atft status {run_dir}` says more.",
         )
-    message = ask_to_stop(run, now=now) or "asked; the engine has not answered yet"
+    message = ask_to_stop(run, now=now)
+    if not message:
+        raise AtftError(
+            f"The engine of {run_dir} has not answered for {ANSWER_SECONDS:.0f} s.",
+            hint=f"The request is left for it. `atft status {run_dir}` says what it is doing.",
+        )
     if as_json:
         print_json({"run_dir": str(run.path), "message": message})
     else:
-        print(f"{run_dir}: {message}")
+        say(f"{run_dir}: {message}")
 
 
 def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
@@ -75,7 +72,7 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
         print_json({"run_dir": str(run.path)})
     if detach:
         if not as_json:
-            print(f"The run goes on by itself. Watch it: atft-tui {run_dir}")
+            say(f"The run goes on by itself. Watch it: atft-tui {run_dir}")
         return 0
     from atft_core.cli.follow import follow
 
@@ -95,11 +92,11 @@ def score(run_dir: Path, trial: int, *, confirmed: bool, as_json: bool) -> None:
     if as_json:
         print_json({"trial": trial, "looks": looks + 1, "holdout": metrics})
         return
-    print(f"Trial {trial} on the holdout, look {looks + 1} at this data:")
+    say(f"Trial {trial} on the holdout, look {looks + 1} at this data:")
     for horizon, values in metrics.items():
         shown = {key: values.get(key) for key in ("rank_ic", "rank_ic_se", "rank_ic_t", "ic")}
         text = "  ".join(f"{k} {v:+.4f}" for k, v in shown.items() if v is not None)
-        print(f"  h={horizon:<3} {text}  days {values.get('days')}")
+        say(f"  h={horizon:<3} {text}  days {values.get('days')}")
 
 
 def _confirm(trial: int, looks: int) -> None:
@@ -108,10 +105,10 @@ def _confirm(trial: int, looks: int) -> None:
             "Scoring the holdout needs a confirmation, and there is no terminal.",
             hint="Add --yes. It should be looked at once, after every choice has been made.",
         )
-    print(  # not on standard output: there the JSON goes
+    say(
         f"The holdout of this data has been looked at {several(looks, 'time')}.\n"
-        f"Score trial {trial} on it? Every look makes it worth less. [y/N] ",
-        end="", file=sys.stderr, flush=True,
-    )  # fmt: skip
+        f"Score trial {trial} on it? Every look makes it worth less. [y/N]",
+        to=sys.stderr,  # on standard output goes the JSON
+    )
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("Not scored.")

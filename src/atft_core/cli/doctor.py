@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from atft_core import __version__
-from atft_core.cli.output import print_json, table
+from atft_core.cli.output import print_json, say, table
 from atft_core.config.environment import OUTSIDE, read_environment
 from atft_core.errors import ConfigError
+from atft_core.run import user
 from atft_core.run.wording import size
 
 _PACKAGES = ("torch", "optuna", "polars", "pyarrow", "numpy", "scipy", "textual", "pydantic",
@@ -40,7 +41,7 @@ def show(*, as_json: bool) -> int:
     if as_json:
         print_json({"ok": not bad, "findings": [asdict(finding) for finding in findings]})
     else:
-        print(table([[f.verdict, f.name, f.detail] for f in findings]))
+        say(table([[f.verdict, f.name, f.detail] for f in findings]))
     return 1 if bad else 0
 
 
@@ -84,14 +85,10 @@ def _compiler() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    for name, path in (("disk here", Path.cwd()), ("disk of the cache", _cache_home())):
+    for name, path in (("disk here", Path.cwd()), ("disk of the cache", user.cache())):
         existing = next(p for p in (path, *path.parents) if p.exists())
         free = shutil.disk_usage(existing).free
         yield Finding(name, "ok" if free > 2**30 else "note", f"{size(free)} free in {existing}")
-
-
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _processes() -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from atft_core.cli.control import ask_to_stop
+from atft_core.cli.output import say
 from atft_core.errors import AtftError, CriteriaNotMetError
 from atft_core.run.criteria import Verdict, check, overall
 from atft_core.run.directory import RunDirectory
@@ -26,10 +27,10 @@ def follow(run_dir: Path, *, quiet: bool = False, after: int = 0) -> int:
     try:
         state, ended = _until_end(run, quiet=quiet, after=after)
     except KeyboardInterrupt:
-        print("\nStopping; the last checkpoint is kept ...", file=sys.stderr)
+        say("\nStopping; the last checkpoint is kept ...", to=sys.stderr)
         ask_to_stop(run, now=True)
         _until_end(run, quiet=True, after=0)
-        print(f"Continue with: atft resume {run_dir}", file=sys.stderr)
+        say(f"Continue with: atft resume {run_dir}", to=sys.stderr)
         return INTERRUPTED
     return _exit_code(run, state, ended, quiet=quiet)
 
@@ -42,7 +43,7 @@ def _until_end(run: RunDirectory, *, quiet: bool, after: int) -> tuple[State, St
             apply(state, stamped)
             if not quiet and stamped.seq > after:
                 for line in lines(state, stamped):
-                    print(f"{stamp(stamped.t)[11:]} {line}", flush=True)
+                    say(f"{stamp(stamped.t)[11:]} {line}")
         now = status(state, held, time.time())
         if not now.live and (state.engines or now.name == "DIED"):
             return state, now
@@ -63,5 +64,5 @@ def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -
     if not quiet:
         from atft_core.cli.status import checklist
 
-        print(checklist(results, stage.gate))
+        say(checklist(results, stage.gate))
     return 0 if overall(results) is Verdict.PASS else CriteriaNotMetError.exit_code

@@ -6,20 +6,29 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
+from atft_core.run.foreign import clean
 from atft_core.run.wording import duration
 
 PLAIN_SECONDS = 2.0
+LINE = 8000
+"""Characters of a line above which it is cut: the reason of a closed gate may be long."""
+
+
+def say(text: str, *, to: TextIO | None = None) -> None:
+    """Lines for a person, on standard output if nothing else is named; a terminal obeys none."""
+    print("\n".join(clean(line, LINE) for line in text.split("\n")), file=to, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output; NaN is refused, not printed."""
-    print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False, default=str))
+    """One JSON document on standard output, in ASCII; NaN is refused, not printed."""
+    print(json.dumps(value, indent=1, allow_nan=False, default=str))
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Rows in aligned columns; those listed in `right` are right-aligned."""
+    rows = [[clean(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     lines = []
     for row in rows:
@@ -45,7 +54,7 @@ class ProgressLine:
         now = time.monotonic()
         elapsed = now - self._started
         left = f", {duration(elapsed / fraction - elapsed)} left" if 0.05 < fraction < 1 else ""
-        text = f"{what} {100 * fraction:3.0f} %{left}"
+        text = f"{clean(what)} {100 * fraction:3.0f} %{left}"
         if self._terminal:
             sys.stderr.write(f"\r\x1b[K{text}")
             sys.stderr.flush()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from atft_core.cli.output import ProgressLine, print_json
+from atft_core.cli.output import ProgressLine, print_json, say
 from atft_core.config.load import resolve
 from atft_core.config.schema import Config
 from atft_core.errors import UsageError
+from atft_core.run.foreign import clean
 from atft_core.run.wording import size
 
 
@@ -32,7 +33,7 @@ def build(
     if as_json:
         print_json({"cache": str(cache), "bytes": cache.stat().st_size})
     else:
-        print(f"{cache}  {size(cache.stat().st_size)}")
+        say(f"{cache}  {size(cache.stat().st_size)}")
 
 
 def info(
@@ -52,11 +53,11 @@ def info(
         return
     for key, value in found.items():
         if isinstance(value, list):
-            print(f"{key}:")
+            say(f"{key}:")
             for entry in value:
-                print(f"  {_entry(entry)}")
+                say(f"  {_entry(entry)}")
         else:
-            print(f"{key:<14} {value}")
+            say(f"{key:<14} {value}")
 
 
 def _entry(entry: object) -> str:
@@ -75,9 +76,9 @@ def check(
         print_json({"errors": len(errors), "findings": [finding.as_json() for finding in findings]})
     else:
         for finding in findings:
-            print(f"{finding.severity:<8} {finding.text}")
+            say(f"{finding.severity:<8} {clean(finding.text)}")
         if not findings:
-            print("no defects found")
+            say("no defects found")
     return 1 if errors else 0
 
 
@@ -93,4 +94,4 @@ def synth(path: Path, *, stocks: int, days: int, signal: float, seed: int, as_js
         print_json({"path": str(path), "stocks": stocks, "days": days, "signal": signal,
                     "seed": seed})  # fmt: skip
     else:
-        print(f"{path}: {stocks} stocks x {days} days, signal {signal:g}, seed {seed}")
+        say(f"{path}: {stocks} stocks x {days} days, signal {signal:g}, seed {seed}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from atft_core.cli.output import print_json
+from atft_core.cli.output import print_json, say
 from atft_core.config.keys import DESCRIPTIONS, dump, flatten
 from atft_core.config.load import resolve
 from atft_core.config.render import to_toml
@@ -39,4 +39,4 @@ def show(
     origins = resolved.origins if origin else {}
     print(to_toml(resolved.config, origins, describe=True), end="")
     for notice in resolved.notices:
-        print(f"# environment: {notice.name}={notice.value} {notice.status} ({notice.detail})")
+        say(f"# environment: {notice.name}={notice.value} {notice.status} ({notice.detail})")

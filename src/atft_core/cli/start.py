@@ -11,7 +11,7 @@ from typing import Any
 
 from atft_core import launch
 from atft_core.cli.follow import follow
-from atft_core.cli.output import ProgressLine, print_json
+from atft_core.cli.output import ProgressLine, print_json, say
 from atft_core.config.keys import DESCRIPTIONS, dump
 from atft_core.config.load import Resolved, resolve
 from atft_core.engine.chain import stage_values
@@ -22,6 +22,7 @@ from atft_core.errors import UsageError
 from atft_core.run.directory import check_name, free_path
 from atft_core.run.events import Json
 from atft_core.run.runbook import Runbook, Stage, load, shipped
+from atft_core.run.user import absolute
 from atft_core.run.wording import scale
 
 
@@ -56,8 +57,6 @@ class AdHocRequest:
 def run_stage(asked: StageRequest, *, detach: bool, as_json: bool) -> int:
     """Start a stage and follow it; the exit code says whether its criteria are met."""
     runbook, stage = _find(asked)
-    if asked.then:
-        runbook.stage(asked.then)
     resolved = _resolve_stage(asked, runbook, stage)
     spec = _spec(resolved, stage.output_dir, asked.until) | {
         "stage": stage.key,
@@ -90,6 +89,7 @@ def run_ad_hoc(asked: AdHocRequest, *, detach: bool, as_json: bool) -> int:
 def show_plan(asked: StageRequest, *, as_json: bool) -> int:
     """Say what a stage would run, on what, for how long, and whether its gate is open."""
     runbook, stage = _find(asked)
+    deadline(asked.until, datetime.now().astimezone())
     resolved = _resolve_stage(asked, runbook, stage)
     progress = ProgressLine()
     plan = plan_stage(runbook, stage, resolved.config, resolved.origins, progress)
@@ -104,18 +104,20 @@ def show_plan(asked: StageRequest, *, as_json: bool) -> int:
 
 def _print_plan(plan: Json) -> None:
     data, gate = plan["data"], plan["gate"]
-    print(f"{plan['title']}: {scale(plan['trials'], plan['epochs'])}")
-    print(f"data    {data['path']}  {data['stocks']} stocks x {data['days']} days")
+    say(f"{plan['title']}: {scale(plan['trials'], plan['epochs'])}")
+    say(f"data    {data['path']}  {data['stocks']} stocks x {data['days']} days")
     for name in ("train", "val", "holdout"):
         first, last = plan["split"][name]
-        print(f"{name:<7} {first} .. {last}  {plan['split'][f'{name}_days']} days")
-    print(f"output  {plan['output_dir']}")
-    print(f"gate    {'open' if gate['open'] else 'closed'}: {gate['reason']}")
-    print(f"start   {plan['command']}")
+        say(f"{name:<7} {first} .. {last}  {plan['split'][f'{name}_days']} days")
+    say(f"output  {plan['output_dir']}")
+    say(f"gate    {'open' if gate['open'] else 'closed'}: {gate['reason']}")
+    say(f"start   {plan['command']}")
 
 
 def _find(asked: StageRequest) -> tuple[Runbook, Stage]:
     runbook = load(asked.runbook or shipped("runbook.toml"))
+    if asked.then:
+        runbook.stage(asked.then)
     return runbook, runbook.stage(asked.stage)
 
 
@@ -151,7 +153,7 @@ def _spec(resolved: Resolved, output_dir: Path, until: str) -> Json:
     return {
         "config": dump(resolved.config),
         "origins": {key: resolved.origins.get(key, "default") for key in DESCRIPTIONS},
-        "output_dir": str(output_dir.expanduser().absolute()),
+        "output_dir": str(absolute(output_dir)),
         "until": deadline(until, datetime.now().astimezone()),
         "argv": sys.argv,
         "environment": [[n.name, n.value, n.status, n.detail] for n in resolved.notices],
@@ -163,8 +165,8 @@ def _start(resolved: Resolved, spec: Json, *, demo: bool, detach: bool, as_json:
     free_path(Path(spec["output_dir"]))
     refuse_twin(Path(spec["output_dir"]))
     for notice in resolved.notices:
-        print(f"environment: {notice.name}={notice.value} {notice.status} ({notice.detail})",
-              file=sys.stderr)  # fmt: skip
+        say(f"environment: {notice.name}={notice.value} {notice.status} ({notice.detail})",
+              to=sys.stderr)  # fmt: skip
     progress = ProgressLine()
     try:
         prepare(resolved.config, demo=demo, progress=progress)
@@ -176,7 +178,7 @@ def _start(resolved: Resolved, spec: Json, *, demo: bool, detach: bool, as_json:
     if not detach:
         return follow(run_dir, quiet=as_json)
     if not as_json:
-        print(f"The run goes on by itself. Watch it: atft-tui {run_dir}")
+        say(f"The run goes on by itself. Watch it: atft-tui {run_dir}")
     return 0
 
 
@@ -188,7 +190,11 @@ def deadline(text: str, now: datetime) -> float | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = _clock_time(text, now)
-    moment = moment.astimezone(now.tzinfo) if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+    try:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+        moment = moment.astimezone(now.tzinfo)
+    except (OverflowError, OSError) as error:
+        raise UsageError(f"--until {text} lies outside the calendar.") from error
     if moment <= now:
         raise UsageError(f"--until {text} lies in the past.")
     return moment.timestamp()

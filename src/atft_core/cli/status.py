@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from atft_core.cli.output import print_json, table
+from atft_core.cli.output import print_json, say, table
 from atft_core.errors import AtftError, CriteriaNotMetError, UsageError
 from atft_core.run.checklist import bars, error, value
 from atft_core.run.criteria import Result, Verdict, check, overall
@@ -43,13 +43,13 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
     if as_json:
         print_json(status_json(run, state, status))
         return
-    print(f"{run.path}")
-    print(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
-    print(_summary(state, status))
+    say(f"{run.path}")
+    say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
+    say(_summary(state, status))
     if state.trials:
-        print(_trials(state))
+        say(_trials(state))
     for t, level, text in state.alerts[-5:]:
-        print(f"{time.strftime('%H:%M:%S', time.localtime(t))} {level}: {text}")
+        say(f"{time.strftime('%H:%M:%S', time.localtime(t))} {level}: {text}")
 
 
 def _show_all(directory: Path, *, as_json: bool) -> None:
@@ -58,14 +58,14 @@ def _show_all(directory: Path, *, as_json: bool) -> None:
         print_json({"runs": [status_json(*found) for found in runs]})
         return
     if not runs:
-        print(f"No run in {directory} or below it. Start one: atft run dry --data-path PANEL")
+        say(f"No run in {directory} or below it. Start one: atft run dry --data-path PANEL")
         return
     rows = [["run", "stage", "state", "trials", "best"]]
     for run, state, status in runs:
         ended = sum(trial.ended > 0 for trial in state.trials.values())
         best = f"{state.best.value:+.4f}" if state.best and state.best.value is not None else "-"
         rows.append([str(run.path), _stage(state), status.name, f"{ended}/{state.n_trials}", best])
-    print(table(rows, right=(3, 4)))
+    say(table(rows, right=(3, 4)))
 
 
 def _readable(run: RunDirectory) -> tuple[State, Status]:
@@ -149,8 +149,8 @@ def check_run(run_dir: Path, *, stage: str, runbook: Path | None, as_json: bool)
         print_json({"verdict": verdict.value, "stage": spec.key, "state": status.name,
                     "ad_hoc": not state.stage, "criteria": criteria})  # fmt: skip
     else:
-        print(checklist(results, spec.gate))
-        print(f"{spec.title}: {verdict.value} (run {status.name})")
+        say(checklist(results, spec.gate))
+        say(f"{spec.title}: {verdict.value} (run {status.name})")
     return 0 if verdict is Verdict.PASS else CriteriaNotMetError.exit_code
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from atft_core.config.keys import DESCRIPTIONS, suggestion
+from atft_core.config.keys import DESCRIPTIONS, parse_value, suggestion
 from atft_core.errors import ConfigError
 
 PREFIX = "ATFT_"
@@ -137,7 +137,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[N
                 hint=f"unset {name}, or see `atft config show` for the keys.",
             )
         notices = [_superseded(notice, _OWN[name], name) for notice in notices]
-        values[_OWN[name]] = environ[name]
+        values[_OWN[name]] = parse_value(environ[name])
         notices.append(_set(name, environ[name], _OWN[name]))
     _refuse_contradiction(environ, values)
     return values, notices

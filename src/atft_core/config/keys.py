@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel
@@ -61,6 +63,15 @@ def get(config: Config, key: str) -> Any:
 def dump(config: BaseModel) -> Nested:
     """A configuration as JSON values."""
     return config.model_dump(mode="json")
+
+
+def parse_value(text: str) -> Any:
+    """A value as typed: an array, a table or quoted text as in TOML, all else as it stands."""
+    text = text.strip()
+    if text[:1] in ("[", "{", '"', "'"):
+        with suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"value = {text}")["value"]
+    return text
 
 
 def suggestion(key: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from atft_core.config.environment import Notice, outdone, read_environment
-from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest, suggestion
+from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest, parse_value, suggestion
 from atft_core.config.schema import Config
 from atft_core.errors import ConfigError
+from atft_core.run.user import absolute, unwritable
 
 PROJECT_FILE = Path("atft.toml")
 
@@ -52,14 +53,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """`train.max_epochs=5` as a key and a value; the value is TOML, or else plain text."""
+    """`train.max_epochs=5` as a key and a value."""
     key, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--set {text!r} has no '='.", hint="Write --set train.max_epochs=5")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+    return key.strip(), parse_value(value)
 
 
 def resolve(
@@ -92,15 +90,33 @@ def merge(layers: Sequence[Layer]) -> tuple[Config, dict[str, str]]:
     origins = dict.fromkeys(DESCRIPTIONS, "default")
     for layer in layers:
         for key, value in layer.values.items():
-            if key not in DESCRIPTIONS:
-                raise ConfigError(
-                    f"{layer.origin}: unknown key {key}{suggestion(key)}.",
-                    hint="`atft config show` lists every key.",
-                )
+            _refuse(layer.origin, key, value)
             values[key], origins[key] = value, layer.origin
     config = _validated(values, origins)
-    absolute = config.data.path.expanduser().absolute()
-    return with_values(config, {"data.path": str(absolute)}), origins
+    return with_values(config, {"data.path": str(absolute(config.data.path))}), origins
+
+
+def _refuse(origin: str, key: str, value: Any) -> None:
+    """A key that does not exist, and text that config.toml could not keep."""
+    if key not in DESCRIPTIONS:
+        raise ConfigError(
+            f"{origin}: unknown key {key}{suggestion(key)}.",
+            hint="`atft config show` lists every key.",
+        )
+    if any(unwritable(text) for text in _texts(value)):
+        raise ConfigError(f"{origin}: {key} = {value!r} is not plain UTF-8 text.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All text in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from (str(key), *_texts(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Config:
@@ -143,4 +159,7 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
 
 def read_resolved(path: Path) -> Config:
     """The configuration that config.toml of a run holds."""
-    return _validated(read_toml(path), dict.fromkeys(DESCRIPTIONS, str(path)))
+    values = read_toml(path)
+    for key, value in values.items():
+        _refuse(str(path), key, value)
+    return _validated(values, dict.fromkeys(DESCRIPTIONS, str(path)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from atft_core.config.keys import DESCRIPTIONS, get
 from atft_core.config.schema import Config, Section
+from atft_core.run.foreign import clean
 
 _WIDTH = 44
 
@@ -61,4 +62,4 @@ def _line(name: str, value: Any, origin: str) -> str:
     if value is None:
         return f"# {name} is not set"
     text = f"{name} = {toml_value(value)}"
-    return f"{text:<{_WIDTH}} # {origin}" if origin else text
+    return f"{text:<{_WIDTH}} # {clean(origin)}" if origin else text

@@ -72,10 +72,13 @@ class DataConfig(Section):
     """Blocks that the ring feed prepares ahead; inactive with the resident feed."""
 
     @model_validator(mode="after")
-    def _raw_is_a_feature(self) -> DataConfig:
+    def _features_make_sense(self) -> DataConfig:
         unknown = sorted(set(self.raw) - set(self.features))
         if unknown:
             raise ValueError(f"raw names {unknown}, which features does not list")
+        twice = sorted({name for name in self.features if self.features.count(name) > 1})
+        if twice:
+            raise ValueError(f"features names {twice} twice")
         return self
 
 

@@ -25,6 +25,7 @@ from atft_core.data.panel import Panel
 from atft_core.data.read import open_table, read_column, sector_path
 from atft_core.data.rolling import ratio, shift
 from atft_core.errors import DataError
+from atft_core.run.user import absolute
 
 SLOW_TO_HASH = 2**30
 """Bytes from which it is said that a file is hashed."""
@@ -76,7 +77,7 @@ def _silent(what: str, share: float) -> None:
 
 def _paths(data: DataConfig) -> tuple[Path, Path | None]:
     """Panel and sector file; DataError, before anything is hashed, when one is no table."""
-    path = data.path.expanduser().absolute()
+    path = absolute(data.path)
     sector = sector_path(path, data.sector)
     open_table(path)
     if sector is not None:

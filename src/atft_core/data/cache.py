@@ -27,9 +27,11 @@ from numpy.typing import NDArray
 from atft_core.config.schema import Config
 from atft_core.data.features import FEATURES
 from atft_core.data.panel import FORMAT_VERSION, HEADER, Panel, open_panel
-from atft_core.data.source import source_hash, user_cache
+from atft_core.data.source import source_hash
 from atft_core.errors import DataError
+from atft_core.run import user
 from atft_core.run.files import fsync_directory
+from atft_core.run.user import absolute
 
 BATCH_DAYS = 64
 """Days per record batch: what a streaming reader holds at least."""
@@ -77,7 +79,7 @@ def _sha(text: str) -> str:
 def cache_file(config: Config, identity: Identity) -> Path:
     """Where the cache of this identity is, or would be."""
     chosen = config.data.cache_dir
-    directory = Path(chosen).expanduser() if chosen else user_cache()
+    directory = absolute(Path(chosen)) if chosen else user.cache()
     return directory / f"{_stem(identity.path)}-{identity.key[:16]}.arrow"
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from atft_core.cross_section import Bools, Floats, centred_ranks
 from atft_core.data.bfloat16 import to_float32
 from atft_core.errors import DataError
+from atft_core.run.foreign import clean
 
 SHOWN = 3
 """Offenders that a message names."""
@@ -57,6 +58,7 @@ RULES: dict[str, Rule] = {
     "missing_key": Rule(ERROR, "every row needs a date and a code"),
     "empty": Rule(ERROR, "the file has no rows"),
     "duplicate_key": Rule(ERROR, "keep one row per date and code"),
+    "similar_codes": Rule(WARNING, "kept apart, although only case or spaces differ"),
     "non_positive_price": Rule(ERROR, "drop these rows or set the price to null"),
     "infinite_value": Rule(ERROR, "set these values to null"),
     "infinite_feature": Rule(WARNING, "these values count as missing"),
@@ -103,7 +105,7 @@ class Finding:
         if not self.first:
             return self.message
         more = ", ..." if self.count > len(self.first) else ""
-        return f"{self.message}: {', '.join(self.first)}{more}"
+        return f"{self.message}: {', '.join(clean(each, 60) for each in self.first)}{more}"
 
     @property
     def text(self) -> str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from atft_core.cross_section import Bools, Floats
 from atft_core.data.checks import SHOWN, Finding
 from atft_core.errors import DataError
+from atft_core.run.user import absolute
 
 NO_SECTOR = {"", "n/a", "na", "nan", "none", "null", "unknown", "-"}
 """Names under which files say that a sector is not known."""
@@ -70,6 +71,8 @@ def _magic(path: Path) -> bytes:
     """The first four bytes, when they and the last ones are those of a known format."""
     if path.is_dir():
         raise DataError(f"{path} is a directory.", hint="Give one parquet or Arrow IPC file.")
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise DataError(f"{path} is no file.", hint="Give one parquet or Arrow IPC file.")
     try:
         with path.open("rb") as file:
             head = file.read(4)
@@ -168,7 +171,19 @@ def read_keys(table: Table, date: str, code: str) -> tuple[Keys | None, list[Fin
     t_R = np.searchsorted(days.to_numpy(), keys["day"].to_numpy())
     dates_T = days.to_numpy().astype("datetime64[D]")
     found = Keys(dates_T, tuple(codes.to_list()), t_R * len(codes) + n_R)
-    return found, _duplicates(found)
+    return found, _duplicates(found) + _similar(found.codes)
+
+
+def _similar(codes: tuple[str, ...]) -> list[Finding]:
+    """Codes that a person would take for one stock."""
+    alike: dict[str, list[str]] = {}
+    for code in codes:
+        alike.setdefault("".join(code.split()).casefold(), []).append(code)
+    pairs = tuple(" = ".join(map(repr, group)) for group in alike.values() if len(group) > 1)
+    if not pairs:
+        return []
+    message = f"{len(pairs)} codes are written in several ways"
+    return [Finding("similar_codes", message, len(pairs), pairs[:SHOWN])]
 
 
 def _key_dtypes(table: Table, date: str, code: str) -> list[Finding]:
@@ -228,7 +243,7 @@ def read_column(table: Table, keys: Keys, column: str) -> Floats:
 def sector_path(panel: Path, sector: str) -> Path | None:
     """File of the sectors, from the config; None when there is none."""
     if sector != "auto":
-        return Path(sector).expanduser() if sector else None
+        return absolute(Path(sector)) if sector else None
     beside = panel.parent / "sector.parquet"
     return beside if beside.is_file() and beside != panel else None
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from atft_core.errors import DataError
+from atft_core.run import user
 from atft_core.run.files import read_json, write_json
 
 SETTLED_SECONDS = 2.0
 """A file changed this recently may change again within the same time stamp: not remembered."""
 REMEMBERED = 500
 """Files whose hashes are remembered."""
-
-
-def user_cache() -> Path:
-    """The user's cache directory of atft; not created."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "atft"
 
 
 def source_hash(path: Path) -> str:
@@ -43,7 +37,7 @@ def source_hash(path: Path) -> str:
 
 
 def _file() -> Path:
-    return user_cache() / "hashes.json"
+    return user.cache() / "hashes.json"
 
 
 def _remembered() -> dict[str, Any]:

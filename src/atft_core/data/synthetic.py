@@ -14,6 +14,7 @@ five parts, each a function of bars already written:
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ import polars as pl
 
 from atft_core.cross_section import Floats
 from atft_core.errors import DataError, UsageError
+from atft_core.run.files import write_atomically
 
 WEIGHTS = {"reversal": 0.10, "range": 0.06, "interaction": 0.07, "lead_lag": 0.09, "drift": 0.06}
 """Standard deviation of each part of the signal, in deviations of the noise, at `signal=1`."""
@@ -83,7 +85,7 @@ def write_panel(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_sectors(path.parent / "sector.parquet", sectors)
-        frame.write_parquet(path)
+        _write(path, frame)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -95,7 +97,14 @@ def _write_sectors(path: Path, sectors: pl.DataFrame) -> None:
             f"{path} belongs to another panel.",
             hint="Write this one into a directory of its own.",
         )
-    sectors.write_parquet(path)
+    _write(path, sectors)
+
+
+def _write(path: Path, frame: pl.DataFrame) -> None:
+    """All of a file or nothing of it."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def _code(i: int) -> str:

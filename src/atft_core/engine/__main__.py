@@ -20,13 +20,14 @@ from atft_core.engine.create import Spec, new_run
 from atft_core.engine.prepare import prepare
 from atft_core.engine.session import Session
 from atft_core.engine.supervise import supervise
-from atft_core.errors import AtftError, EngineError, RunDirectoryError
+from atft_core.errors import AtftError, EngineError, RunBusyError, RunDirectoryError
 from atft_core.launch import answer, answer_refusal
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, refuse_shared
+from atft_core.run.files import write_json
 from atft_core.run.lock import EngineLock
 from atft_core.run.state import State
-from atft_core.run.status import load
+from atft_core.run.status import load, read_status
 
 
 def main(argv: list[str]) -> int:
@@ -57,19 +58,33 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
     """Take over a run that stopped or died; EngineError when there is nothing to do."""
     facts = run.facts()
     refuse_shared(run.path)
+    _refuse_live(run)
     lock = EngineLock(run.lock)
     config = read_resolved(run.config)
     os.umask(0o027 if config.engine.group else 0o077)
-    if Path(facts["cwd"]).is_dir():  # the runbook's directories are relative to it
+    if Path(str(facts.get("cwd"))).is_dir():  # the runbook's directories are relative to it
         os.chdir(facts["cwd"])
     _refuse_edited(run, config)
-    prepared = prepare(config, demo=bool(facts["identity"].get("demo")))
-    if prepared.identity["data_hash"] != facts["identity"]["data_hash"]:
+    begun = load(run).identity
+    prepared = prepare(config, demo=bool(begun.get("demo")))
+    if prepared.identity["data_hash"] != begun.get("data_hash"):
         raise EngineError(
             f"{config.data.path} (or its sector file) has changed since this run started.",
             hint="Trials on other data do not belong into one study: start a new run.",
         )
+    if str(prepared.cache) != facts.get("cache"):  # built again in another place
+        write_json(run.run_json, {**facts, "cache": str(prepared.cache)})
     return run, config, lock
+
+
+def _refuse_live(run: RunDirectory) -> None:
+    """An engine whose lock file was removed is still at work."""
+    state, status = read_status(run)
+    if status.live:
+        raise RunBusyError(
+            f"{run.path} belongs to a running engine (pid {state.engine_pid}).",
+            hint=f"Watch it with `atft status {run.path}`, end it with `atft stop {run.path}`.",
+        )
 
 
 def _refuse_edited(run: RunDirectory, config: Config) -> None:

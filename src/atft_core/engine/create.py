@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import grp
 import importlib.metadata
 import os
@@ -20,11 +19,13 @@ from atft_core import __version__
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
 from atft_core.engine.prepare import Prepared, prepare
-from atft_core.errors import GateClosedError, RunBusyError, RunDirectoryError
+from atft_core.errors import GateClosedError, RunBusyError, RunDirectoryError, UsageError
 from atft_core.run import events as ev
+from atft_core.run import user
 from atft_core.run.directory import RunDirectory, create, siblings
 from atft_core.run.events import SCHEMA_VERSION, Json
 from atft_core.run.files import write_atomically, write_json
+from atft_core.run.foreign import clean
 from atft_core.run.gates import gate
 from atft_core.run.journal import Journal
 from atft_core.run.lock import EngineLock, Holder
@@ -57,6 +58,7 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     config = Config.model_validate(spec.config)
     runbook = load(Path(spec.runbook)) if spec.stage else None
     stage = runbook.stage(spec.stage) if runbook else None
+    refuse_unlabelled(stage, config)
     prepared = prepare(config, demo=bool(runbook and runbook.demo))
     evidence = pass_gate(runbook, stage, prepared, spec.override)
     refuse_twin(Path(spec.output_dir))
@@ -73,6 +75,17 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     # Last: this file makes the directory a run.
     write_json(run.run_json, _facts(spec, config, prepared, run, evidence))
     return run, config, lock
+
+
+def refuse_unlabelled(stage: Stage | None, config: Config) -> None:
+    """A criterion at a horizon that is not predicted could never be met."""
+    for criterion in stage.criteria if stage else ():
+        if criterion.horizon is not None and criterion.horizon not in config.label.horizons:
+            raise UsageError(
+                f"Criterion {criterion.name} is for horizon {criterion.horizon}, "
+                f"but label.horizons = {list(config.label.horizons)}.",
+                hint="Add the horizon to label.horizons, or change the criterion in the runbook.",
+            )
 
 
 def pass_gate(
@@ -160,11 +173,11 @@ def _facts(
         "identity": prepared.identity,
         "split": prepared.split,
         "git": _git(),
-        "argv": spec.argv,
+        "argv": [clean(word) for word in spec.argv],
         "cwd": str(Path.cwd()),
-        "environment": spec.environment,
+        "environment": [[clean(text) for text in notice] for notice in spec.environment],
         "host": socket.gethostname(),
-        "user": _user(),
+        "user": user.name(),
         "python": platform.python_version(),
         "executable": sys.executable,
         "versions": _versions(),
@@ -172,13 +185,6 @@ def _facts(
         "override": spec.override,
         "then": spec.then,
     }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container whose uid has no name
-        return str(os.getuid())
 
 
 def _versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from atft_core.errors import AtftError, UsageError
 from atft_core.run import events as ev
+from atft_core.run import user
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.journal import Journal, Tail
@@ -21,8 +22,7 @@ from atft_core.run.status import load
 
 def ledger() -> Path:
     """The file in the user's state directory that all runs share."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "atft" / "holdout.jsonl"
+    return user.state() / "holdout.jsonl"
 
 
 def count_looks(data_hash: str) -> int:

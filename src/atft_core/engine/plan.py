@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 from atft_core.config.keys import get
 from atft_core.config.schema import Config
+from atft_core.engine.create import refuse_unlabelled
 from atft_core.engine.prepare import Progress, prepare
 from atft_core.run.directory import RunDirectory, free_path, siblings
 from atft_core.run.events import Json
@@ -14,7 +16,7 @@ from atft_core.run.gates import gate
 from atft_core.run.lock import Holder
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import State
-from atft_core.run.status import load
+from atft_core.run.status import load, status
 
 SETTINGS = (
     "train.learning_rate",
@@ -42,6 +44,7 @@ def plan_stage(
     progress: Progress | None = None,
 ) -> Json:
     """Data, split, gate, cost and settings of a stage, as JSON values."""
+    refuse_unlabelled(stage, config)
     prepared = prepare(config, demo=runbook.demo, progress=progress)
     found = gate(runbook, stage, prepared.identity)
     earlier = [(run, load(run)) for run in siblings(stage.output_dir)]
@@ -105,5 +108,6 @@ def _stopped(earlier: list[tuple[RunDirectory, State]]) -> str | None:
     if not earlier:
         return None
     run, state = earlier[-1]
-    resumable = state.end_state in ("", "STOPPED", "FAILED")
-    return str(run.path) if resumable and run.holder() is Holder.NOBODY else None
+    holder = run.holder()
+    idle = holder is Holder.NOBODY and not status(state, holder, time.time()).live
+    return str(run.path) if idle and state.end_state != "FINISHED" else None

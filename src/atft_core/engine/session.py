@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 from optuna.study import Study
@@ -24,6 +27,10 @@ from atft_core.run.processes import start_time
 from atft_core.run.state import State, apply, to_json
 
 SNAPSHOT_SECONDS = 60.0
+DISK_BYTES = 32 * 2**20
+"""Free bytes below which a run stops in order."""
+RESERVE_BYTES = 2**20
+"""Kept aside, and let go when the disk fills, so that the end can still be written down."""
 
 
 @dataclass
@@ -41,7 +48,6 @@ class Session:
     def __post_init__(self) -> None:
         for stamped in Tail(self.run.events).events():
             apply(self.state, stamped)
-        self.started = time.time()
         self.run.log.parent.mkdir(exist_ok=True)
         self.journal = Journal(self.run.events)
         self.sampler = GpuSampler(self.run.gpu)
@@ -50,6 +56,7 @@ class Session:
 
     def __enter__(self) -> Session:
         self.sampler.start()
+        self._keep_reserve()
         return self
 
     def __exit__(
@@ -59,9 +66,19 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.sampler.stop()
+        self.reserve.unlink(missing_ok=True)
         self.save_snapshot()
         self.journal.close()
         self.lock.release()
+
+    @property
+    def reserve(self) -> Path:
+        """A file whose only use is its size."""
+        return self.run.path / ".reserve"
+
+    def _keep_reserve(self) -> None:
+        with suppress(OSError), self.reserve.open("wb") as file:  # a full disk is found out soon
+            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
 
     @property
     def study(self) -> Study:
@@ -106,6 +123,9 @@ class Session:
             return "the engine was asked to end by a signal"
         if self.state.stop == "now":
             return "stopped on request"
+        if shutil.disk_usage(self.run.path).free < DISK_BYTES:
+            self.reserve.unlink(missing_ok=True)
+            return f"the disk of {self.run.path} is full"
         if self.deadline is not None and time.time() >= self.deadline:
             return "the time budget is used up"
         return ""

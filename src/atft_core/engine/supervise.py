@@ -44,6 +44,7 @@ def _preflight(session: Session) -> ev.RunEnded | None:
     checks = session.state.preflight
     if checks and all(check["ok"] for check in checks):
         return None
+    session.run.preflight.unlink(missing_ok=True)  # of an earlier engine
     with session.run.log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "atft_core.train.preflight", str(session.run.path)],
@@ -61,8 +62,9 @@ def _preflight(session: Session) -> ev.RunEnded | None:
         time.sleep(TICK_SECONDS)
     found = read_json(session.run.preflight)
     if process.returncode != 0 or not isinstance(found, dict):
-        reason = f"preflight ended with exit code {process.returncode}; see {session.run.log}"
-        return ev.RunEnded(state="FAILED", reason=reason)
+        told = found.get("error") if isinstance(found, dict) else None
+        reason = told or f"exit code {process.returncode}; see {session.run.log}"
+        return ev.RunEnded(state="FAILED", reason=f"preflight: {reason}")
     session.record(
         ev.Preflight(
             checks=found["checks"], estimate=found["estimate"], baselines=found["baselines"]
@@ -84,9 +86,9 @@ def _trials(session: Session) -> ev.RunEnded:
             continue
         if session.must_stop:
             return ev.RunEnded(state="STOPPED", reason=session.must_stop)
-        run_trial(session, number)
+        why_not = run_trial(session, number)
         if not ended(session, number):
-            return ev.RunEnded(state="STOPPED", reason=session.must_stop_now)
+            return ev.RunEnded(state="STOPPED", reason=why_not)
         if _futile(session):
             reason = session.state.trial(number).reason
             return ev.RunEnded(

@@ -23,8 +23,12 @@ from atft_core.run.files import read_json, write_json
 from atft_core.run.state import ENDED
 
 TICK_SECONDS = 0.1
+BLOCKED_SECONDS = 20.0
+"""Between two attempts at a trial whose disk or files are not as they must be."""
 FINAL = ("complete", "pruned", "failed")
-"""Last words that end a trial; "stopped" and "lost" do not."""
+"""Last words that end a trial; "stopped", "blocked" and "lost" do not."""
+WORDS = (*FINAL, "stopped", "blocked")
+"""Last words that a worker can leave."""
 _STATES = {
     "COMPLETE": TrialState.COMPLETE,
     "PRUNED": TrialState.PRUNED,
@@ -41,16 +45,17 @@ class Outcome:
     value: float | None = None
 
 
-def run_trial(session: Session, number: int) -> None:
-    """Bring a trial to its end, or to where it was when the run had to stop."""
+def run_trial(session: Session, number: int) -> str:
+    """Bring a trial to its end; otherwise why the run has to stop before it."""
     trial = _obtain(session, number)
     if _already_told(session, number):
-        return
+        return ""
     _catch_up(session, trial)
     outcome = _attempts(session, trial)
-    if outcome.state == "stopped":
-        return
+    if outcome.state not in FINAL:
+        return outcome.reason
     _tell(session, number, outcome)
+    return ""
 
 
 def _obtain(session: Session, number: int) -> Trial:
@@ -95,7 +100,7 @@ def _already_told(session: Session, number: int) -> bool:
 
 def _attempts(session: Session, trial: Trial) -> Outcome:
     """Attempts until one leaves a verdict; a worker that was killed is started again."""
-    number = trial.number
+    number, retries, blocked = trial.number, session.config.engine.max_retries, 0
     worker = _pick_up(session, number)
     if worker is None:
         left = _left_behind(session, trial)
@@ -107,11 +112,26 @@ def _attempts(session: Session, trial: Trial) -> Outcome:
         outcome = _close(session, trial, worker.fate(), ordered=ordered)
         if outcome.state in FINAL:
             return outcome
+        if outcome.state == "blocked":
+            blocked += 1
+            if blocked > retries:
+                return Outcome("blocked", f"trial {number} cannot go on: {outcome.reason}")
+            _wait_out(session, number, outcome.reason)
         crashes = session.state.trial(number).crashes
-        if crashes > session.config.engine.max_retries:
+        if crashes > retries:
             return Outcome("failed", f"{outcome.reason}; {crashes} attempts were lost")
         worker = None
-    return Outcome("stopped")
+    return Outcome("stopped", session.must_stop_now)
+
+
+def _wait_out(session: Session, number: int, reason: str) -> None:
+    """A disk or a file around the trial is at fault; it may be well again in a moment."""
+    text = f"trial {number} is blocked: {reason}; trying again in {BLOCKED_SECONDS:.0f} s"
+    session.record(ev.Alert(level="warning", text=text))
+    give_up = time.monotonic() + BLOCKED_SECONDS
+    while time.monotonic() < give_up and not session.must_stop_now:
+        answer_requests(session)
+        time.sleep(TICK_SECONDS)
 
 
 def _left_behind(session: Session, trial: Trial) -> Outcome | None:
@@ -216,9 +236,10 @@ def _last_word(session: Session, trial: Trial) -> Outcome | None:
     _report(session, trial, drain(session, trial.number))
     word: Json | None = read_json(session.run.trial(trial.number).exit)
     attempt = session.state.trial(trial.number).attempt
-    if word is None or attempt == 0 or word.get("attempt") != attempt:
+    if not isinstance(word, dict) or attempt == 0 or word.get("attempt") != attempt:
         return None
-    return Outcome(str(word["state"]), str(word.get("reason", "")), _finite(word.get("value")))
+    state, reason = str(word.get("state")), str(word.get("reason", ""))
+    return Outcome(state, reason, _finite(word.get("value"))) if state in WORDS else None
 
 
 def _finite(value: object) -> float | None:

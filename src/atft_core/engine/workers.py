@@ -73,7 +73,9 @@ def adopt(run: RunDirectory, trial: int) -> Worker | None:
     if probe(lock) is not Holder.ENGINE:
         return None
     who = owner(lock)
-    pid, attempt = int(who.get("pid", 0)), int(who.get("attempt", 0))
+    pid, attempt = who.get("pid"), who.get("attempt")
+    if not isinstance(pid, int) or not isinstance(attempt, int):
+        return None  # it has the lock and is about to say who it is
     started = start_time(pid)
     return Worker(trial, attempt, pid, started) if started else None
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar
+from types import UnionType
+from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 SCHEMA_VERSION = 1
 Json = dict[str, Any]
@@ -65,7 +66,7 @@ class Preflight(Event):
 
     checks: list[Json] = field(default_factory=list)
     estimate: Json = field(default_factory=dict)
-    baselines: Json = field(default_factory=dict)
+    baselines: dict[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,7 @@ class Epoch(WorkerEvent):
     batches_available: int = 0
     time: Json = field(default_factory=dict)
     train: Json = field(default_factory=dict)
-    val: Json = field(default_factory=dict)
+    val: dict[str, Json] = field(default_factory=dict)
     gpu: Json | None = None
 
 
@@ -223,6 +224,12 @@ KINDS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
+_HINTS: dict[type[Event], dict[str, Any]] = {
+    cls: {f.name: get_type_hints(cls)[f.name] for f in fields(cls)} for cls in KINDS.values()
+}
+"""What each field may be."""
+
+
 def encode(stamped: Stamped) -> str:
     """One line without its newline; raises ValueError on NaN or infinity."""
     event = stamped.event
@@ -235,8 +242,25 @@ def decode(line: str) -> Stamped | None:
     try:
         record = json.loads(line)
         cls = KINDS[record["kind"]]
-        names = {f.name for f in fields(cls)}
-        event = cls(**{key: value for key, value in record.items() if key in names})
-        return Stamped(int(record["seq"]), float(record["t"]), event)
+        hints = _HINTS[cls]
+        given = {key: value for key, value in record.items() if key in hints}
+        if not all(_fits(value, hints[key]) for key, value in given.items()):
+            return None
+        return Stamped(int(record["seq"]), float(record["t"]), cls(**given))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON value is of the type that a field wants."""
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind is Any:
+        return True
+    if kind in (UnionType, Union):  # the second name is that of Python 3.14
+        return any(_fits(value, each) for each in inner)
+    if kind in (int, float):  # True is a number to Python, and a whole one counts as a float
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if not isinstance(value, kind):
+        return False
+    members = value.values() if isinstance(value, dict) else value
+    return not inner or all(_fits(each, inner[-1]) for each in members)

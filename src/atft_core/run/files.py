@@ -43,10 +43,10 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """What `path` holds, or None when it is no file or not JSON."""
+    """What `path` holds, or None when it is no file, not for this user or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         return None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return None

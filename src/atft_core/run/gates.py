@@ -13,6 +13,7 @@ from atft_core.run.events import Json
 from atft_core.run.stages import Runbook, Stage
 from atft_core.run.state import State
 from atft_core.run.status import load
+from atft_core.run.wording import several
 
 _IDENTITY = {
     "data_hash": "other data",
@@ -64,6 +65,8 @@ def _runs(before: Stage) -> Iterator[tuple[RunDirectory, State, str]]:
         elif state.end_state != "FINISHED":
             ending = f"ended as {state.end_state}" if state.end_state else "has not ended"
             yield run, state, ending
+        elif state.lost:
+            yield run, state, f"has lost {several(state.lost, 'event')} of its log"
         else:
             yield run, state, ""
 

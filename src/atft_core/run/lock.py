@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import struct
+import time
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ class ProcessLock:
         except (BlockingIOError, PermissionError) as error:
             os.close(self._fd)
             raise self.busy(owner(path)) from error
+        self.taken = time.time()
         self._describe({"pid": os.getpid(), "host": socket.gethostname(), **about})
 
     def busy(self, who: dict[str, Any]) -> RunBusyError:

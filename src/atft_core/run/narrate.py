@@ -11,6 +11,7 @@ from typing import Any
 
 from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
+from atft_core.run.foreign import clean
 from atft_core.run.state import State
 from atft_core.run.wording import scale
 
@@ -28,7 +29,8 @@ def number(value: Any, digits: int = 4) -> str:
 def lines(state: State, stamped: Stamped) -> list[str]:
     """The lines of an event, without time; `state` is the state after it. Often none."""
     narrator = _NARRATORS.get(type(stamped.event))
-    return narrator(state, stamped.event) if narrator else []
+    told = narrator(state, stamped.event) if narrator else []
+    return [clean(line) for line in told]
 
 
 def _run_started(state: State, event: ev.RunStarted) -> list[str]:

@@ -25,6 +25,7 @@ from atft_core.run.stages import (
     stage_to_json,
 )
 from atft_core.run.tables import TableReader, parse
+from atft_core.run.user import expanded
 
 __all__ = [
     "CriterionSpec", "Remedy", "Runbook", "Stage", "load", "shipped", "stage_from_json",
@@ -58,7 +59,9 @@ def load(path: Path) -> Runbook:
     profile = reader.sub("profile", reader.take("profile", dict, {}))
     gpu = profile.choice("gpu", ("nvml", "stall_share"), "nvml")
     profile.done()
-    config = reader.take("config", dict, {})
+    given = reader.take("config", dict, {})
+    sections = reader.sub("config", given)
+    config = {section: sections.take(section, dict) for section in given}
     tables = reader.tables("stage")
     reader.done()
     if not tables:
@@ -76,7 +79,7 @@ def _stage(reader: TableReader, gpu: str, before: list[Stage]) -> Stage:
         title=reader.take("title", str),
         hotkey=reader.take("hotkey", str),
         study_name=reader.name("study_name"),
-        output_dir=Path(reader.take("output_dir", str)),
+        output_dir=_output_dir(reader),
         n_trials=reader.count("n_trials"),
         max_epochs=reader.count("max_epochs"),
         requires=reader.take("requires", str, ""),
@@ -95,6 +98,13 @@ def _stage(reader: TableReader, gpu: str, before: list[Stage]) -> Stage:
     return stage
 
 
+def _output_dir(reader: TableReader) -> Path:
+    try:
+        return expanded(Path(reader.take("output_dir", str)))
+    except UsageError as error:
+        raise reader.error(f"output_dir: {error.message}", error.hint) from error
+
+
 def _check_stage(reader: TableReader, stage: Stage, before: list[Stage]) -> None:
     if not NAME.fullmatch(stage.output_dir.name):
         raise reader.error(
@@ -107,7 +117,7 @@ def _check_stage(reader: TableReader, stage: Stage, before: list[Stage]) -> None
         )
     for key in ("key", "hotkey", "study_name", "output_dir"):
         for other in before:
-            if getattr(other, key) == getattr(stage, key):
+            if _compared(getattr(other, key)) == _compared(getattr(stage, key)):
                 raise reader.error(
                     f"{key} = {str(getattr(stage, key))!r} is taken by stage {other.key!r}.",
                     f"Give each stage its own {key}.",
@@ -126,6 +136,11 @@ def _check_stage(reader: TableReader, stage: Stage, before: list[Stage]) -> None
             f"criteria name {', '.join(twice)} twice." if twice else "it has no criteria.",
             "Give one row per criterion: { name = ..., minimum = ... }",
         )
+
+
+def _compared(value: str | Path) -> str:
+    """Two spellings of one directory are one directory."""
+    return str(value.resolve()) if isinstance(value, Path) else value
 
 
 def _criterion(reader: TableReader, gpu: str) -> CriterionSpec:

@@ -13,6 +13,7 @@ from typing import Any
 
 from atft_core.run import events as ev
 from atft_core.run.events import Event, Json, Stamped
+from atft_core.run.wording import several
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 """Final trial states, named as Optuna names them."""
@@ -92,6 +93,8 @@ class State:
 
     seq: int = 0
     t: float = 0.0
+    lost: int = 0
+    """Events that are missing or damaged in the log."""
     run: str = ""
     stage: str = ""
     study_name: str = ""
@@ -268,6 +271,10 @@ def _alert(state: State, event: ev.Alert, t: float) -> None:
     state.alerts.append((t, event.level, event.text))
 
 
+def _warn(state: State, t: float, text: str) -> None:
+    state.alerts.append((t, "warning", text))
+
+
 def _holdout_scored(state: State, event: ev.HoldoutScored, t: float) -> None:
     state.trial(event.trial).holdout = event.metrics
 
@@ -301,6 +308,10 @@ def apply(state: State, stamped: Stamped) -> None:
     """Advance `state` by one event in place; an event already seen is left out."""
     if stamped.seq <= state.seq:
         return
+    lost = stamped.seq - state.seq - 1
+    if lost:
+        state.lost += lost
+        _warn(state, stamped.t, f"{several(lost, 'event')} before this one cannot be read")
     state.seq, state.t = stamped.seq, stamped.t
     _APPLY[type(stamped.event)](state, stamped.event, stamped.t)
 

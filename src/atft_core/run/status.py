@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
+from atft_core.run.processes import alive
 from atft_core.run.state import State, apply, from_json
 
 ENGINE_BUDGET = 1800.0
@@ -36,8 +38,8 @@ def silence(state: State, now: float) -> float:
 
 
 def status(state: State, holder: Holder, now: float) -> Status:
-    """The truth about a run; pure."""
-    if holder is Holder.ENGINE:
+    """The truth about a run, whose lock was looked at before its events were read."""
+    if holder is Holder.ENGINE or (holder is Holder.NOBODY and _unlocked(state)):
         return _held(state, now)
     if state.end_state:
         return Status(state.end_state, state.end_reason)
@@ -48,6 +50,12 @@ def status(state: State, holder: Holder, now: float) -> Status:
     working = state.current
     tail = f" while trial {working.number} was at epoch {working.epoch}" if working else ""
     return Status("DIED", f"the engine is gone{tail}; `atft resume` continues it")
+
+
+def _unlocked(state: State) -> bool:
+    """Whether the engine lives although its lock file was removed under it."""
+    here = state.host == socket.gethostname()
+    return not state.end_state and here and alive(state.engine_pid, state.engine_start_time)
 
 
 def _held(state: State, now: float) -> Status:

@@ -6,24 +6,63 @@ Shapes: D validation days.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from atft_core.baselines import daily_baselines
+from atft_core.data.panel import Panel
+from atft_core.data.splits import Split
 from atft_core.objective.metrics import DailyIC
 from atft_core.objective.significance import paired_difference
 from atft_core.run.events import Json
-from atft_core.train.results import read_table
+from atft_core.train.report import log
+from atft_core.train.results import read_table, split_column, write_table
 
 Baselines = dict[int, dict[str, dict[np.datetime64, float]]]
 """Daily RankIC by horizon, name and date."""
 
 
+def baselines_of(path: Path, panel: Panel, split: Split) -> Baselines:
+    """The baselines that preflight left in `path`; made again when the file is damaged or gone."""
+    try:
+        return read_baselines(path)
+    except (OSError, pa.ArrowException, KeyError) as error:
+        log.warning("%s cannot be read (%s): making it again", path.name, error)
+    write_baselines(path, panel, split)
+    return read_baselines(path)
+
+
+def write_baselines(path: Path, panel: Panel, split: Split) -> dict[str, DailyIC]:
+    """Measure the baselines on the validation days and keep them; by name."""
+    daily = daily_baselines(panel, split)
+    write_table(path, _table(panel, split.val, daily))
+    return daily
+
+
+def _table(panel: Panel, days: range, daily: Mapping[str, DailyIC]) -> Any:
+    """Daily RankIC by baseline and horizon; null where undefined."""
+    horizons = len(panel.horizons)
+    dates_D = panel.dates_T[days.start : days.stop].astype("datetime64[D]")
+    names = [name for name in daily for _ in range(len(days) * horizons)]
+    rank_ic = [found.rank_ic_DH.ravel() for found in daily.values()]
+    return pa.table(
+        {
+            "split": split_column("val", len(names)),
+            "date": pa.array(np.tile(np.repeat(dates_D, horizons), len(daily))),
+            "horizon": np.tile(np.array(panel.horizons, np.int32), len(days) * len(daily)),
+            "name": pa.array(names, pa.string()),
+            "rank_ic": pa.array(np.concatenate(rank_ic), from_pandas=True),
+        }
+    )
+
+
 def read_baselines(path: Path) -> Baselines:
-    """The baselines of a run; none when preflight did not write any."""
-    if not path.exists():
-        return {}
+    """The baselines of a run."""
     found: Baselines = {}
     for row in read_table(path).to_pylist():
         if row["split"] == "val":

@@ -29,7 +29,8 @@ from atft_core.run.files import fsync_directory, read_json, write_atomically, wr
 from atft_core.train.step import Learner
 
 KEEP = 2
-KEYS = {"trial", "config_hash", "epoch", "steps", "rows", "sha256"}
+KEYS = {"trial": int, "config_hash": str, "epoch": int, "steps": int, "rows": list, "sha256": dict}
+"""What a manifest must have, and of which type."""
 WEIGHTS, OPTIMISER, MANIFEST = "weights.safetensors", "optimiser.pt", "manifest.json"
 
 
@@ -144,7 +145,9 @@ def _remove_unfinished(directory: Path) -> None:
 def _read(path: Path) -> Checkpoint | str:
     """The checkpoint, or what is wrong with it."""
     manifest: Any = read_json(path / MANIFEST)
-    if not isinstance(manifest, dict) or not manifest.keys() >= KEYS:
+    if not isinstance(manifest, dict) or not all(
+        isinstance(manifest.get(key), kind) for key, kind in KEYS.items()
+    ):
         return f"{MANIFEST} is missing or damaged"
     files: dict[str, bytes] = {}
     for name in (WEIGHTS, OPTIMISER):
@@ -152,6 +155,8 @@ def _read(path: Path) -> Checkpoint | str:
             files[name] = (path / name).read_bytes()
         except FileNotFoundError:
             return f"{name} is missing"
+        except OSError as error:
+            return f"{name} cannot be read: {error.strerror}"
         if hashlib.sha256(files[name]).hexdigest() != manifest["sha256"].get(name):
             return f"{name} is damaged"
     return Checkpoint(

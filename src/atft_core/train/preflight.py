@@ -2,6 +2,7 @@
 
 Writes preflight.json (checks, estimate, baselines) and baselines.arrow. Exit code 0 when they are
 written, whether or not every check holds: what to make of a failed one is the engine's decision.
+When the run cannot even be opened, preflight.json holds the error instead.
 """
 
 from __future__ import annotations
@@ -10,13 +11,9 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import torch
 
-from atft_core.baselines import daily_baselines
 from atft_core.data.feeds import ResidentFeed
 from atft_core.data.panel import Panel
 from atft_core.errors import AtftError
@@ -24,7 +21,7 @@ from atft_core.objective.metrics import DailyIC, summarise
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
-from atft_core.train import results
+from atft_core.train.against import write_baselines
 from atft_core.train.checks import Scene, run_checks
 from atft_core.train.estimate import process_age, project
 from atft_core.train.setup import open_run, threads
@@ -33,15 +30,17 @@ log = logging.getLogger("atft_core.train")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; the error's exit code when the run cannot even be opened."""
+    """Entry point; the error's exit code when the run cannot be opened."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True
     )
+    run = RunDirectory(Path(arguments[0]))
     try:
-        preflight(RunDirectory(Path(arguments[0])))
+        preflight(run)
     except AtftError as error:
         log.error("Preflight: %s", error)
+        write_json(run.preflight, {"error": error.message})
         return error.exit_code
     return 0
 
@@ -54,8 +53,7 @@ def preflight(run: RunDirectory) -> Json:
     estimate = project(setup, feed, startup=process_age())
     block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
     checks = run_checks(Scene(setup, feed, block, estimate["disk_bytes"], run.path))
-    daily = daily_baselines(setup.panel, setup.split)
-    results.write_table(run.baselines, baseline_table(setup.panel, setup.split.val, daily))
+    daily = write_baselines(run.baselines, setup.panel, setup.split)
     found: Json = {
         "checks": checks,
         "estimate": estimate,
@@ -73,23 +71,6 @@ def middle_block(days: range, block_days: int) -> range:
     size = min(block_days, len(days))
     start = days.start + (len(days) - size) // 2
     return range(start, start + size)
-
-
-def baseline_table(panel: Panel, days: range, daily: Mapping[str, DailyIC]) -> Any:
-    """Daily RankIC by baseline and horizon; null where undefined."""
-    horizons = len(panel.horizons)
-    dates_D = panel.dates_T[days.start : days.stop].astype("datetime64[D]")
-    names = [name for name in daily for _ in range(len(days) * horizons)]
-    rank_ic = [found.rank_ic_DH.ravel() for found in daily.values()]
-    return pa.table(
-        {
-            "split": results.split_column("val", len(names)),
-            "date": pa.array(np.tile(np.repeat(dates_D, horizons), len(daily))),
-            "horizon": np.tile(np.array(panel.horizons, np.int32), len(days) * len(daily)),
-            "name": pa.array(names, pa.string()),
-            "rank_ic": pa.array(np.concatenate(rank_ic), from_pandas=True),
-        }
-    )
 
 
 def summaries(panel: Panel, daily: Mapping[str, DailyIC]) -> Json:

@@ -9,7 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from atft_core.errors import AtftError, NonFiniteLossError
+from atft_core.errors import (
+    AtftError,
+    CheckpointError,
+    DataError,
+    NonFiniteLossError,
+    RunDirectoryError,
+)
 from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Epoch, Json, Progress, Settings
 from atft_core.run.files import read_json, write_json
@@ -19,6 +25,10 @@ log = logging.getLogger("atft_core.train")
 
 PERIOD = 0.5
 """Seconds between two reports of progress within a phase."""
+
+
+_SURROUNDINGS = (OSError, DataError, RunDirectoryError, CheckpointError)
+"""What says nothing about a trial's parameters: the same trial can be tried again."""
 
 
 class Interrupted(Exception):  # noqa: N818 -- an order, not an error
@@ -76,7 +86,8 @@ class Reporter:
 class LastWord:
     """exit.json, written last: the verdict, or why there is none.
 
-    An exception is put on record and goes on its way to the log. A kill or an interrupt leaves no
+    An exception is put on record and goes on its way to the log: `failed` when the trial itself
+    went wrong, `blocked` when a disk or a file around it did. A kill or an interrupt leaves no
     file: the engine starts the trial again.
     """
 
@@ -96,6 +107,8 @@ class LastWord:
     ) -> None:
         if error is None:
             self._write(self.state, "", self.value)
+        elif isinstance(error, _SURROUNDINGS):
+            self._write("blocked", reason(error), None)
         elif isinstance(error, Exception):
             self._write("failed", reason(error), None)
 

@@ -16,7 +16,7 @@ from atft_core.objective.losses import TERMS
 from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
-from atft_core.train.against import Baselines, compare, read_baselines
+from atft_core.train.against import Baselines, baselines_of, compare
 from atft_core.train.loop import (
     Feed,
     Tick,
@@ -63,7 +63,7 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
     learner = build_learner(setup, trial)
     reporter.log_batches = setup.config.train.val_debug
     reporter.settings(observed(setup, feed, learner))
-    baselines = read_baselines(run.baselines)
+    baselines = baselines_of(run.baselines, setup.panel, setup.split)
     work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines)
     resume(work)
     return work

@@ -12,9 +12,10 @@ from textual.content import Content
 
 from atft_core.run.checklist import bar, bars, error, value
 from atft_core.run.criteria import Result, Verdict
+from atft_core.run.foreign import clean
 from atft_core.run.stages import Bar
 from atft_core.run.wording import several
-from atft_tui.format import GLYPHS, clean, cut, line, pad
+from atft_tui.format import GLYPHS, cut, line, pad
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.cells import cell_len
 from textual.content import Content
 
+from atft_core.run.foreign import clean
 from atft_core.run.wording import duration
-from atft_tui.format import GLYPHS, clean, cut_left, line, shown_path
+from atft_tui.format import GLYPHS, cut_left, line, shown_path
 from atft_tui.pane import Pane, Row
 from atft_tui.view import StageView, View, seconds_left
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from atft_core.run.foreign import clean
 from atft_core.run.measure_model import luck, tried
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import fixed, ratio
-from atft_tui.format import GLYPHS, clean, cut, figure, line
+from atft_tui.format import GLYPHS, cut, figure, line
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from atft_core.run.events import Json
+from atft_core.run.foreign import clean
 from atft_core.run.state import EpochRow, State
 from atft_core.run.wording import fixed
-from atft_tui.format import clean, clock, cut, line
+from atft_tui.format import clock, cut, line
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

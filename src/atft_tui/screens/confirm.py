@@ -18,9 +18,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from atft_core import launch
+from atft_core.run.foreign import clean
 from atft_core.run.stages import Stage
 from atft_tui.bindings import bindings
-from atft_tui.format import clean, line
+from atft_tui.format import line
 from atft_tui.pane import Pane, Row
 from atft_tui.plan import command_rows, plan_rows
 from atft_tui.screens.live import Footer, LiveScreen

@@ -11,8 +11,9 @@ from textual.binding import BindingType
 from textual.containers import Grid
 from textual.widget import Widget
 
+from atft_core.run.foreign import clean
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
-from atft_tui.format import clean, line, relative
+from atft_tui.format import line, relative
 from atft_tui.machine import Machine
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.checklist import ChecklistPane

@@ -13,10 +13,11 @@ from textual.widget import Widget
 
 from atft_core.run.checklist import bound, quantity, value
 from atft_core.run.criteria import CRITERIA, TWO_SIDED_90, Result, Verdict
+from atft_core.run.foreign import clean
 from atft_core.run.stages import Stage
 from atft_core.run.wording import MISSING
 from atft_tui.bindings import bindings
-from atft_tui.format import GLYPHS, clean, line, shown_path
+from atft_tui.format import GLYPHS, line, shown_path
 from atft_tui.pane import Pane, Row
 from atft_tui.screens.live import LiveScreen
 from atft_tui.view import View

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
-from atft_tui.format import clean
+from atft_core.run.foreign import clean
 from atft_tui.panes.log import Filter, parse_filter
 
 

@@ -9,8 +9,9 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
 
+from atft_core.run.foreign import clean
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
-from atft_tui.format import GLYPHS, clean, cut, line
+from atft_tui.format import GLYPHS, cut, line
 from atft_tui.pane import Pane, Row
 from atft_tui.screens.live import LiveScreen
 from atft_tui.view import View

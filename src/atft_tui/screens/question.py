@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from atft_tui.format import clean
+from atft_core.run.foreign import clean
 
 
 class QuestionScreen(ModalScreen[bool]):

@@ -1,0 +1,52 @@
+"""The person at the machine: their name, their directories, and paths as they type them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import unicodedata
+from pathlib import Path
+
+from atft_core.errors import UsageError
+
+
+def name() -> str:
+    """The user's name; the number where a container gave it none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def cache() -> Path:
+    """Where atft keeps what can be made again; not created."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atft"
+
+
+def state() -> Path:
+    """Where atft keeps what belongs to no run: the ledger of the holdout; not created."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "atft"
+
+
+def unwritable(text: str) -> bool:
+    """Whether a text holds what no file of a run could keep: control characters, broken UTF-8."""
+    return any(unicodedata.category(char) in ("Cc", "Cs") for char in text)
+
+
+def expanded(path: Path) -> Path:
+    """`path` with its ~ expanded; UsageError when it names nobody, or is no text."""
+    if unwritable(str(path)):
+        raise UsageError(f"The path {str(path)!r} is not plain UTF-8 text.", hint="Rename it.")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path}: there is no such user.", hint="Write out the path.") from error
+
+
+def absolute(path: Path) -> Path:
+    """`path` with its ~ expanded, from the root."""
+    try:
+        found = expanded(path).absolute()
+    except FileNotFoundError as error:
+        raise UsageError("The current directory is gone.", hint="cd to one that exists.") from error
+    return expanded(found)  # the current directory may not be plain text either
