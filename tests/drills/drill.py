@@ -29,6 +29,16 @@ def atft(*args: object, code: int | None = 0, timeout: float = 240) -> str:
     return done.stdout
 
 
+def refused(*args: object, code: int = 1, module: str = "atft_core") -> str:
+    """What a command that is refused says: nothing on standard output, no traceback."""
+    command = [sys.executable, "-m", module, *(str(arg) for arg in args)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert module != "atft_core" or not done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
 def start(
     panel: Path, output: Path, *extra: object, epochs: int = 6, trials: int = 2
 ) -> RunDirectory:

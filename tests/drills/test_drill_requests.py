@@ -1,12 +1,10 @@
 """Time budgets, queued stages and requests: what is asked of an engine, now or for later."""
 
-import subprocess
-import sys
 import time
 from datetime import datetime, timedelta
 
 import pytest
-from drill import FAST, assert_log_equals_study, atft, start, wait_for, wait_for_end
+from drill import FAST, assert_log_equals_study, atft, refused, start, wait_for, wait_for_end
 from small_book import events, run_stage, write_book
 
 from atft_core.run import events as ev
@@ -27,15 +25,6 @@ def live(tmp_path_factory, panel):
         yield run
         atft("stop", run.path, "--now")
         assert wait_for_end(run)[1].name == "STOPPED"
-
-
-def fails(*args, code=1):
-    """What a command that is refused says."""
-    command = [sys.executable, "-m", *(str(arg) for arg in args)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == code, done
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
 
 
 def soon(seconds):
@@ -90,10 +79,8 @@ def test_a_used_up_time_budget_stops_the_run_and_resuming_goes_on(panel, home):
     assert state.answered == {left: late, "junk": late}
     assert_log_equals_study(run)
     before = run.events.read_bytes()
-    assert "is finished; there is nothing to resume" in fails(
-        "atft_core", "resume", run.path, code=2
-    )
-    assert "is not running: FINISHED" in fails("atft_core", "stop", run.path)
+    assert "is finished; there is nothing to resume" in refused("resume", run.path, code=2)
+    assert "is not running: FINISHED" in refused("stop", run.path)
     assert run.events.read_bytes() == before
 
 
@@ -110,16 +97,16 @@ def test_a_request_that_no_engine_knows_is_answered_and_harmless(live):
 
 def test_a_run_that_is_worked_on_cannot_be_resumed(live):
     pid = load(live).engine_pid
-    assert "belongs to a running engine" in fails("atft_core", "resume", live.path)
-    assert "belongs to a running engine" in fails("atft_core.engine", "resume", live.path)
+    assert "belongs to a running engine" in refused("resume", live.path)
+    assert "belongs to a running engine" in refused("resume", live.path, module="atft_core.engine")
     state, status = read_status(live)
     assert (status.name, state.engines, state.engine_pid) == ("RUNNING", 1, pid)
 
 
 def test_a_second_run_beside_one_that_is_worked_on_is_refused(live, panel):
     sets = [word for text in FAST for word in ("--set", text)]
-    said = fails(
-        "atft_core", "hpo", "--data-path", panel, "--output-dir", live.path, "--study-name", "s",
+    said = refused(
+        "hpo", "--data-path", panel, "--output-dir", live.path, "--study-name", "s",
         "--n-trials", 1, "--max-epochs", 1, *sets,
     )  # fmt: skip
     assert f"{live.path} is being worked on by another engine" in said
@@ -130,7 +117,5 @@ def test_a_second_run_beside_one_that_is_worked_on_is_refused(live, panel):
 def test_a_trial_at_work_is_not_scored_on_the_holdout(live, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     wait_for(live, lambda s: 0 in s.trials)
-    assert "only a complete trial" in fails(
-        "atft_core", "holdout", live.path, "--trial", 0, "--yes", code=2
-    )
+    assert "only a complete trial" in refused("holdout", live.path, "--trial", 0, "--yes", code=2)
     assert not (tmp_path / "atft" / "holdout.jsonl").exists()

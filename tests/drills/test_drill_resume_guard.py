@@ -1,26 +1,15 @@
 """What an engine must not stumble over: odd requests, another panel, a start it has to refuse."""
 
 import shutil
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
-from drill import assert_log_equals_study, atft, start, wait_for, wait_for_end
+from drill import assert_log_equals_study, atft, refused, start, wait_for, wait_for_end
 from small_book import events
 
 from atft_core.run import events as ev
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-def refused(*args, code=1):
-    """What a refused command says; nothing on standard output."""
-    command = [sys.executable, "-m", "atft_core", *(str(arg) for arg in args)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert (done.returncode, done.stdout) == (code, ""), done
-    assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 def test_requests_of_any_shape_are_answered_once_and_the_engine_goes_on(panel, home):

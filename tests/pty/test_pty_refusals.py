@@ -92,7 +92,7 @@ def test_a_stage_on_a_key_of_the_console_is_refused(book):
         assert shown.ends() == 2
         said = "".join(shown.text.split())  # wherever the long path made it wrap
         assert "hotkey'x'ofstage'short'isakeyoftheconsole" in said
-        assert "stop after the running trial" in said
+        assert "stopaftertherunningtrial" in said
         assert b"\x1b[?1049h" not in shown.received
 
 

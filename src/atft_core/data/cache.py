@@ -7,7 +7,6 @@ version. Another input has another name, so a run that is still reading an old c
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -30,7 +29,7 @@ from atft_core.data.panel import FORMAT_VERSION, HEADER, Panel, open_panel
 from atft_core.data.source import source_hash
 from atft_core.errors import DataError
 from atft_core.run import user
-from atft_core.run.files import fsync_directory
+from atft_core.run.files import DISK_FULL, fsync_directory
 from atft_core.run.user import absolute
 
 BATCH_DAYS = 64
@@ -126,7 +125,7 @@ def write_cache(target: Path, panel: Panel) -> None:
             temporary.unlink(missing_ok=True)
         fsync_directory(target.parent)
     except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        full = error.errno in DISK_FULL
         what = "is full" if full else f"cannot be written: {error.strerror or error}"
         raise DataError(
             f"The cache directory {target.parent} {what}.",

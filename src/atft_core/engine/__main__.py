@@ -16,7 +16,7 @@ from atft_core.config.hashing import code_version, config_hash
 from atft_core.config.load import read_resolved
 from atft_core.config.schema import Config
 from atft_core.engine.chain import start_next
-from atft_core.engine.create import Spec, new_run
+from atft_core.engine.create import Spec, new_run, refuse_small_disk
 from atft_core.engine.prepare import prepare
 from atft_core.engine.session import Session
 from atft_core.engine.supervise import supervise
@@ -58,6 +58,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
     """Take over a run that stopped or died; EngineError when there is nothing to do."""
     facts = run.facts()
     refuse_shared(run.path)
+    refuse_small_disk(run.path)
     _refuse_live(run)
     lock = EngineLock(run.lock)
     config = read_resolved(run.config)

@@ -62,7 +62,7 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     prepared = prepare(config, demo=bool(runbook and runbook.demo))
     evidence = pass_gate(runbook, stage, prepared, spec.override)
     refuse_twin(Path(spec.output_dir))
-    _refuse_small_disk(Path(spec.output_dir))
+    refuse_small_disk(Path(spec.output_dir))
     _refuse_group(config.engine.group)
     os.umask(0o027 if config.engine.group else 0o077)
     run = create(Path(spec.output_dir), group=config.engine.group)
@@ -111,14 +111,14 @@ def refuse_twin(output_dir: Path) -> None:
             )
 
 
-def _refuse_small_disk(output_dir: Path) -> None:
+def refuse_small_disk(output_dir: Path) -> None:
     """A run that cannot even write its study should not begin."""
     existing = next(p for p in (output_dir, *output_dir.parents) if p.exists())
     free = shutil.disk_usage(existing).free
     if free < 64 * 2**20:
         raise RunDirectoryError(
             f"{existing} has {free / 2**20:.0f} MiB left; a run needs at least 64 MiB.",
-            hint="Free some space, or name another place with --output-dir.",
+            hint="Make room; a new run can be given another place with --output-dir.",
         )
 
 

@@ -18,8 +18,8 @@ from atft_core.engine.study import open_study
 from atft_core.gpu import GpuSampler
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
-from atft_core.run.events import Event
-from atft_core.run.files import write_json
+from atft_core.run.events import Event, Stamped
+from atft_core.run.files import DISK_FULL, write_json
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
@@ -44,6 +44,7 @@ class Session:
     drained: dict[int, Tail] = field(default_factory=dict)
     deadline: float | None = None
     signalled: bool = False
+    disk_full: bool = False
 
     def __post_init__(self) -> None:
         for stamped in Tail(self.run.events).events():
@@ -66,7 +67,7 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.sampler.stop()
-        self.reserve.unlink(missing_ok=True)
+        self._release_reserve()
         self.save_snapshot()
         self.journal.close()
         self.lock.release()
@@ -80,6 +81,10 @@ class Session:
         with suppress(OSError), self.reserve.open("wb") as file:  # a full disk is found out soon
             os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
 
+    def _release_reserve(self) -> None:
+        self.disk_full = True
+        self.reserve.unlink(missing_ok=True)
+
     @property
     def study(self) -> Study:
         """The Optuna study, opened on first use: importing it is not free."""
@@ -89,20 +94,29 @@ class Session:
 
     def record(self, event: Event) -> None:
         """Write an event, believe it, and tell people about it."""
-        stamped = self.journal.append(event)
+        stamped = self._append(event)
         apply(self.state, stamped)
         told = lines(self.state, stamped)
-        if told:
-            with self.run.log.open("a", encoding="utf-8") as log:
-                log.writelines(f"{stamp(stamped.t)} {line}\n" for line in told)
+        with suppress(OSError), self.run.log.open("a", encoding="utf-8") as log:  # may be full, too
+            log.writelines(f"{stamp(stamped.t)} {line}\n" for line in told)
         if time.monotonic() - self._snapshotted > SNAPSHOT_SECONDS:
             self.save_snapshot()
 
+    def _append(self, event: Event) -> Stamped:
+        try:
+            return self.journal.append(event)
+        except OSError as error:
+            if error.errno not in DISK_FULL or self.disk_full:
+                raise
+            self._release_reserve()
+            return self.journal.append(event)
+
     def save_snapshot(self) -> None:
-        """Let the next reader start from here instead of from the beginning."""
+        """Let the next reader start from here instead of from the beginning; disposable."""
         self._snapshotted = time.monotonic()
-        value = {"offset": self.run.events.stat().st_size, "state": to_json(self.state)}
-        write_json(self.run.snapshot, value, durable=False)
+        with suppress(OSError):
+            value = {"offset": self.run.events.stat().st_size, "state": to_json(self.state)}
+            write_json(self.run.snapshot, value, durable=False)
 
     def announce(self, code: str) -> None:
         """Say which process is the engine now, and which version of the code it runs."""
@@ -123,8 +137,8 @@ class Session:
             return "the engine was asked to end by a signal"
         if self.state.stop == "now":
             return "stopped on request"
-        if shutil.disk_usage(self.run.path).free < DISK_BYTES:
-            self.reserve.unlink(missing_ok=True)
+        if self.disk_full or shutil.disk_usage(self.run.path).free < DISK_BYTES:
+            self._release_reserve()
             return f"the disk of {self.run.path} is full"
         if self.deadline is not None and time.time() >= self.deadline:
             return "the time budget is used up"

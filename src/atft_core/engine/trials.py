@@ -146,7 +146,7 @@ def _close(session: Session, trial: Trial, fate: str, *, ordered: bool = False) 
 
     A worker that was ended by order, for instance while it was still loading, has not crashed.
     """
-    silent = Outcome("stopped", "ended on request") if ordered else Outcome("lost", fate)
+    silent = Outcome("stopped", "ended by order") if ordered else Outcome("lost", fate)
     outcome = _last_word(session, trial) or silent
     session.record(
         ev.WorkerExited(

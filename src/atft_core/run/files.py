@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""How the system says that there is no room: the disk, this user's share of it, a limit."""
 
 
 def fsync_directory(path: Path) -> None:

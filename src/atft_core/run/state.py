@@ -198,7 +198,7 @@ def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
     trial = state.trial(event.trial)
     trial.state, trial.attempt = "RUNNING", event.attempt
     trial.pid, trial.start_time = event.pid, event.start_time
-    trial.phase, trial.worker_seq, trial.heard = "start", 0, t
+    trial.phase, trial.worker_seq, trial.heard, trial.reason = "start", 0, t, ""
     trial.started = trial.started or t
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from atft_core.errors import (
 )
 from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Epoch, Json, Progress, Settings
-from atft_core.run.files import read_json, write_json
+from atft_core.run.files import DISK_FULL, read_json, write_json
 from atft_core.run.journal import Journal
 
 log = logging.getLogger("atft_core.train")
@@ -154,6 +153,6 @@ def _name(error: Exception) -> str:
     )
     if torch_says_so or isinstance(error, MemoryError):
         return "out of memory"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "disk full"
     return type(error).__name__

@@ -1,0 +1,162 @@
+"""Files of a run that are edited, cut off, lost or in the way: said, survived, never believed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+import torch
+from drill import assert_log_equals_study, atft, refused, start, wait_for, wait_for_end
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def stopped(panel, home, *extra, trials=1, epochs=30, at_epoch=2):
+    """A run that was stopped on request within its first trial."""
+    run = start(panel, home / "out", *extra, trials=trials, epochs=epochs)
+    wait_for(run, lambda state: state.trials and len(state.trials[0].epochs) >= at_epoch)
+    atft("stop", run.path, "--now")
+    assert wait_for_end(run)[1].name == "STOPPED"
+    return run
+
+
+def finishes(run):
+    """Resumed, the run reaches its end."""
+    atft("resume", run.path)
+    state, status = wait_for_end(run)
+    assert status.name == "FINISHED"
+    assert [row.epoch for row in state.trials[0].epochs] == list(range(1, state.max_epochs + 1))
+    assert_log_equals_study(run)
+    return state
+
+
+def test_what_would_make_another_experiment_of_it_is_refused_until_put_back(panel, home):
+    run = stopped(panel, home, epochs=20)
+    config, events, study = (p.read_bytes() for p in (run.config, run.events, run.study))
+    for edited in (
+        config.replace(b"sharpe = 0.1 ", b"sharpe = 0.9 "),
+        config.replace(b"max_epochs = 20 ", b"max_epochs = 21 "),
+    ):
+        assert edited != config
+        run.config.write_bytes(edited)
+        assert "not the configuration that this run started with" in refused("resume", run.path)
+    run.config.write_bytes(config + b"\n[model.unknown]\nkey = 1\n")
+    assert "unknown key" in refused("resume", run.path, code=2)
+    run.config.write_bytes(config)
+    run.events.unlink()
+    assert "does not say how this run began" in refused("resume", run.path)
+    run.events.write_bytes(events)
+    run.study.unlink()
+    atft("resume", run.path, code=1)
+    assert "study.db is missing or empty" in wait_for_end(run)[1].reason
+    run.study.write_bytes(study)
+    finishes(run)
+
+
+def test_what_can_be_made_again_is_made_again(panel, home):
+    cache = home / "cache"
+    run = stopped(panel, home, "--set", f"data.cache_dir={cache}", epochs=8)
+    (old,) = cache.iterdir()
+    old.unlink()
+    run.baselines.write_bytes(run.baselines.read_bytes()[:100])
+    run.snapshot.write_text('{"offset": 7, "state": []}')
+    newest = max(run.trial(0).checkpoints.iterdir())
+    manifest = json.loads((newest / "manifest.json").read_text())
+    (newest / "manifest.json").write_text(json.dumps({**manifest, "epoch": "two", "sha256": 3}))
+    run.trial(0).exit.write_text("[1]")
+    state = finishes(run)
+    assert (
+        state.trials[0].epochs[0].val["1"]["baseline"]
+        == (state.trials[0].epochs[-1].val["1"]["baseline"])
+    )
+    assert [path.name for path in cache.iterdir()] == [old.name]
+
+
+def test_a_cache_that_moved_is_found_again(panel, home, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "before"))
+    run = stopped(panel, home, epochs=6)
+    shutil.rmtree(home / "before")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "after"))
+    finishes(run)
+    assert run.facts()["cache"].startswith(str(home / "after"))
+
+
+def test_a_file_in_the_way_of_a_trial_stops_the_run_and_not_the_trial(panel, home):
+    run = stopped(panel, home, "--set", "engine.max_retries=0", epochs=6)
+    checkpoints = run.trial(0).checkpoints
+    checkpoints.rename(home / "aside")
+    checkpoints.write_text("a file where a directory belongs")
+    atft("resume", run.path, code=1)
+    state, status = wait_for_end(run)
+    assert status.name == "STOPPED"
+    assert status.reason.startswith("trial 0 cannot go on: ")
+    assert str(checkpoints) in status.reason
+    assert (state.trials[0].state, state.trials[0].crashes) == ("WAITING", 0)
+    checkpoints.unlink()
+    (home / "aside").rename(checkpoints)
+    finishes(run)
+
+
+def test_an_engine_whose_lock_file_was_removed_is_still_seen_and_stopped(panel, home):
+    run = start(panel, home / "out", trials=1, epochs=2000)
+    state = wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    run.lock.unlink()
+    assert json.loads(atft("status", run.path, "--json"))["state"] == "RUNNING"
+    assert f"running engine (pid {state.engine_pid})" in refused("resume", run.path)
+    assert "stops now" in atft("stop", run.path, "--now")
+    state, status = wait_for_end(run)
+    assert (status.name, state.engines) == ("STOPPED", 1)
+
+
+def test_a_stop_that_is_not_answered_is_no_success_and_obeyed_later(panel, home):
+    run = start(panel, home / "out", trials=1, epochs=2000)
+    state = wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    os.kill(state.engine_pid, signal.SIGSTOP)
+    try:
+        assert "has not answered" in refused("stop", run.path, "--now")
+    finally:
+        os.kill(state.engine_pid, signal.SIGCONT)
+    assert wait_for_end(run)[1].reason == "stopped on request"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_preflight_that_cannot_begin_says_why(panel, home):
+    run = start(panel, home / "out", "--set", "train.device=cuda")
+    state, status = wait_for_end(run)
+    assert (status.name, state.trials) == ("FAILED", {})
+    assert status.reason.startswith("preflight: train.device = cuda, but torch finds no CUDA")
+
+
+@pytest.fixture
+def small_disk(home):
+    """A disk of 110 MiB."""
+    place = home / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=110m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.parametrize("when", ["preflight", "training"])
+def test_a_disk_that_fills_at_once_stops_the_run_in_order(panel, small_disk, when):
+    run = start(panel, small_disk / "out", trials=1, epochs=200)
+    if when == "preflight":
+        wait_for(run, lambda s: s.engines)
+    else:
+        wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/full", "bs=1M"], check=False,
+                   stderr=subprocess.DEVNULL)  # fmt: skip
+    state, status = wait_for_end(run)
+    assert (status.name, status.reason) == ("STOPPED", f"the disk of {run.path} is full")
+    assert all(trial.crashes == 0 for trial in state.trials.values())
+    assert "a run needs at least" in refused("resume", run.path)
+    (small_disk / "full").unlink()
+    atft("resume", run.path, "--detach")
+    wait_for(run, lambda s: s.trials and len(s.trials[0].epochs) >= 3)
+    atft("stop", run.path, "--now")
+    assert wait_for_end(run)[1].reason == "stopped on request"
+    assert_log_equals_study(run)
