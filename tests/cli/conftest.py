@@ -24,7 +24,12 @@ def atft(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
     def run(*args: object, given: str | None = None) -> Done:
-        command = [sys.executable, "-m", "atft_core", *(str(arg) for arg in args)]
+        command = [
+            sys.executable,
+            "-m",
+            "atft_core",
+            *(a if isinstance(a, bytes) else str(a) for a in args),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, input=given, timeout=120,
                               check=False)  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)

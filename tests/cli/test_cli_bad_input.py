@@ -1,6 +1,8 @@
 """Bad input: a few lines that say what, where and what to do. No traceback, nothing left behind."""
 
 import os
+import subprocess
+import sys
 from datetime import date, timedelta
 
 import polars as pl
@@ -114,7 +116,18 @@ def test_a_bad_panel_is_named_before_a_run_exists(atft, tmp_path, make):
         (("hpo", "--data-path", "p", "--output-dir", "out", "--set", "train.lr=1"), "train.lr"),
         (("hpo", "--data-path", "p", "--output-dir", "out", "--until", "soon"), "soon"),
         (("run", "dri"), "dry"),
+        (
+            ("hpo", "--data-path", "p", "--output-dir", "out", "--until", "9999-12-31T23:59-12:00"),
+            "calendar",
+        ),
+        (("hpo", "--data-path", "~nosuchuser/p", "--output-dir", "out"), "no such user"),
+        (("hpo", "--data-path", "p", "--output-dir", "~nosuchuser/out"), "no such user"),
+        (("hpo", "--data-path", "p\x1b[31m", "--output-dir", "out"), "not plain UTF-8 text"),
+        (("hpo", "--data-path", b"p\xff", "--output-dir", "out"), "not plain UTF-8 text"),
+        (("hpo", "--data-path", "p", "--output-dir", b"out\xff"), "not plain UTF-8 text"),
         (("run", "dry", "--then", "fulll"), "full"),
+        (("run", "dry", "--plan", "--then", "fulll"), "full"),
+        (("run", "dry", "--plan", "--until", "soon"), "soon"),
         (("run", "dry", "--runbook", "none.toml"), "none.toml"),
         (("status", "nowhere"), "nowhere"),
         (("bogus",), "bogus"),
@@ -125,7 +138,46 @@ def test_a_wrong_command_line_is_usage_and_says_which_word(atft, tmp_path, args,
     assert done.code == 2, done
     assert said in done.err
     assert "Traceback" not in done.err
+    assert done.err.replace("\n", "").isprintable()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_pipe_is_no_panel_and_is_not_waited_for(atft, tmp_path):
+    os.mkfifo(tmp_path / "pipe.parquet")
+    done = atft("data", "check", "--data-path", "pipe.parquet")
+    assert done.code == 1
+    assert "pipe.parquet is no file" in done.out
+
+
+def test_a_code_cannot_speak_to_the_terminal(atft, tmp_path):
+    evil = "S03\x1b]52;c;aGk=\x07\nno defects found" + "x" * 500
+    frame = good_rows().with_columns(code=pl.col("code").replace("S03", evil))
+    pl.concat([frame, frame.filter(pl.col("code") == evil)[:1]]).write_parquet(
+        tmp_path / "p.parquet"
+    )
+    done = atft("data", "check", "--data-path", "p.parquet")
+    assert done.code == 1
+    assert "\x1b" not in done.out
+    assert "\x07" not in done.out
+    assert [line for line in done.out.splitlines() if line.startswith("no defects")] == []
+    assert max(map(len, done.out.splitlines())) < 400
+
+
+def test_output_that_cannot_be_written_is_one_line_and_an_error(atft, tmp_path):
+    command = f"{sys.executable} -m atft_core config show >/dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "atft: No space left on device\n"
+
+
+def test_a_directory_that_is_gone_is_said(atft, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = atft("hpo", "--data-path", "p", "--output-dir", "out")
+    assert done.code in (1, 2)
+    assert "Traceback" not in done.err
+    assert "current directory is gone" in done.err
 
 
 @pytest.mark.parametrize("verb", ["check", "stop", "resume"])

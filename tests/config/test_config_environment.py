@@ -47,6 +47,25 @@ def test_our_own_names_set_any_key_and_win():
     assert values == {"loss.sharpe": "0.2"}
 
 
+def test_arrays_and_tables_are_written_as_in_toml():
+    found = resolve(
+        environ={
+            "ATFT_LABEL_HORIZONS": "[1, 5]",
+            "ATFT_SEARCH": '{ "model.hidden" = { choices = [16, 32] } }',
+            "ATFT_ENGINE_STUDY_NAME": "2026",
+        }
+    ).config
+    assert found.label.horizons == (1, 5)
+    assert list(found.search) == ["model.hidden"]
+    assert found.engine.study_name == "2026"
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1"])
+def test_a_weight_that_is_no_weight_is_refused_with_its_origin(text):
+    with pytest.raises(ConfigError, match=r"^environment: loss\.rank_ic"):
+        resolve(environ={"RANKIC_WEIGHT": text})
+
+
 def test_other_names_are_nobody_of_ours():
     assert read_environment({"HOME": "/root", "LOSS": "1"}) == ({}, [])
 

@@ -52,6 +52,12 @@ def test_bars_outside_of_their_range_are_reported_beyond_rounding(tmp_path):
     assert (found.count, found.first) == (1, (f"S02 {days[7]}",))
 
 
+def test_codes_that_a_person_would_take_for_one_are_reported(tmp_path):
+    frame = rows().with_columns(code=pl.col("code").replace({"S01": "s00", "S03": " S 02"}))
+    found = findings(tmp_path, frame)["similar_codes"]
+    assert set(found.first) == {"'S00' = 's00'", "' S 02' = 'S02'"}
+
+
 def test_a_missing_volume_is_reported_and_not_fatal(tmp_path):
     found = findings(tmp_path, rows().with_columns(volume=pl.lit(None, pl.Float64)))
     assert "'volume' is missing in 100% of the rows" in str(found["mostly_missing"])

@@ -46,6 +46,12 @@ def test_unknown_fields_are_ignored_and_missing_ones_have_their_defaults():
         '{"seq":"x","t":1,"kind":"alert"}', '{"seq":1e999,"t":1,"kind":"alert"}',
         '{"seq":1,"kind":"alert"}', '{"seq":1,"t":1,"kind":"alert","text":"torn', "\x00\x01",
         "[" * 100_000,
+        '{"seq":1,"t":1,"kind":"alert","text":5}', '{"seq":1,"t":1,"kind":"epoch","trial":"0"}',
+        '{"seq":1,"t":1,"kind":"epoch","trial":true}',
+        '{"seq":1,"t":1,"kind":"epoch","trial":0,"val":{"1":[0.1]}}',
+        '{"seq":1,"t":1,"kind":"epoch","trial":0,"time":null}',
+        '{"seq":1,"t":1,"kind":"preflight","checks":["ok"]}',
+        '{"seq":1,"t":1,"kind":"run_started","run":"r","until":"07:00"}',
     ],
 )  # fmt: skip
 def test_a_damaged_or_unknown_line_is_none(line):

@@ -160,3 +160,13 @@ def test_a_run_that_cannot_be_read_is_said_to_be(book):
     found = gate(book, book.stage("short"), IDENTITY)
     assert not found.open
     assert "cannot be read" in found.reason
+
+
+def test_a_run_whose_log_has_lost_a_line_is_no_evidence(book):
+    run = keep(book, dry_run())
+    lines = run.events.read_text().splitlines(keepends=True)
+    lines[5] = lines[5].replace('"val":{', '"val":[{', 1)
+    run.events.write_text("".join(lines))
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert not found.open
+    assert "has lost 1 event of its log" in found.reason

@@ -210,3 +210,17 @@ def test_a_file_that_cannot_be_read_is_an_error_in_words(tmp_path):
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not UTF-8"):
         load(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize("again", ["./output/dry", "output/../output/dry", "{cwd}/output/dry"])
+def test_two_spellings_of_one_directory_are_one(tmp_path, again):
+    second = SECOND.replace("output/short", again.format(cwd=Path.cwd()))
+    assert "is taken by stage 'dry'" in refused(tmp_path, STAGE + second)
+
+
+def test_a_home_that_does_not_exist_is_refused(tmp_path):
+    assert "no such user" in refused(tmp_path, STAGE.replace("output/dry", "~nosuchuser/dry"))
+
+
+def test_a_section_of_the_configuration_is_a_table(tmp_path):
+    assert "data = 5 must be a table" in refused(tmp_path, "[config]\ndata = 5\n" + STAGE)

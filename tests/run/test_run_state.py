@@ -198,3 +198,11 @@ def test_time_without_an_engine_is_nobodys_hang():
     log = Log().start().worker().add(ev.EngineStarted(pid=3), after=7200)
     log.add(ev.Progress(trial=0, worker_seq=log.seq(0), phase="train"), after=5)
     assert log.state.trials[0].hangs == 0
+
+
+def test_events_that_are_missing_are_counted_and_told():
+    events = dry_run().stamped
+    state = fold([*events[:3], *events[5:]])
+    assert state.lost == 2
+    assert [text for *_, text in state.alerts] == ["2 events before this one cannot be read"]
+    assert fold(events).lost == 0

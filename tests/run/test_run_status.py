@@ -1,6 +1,8 @@
 """What a run is said to be doing: the lock, the log and the clock decide together."""
 
 import json
+import os
+import socket
 
 import pytest
 from run_builders import Log, dry_run, sweep, written
@@ -8,6 +10,7 @@ from run_builders import Log, dry_run, sweep, written
 from atft_core.run import events as ev
 from atft_core.run.files import write_json
 from atft_core.run.lock import EngineLock, Holder
+from atft_core.run.processes import start_time
 from atft_core.run.state import State, to_json
 from atft_core.run.status import load, load_tail, read_status, status
 
@@ -123,3 +126,15 @@ def test_a_run_without_a_log_is_empty(tmp_path):
     run = written(Log(), tmp_path / "run")
     run.events.unlink()
     assert load(run) == State()
+
+
+def test_an_engine_that_lives_without_its_lock_is_at_work():
+    def started(pid, host, begun):
+        event = ev.EngineStarted(pid=pid, start_time=begun, host=host)
+        return Log().add(ev.RunStarted(run="r"), event)
+
+    me, here = os.getpid(), socket.gethostname()
+    alive = started(me, here, start_time(me))
+    assert status(alive.state, NOBODY, alive.t + 1).name == "RUNNING"
+    for other in (started(me, here, 1.0), started(me, "elsewhere", start_time(me))):
+        assert status(other.state, NOBODY, other.t + 1).name == "DIED"
