@@ -100,11 +100,11 @@ class ConsoleApp(App[None]):
         run = shlex.quote(shown_path(shown.path)) if shown else "RUN_DIR"
         self.record(twin.replace("{run}", run))
 
-    async def run_command(self, words: Sequence[str]) -> commands.Outcome:
-        """Run `atft WORDS` and show that and how."""
+    async def run_command(self, words: Sequence[str], *, looks: bool = False) -> commands.Outcome:
+        """Run `atft WORDS` and show that and how; `looks`: it changes nothing."""
         shown = launch.shown(*(word for word in words if word != "--json"))
         self.record(shown, "...")
-        outcome = await commands.run(*words)
+        outcome = await commands.run(*words, looks=looks)
         if outcome.ok:
             self.record(shown, f"ok {outcome.seconds:.1f} s", "$text-success")
         else:

@@ -41,8 +41,11 @@ class Outcome:
         return value if isinstance(value, dict) else {}
 
 
-async def run(*args: str) -> Outcome:
-    """Run `atft ARGS`. In its own session: a dropped line does not stop half a start."""
+async def run(*args: str, looks: bool = False) -> Outcome:
+    """Run `atft ARGS`. In its own session: a dropped line does not stop half a start.
+
+    One that only `looks` is ended when nobody waits for its answer any more.
+    """
     began = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *launch.cli(*args),
@@ -51,7 +54,12 @@ async def run(*args: str) -> Outcome:
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    out, err = await process.communicate()
+    try:
+        out, err = await process.communicate()
+    except asyncio.CancelledError:
+        if looks and process.returncode is None:
+            process.terminate()
+        raise
     return Outcome(
         process.returncode or 0,
         out.decode(errors="replace"),

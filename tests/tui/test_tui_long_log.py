@@ -64,6 +64,19 @@ async def test_a_log_at_its_bound_still_shows_its_newest_lines_in_order(book, li
         assert numbers(shown)[:3] == [3, 4, 5]
 
 
+async def test_what_is_being_read_stays_where_it_is_while_lines_fall_off_the_top(book, live):
+    tui_run.log(live, *(f"number {i}" for i in range(KEEP_LINES)))
+    async with console(book, size=MIDDLE) as shown:
+        await shown.shows(f"number {KEEP_LINES - 1}")
+        await shown.press("6", "pageup", "pageup")
+        read = numbers(shown)
+        before = shown.app.view.log.total
+        tui_run.log(live, *(f"number {i}" for i in range(KEEP_LINES, KEEP_LINES + 7)))
+        await shown.until(lambda: shown.app.view.log.total == before + 7)
+        await shown.pilot.pause()
+        assert numbers(shown) == read
+
+
 def numbers(shown):
     """The numbered lines of the log that are on the screen."""
     return [int(line.split("number ")[1].split()[0].strip("│")) for line in shown.drawn("log")

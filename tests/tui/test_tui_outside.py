@@ -1,10 +1,13 @@
 """Around the panes: last words, memory of what was seen, commands, plans, the machine."""
 
+import asyncio
 import json
 import os
+import sys
 import time
 from dataclasses import replace
 
+import psutil
 import pytest
 import tui_run
 
@@ -130,6 +133,28 @@ async def test_a_command_that_fails_says_why_in_a_few_clean_lines():
     assert "\x1b" not in "".join(outcome.complaint)
     assert "Traceback" not in "".join(outcome.complaint)
     assert outcome.json() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it goes on
+async def test_a_look_that_nobody_waits_for_is_ended_and_a_start_is_not(monkeypatch):
+    waits = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(commands.launch, "cli", lambda *args: waits)
+    children = psutil.Process().children
+    for looks in (True, False):
+        task = asyncio.create_task(commands.run(looks=looks))
+        while not any(child.cmdline() == waits for child in children()):
+            await asyncio.sleep(0.05)
+        (child,) = [child for child in children() if child.cmdline() == waits]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        if looks:
+            child.wait(10)
+        else:
+            assert child.is_running()
+            child.kill()
+            child.wait(10)
 
 
 def test_a_complaint_is_never_empty():

@@ -54,6 +54,8 @@ class LogPane(Pane):
         self._source: LogView = LogView()
         self._following = True
         self._placing = False
+        self._dropped = 0
+        """Lines that fell off the top since the last drawing."""
 
     def set_filter(self, chosen: Filter | None) -> None:
         """Show only what `chosen` keeps."""
@@ -79,17 +81,23 @@ class LogPane(Pane):
         return list(self._kept)
 
     def draw(self) -> None:
-        """Stay at the end when at the end."""
+        """Stay at the end when at the end, else at the line that is being read."""
         super().draw()
         if self._following:
             self._to_end()
             self.call_after_refresh(self._to_end)  # the size may not be known before
+        elif self._dropped:
+            self._place(max(0.0, self.scroll_y - self._dropped))
+        self._dropped = 0
 
     def _to_end(self) -> None:
         if self._following:
-            self._placing = True
-            self.scroll_to(y=self.max_scroll_y, animate=False)
-            self._placing = False
+            self._place(self.max_scroll_y)
+
+    def _place(self, y: float) -> None:
+        self._placing = True
+        self.scroll_to(y=y, animate=False)
+        self._placing = False
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Whoever scrolls up wants to read; whoever scrolls to the end wants to follow."""
@@ -108,7 +116,8 @@ class LogPane(Pane):
         if fresh > 0:
             keep = self.filter
             new = view.log.lines[-fresh:]
-            kept = (text for text in new if keep is None or keep.keeps(text))
+            kept = [text for text in new if keep is None or keep.keeps(text)]
+            self._dropped += max(0, len(self._kept) + len(kept) - KEEP_LINES)
             self._kept.extend(Row(styled(text, narrow=narrow)) for text in kept)
 
 

@@ -128,7 +128,7 @@ class ConfirmScreen(LiveScreen[Path | None]):
         self._pane.plan, self._pane.complaint, self._pane.resume = None, [], False
         self._say("reading ...")
         arguments = [*self._arguments(override=False), "--plan", "--json"]
-        outcome = await self.console.run_command(arguments)
+        outcome = await self.console.run_command(arguments, looks=True)
         plan = outcome.json()
         if outcome.ok and plan:
             self._pane.plan = plan
