@@ -34,3 +34,14 @@ def home(tmp_path, monkeypatch) -> Iterator[Path]:
         for lock in (run.lock, *run.path.glob("trial_*/worker.lock")):
             if probe(lock) is Holder.ENGINE:
                 os.kill(owner(lock)["pid"], signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, request) -> Iterator[Path]:
+    """A directory of a module's own, with its own caches and ledger."""
+    root = tmp_path_factory.mktemp(request.module.__name__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(root / "state"))
+        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
+        patch.chdir(root)
+        yield root

@@ -14,17 +14,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def passed(tmp_path_factory, panel):
+def passed(place, panel):
     """A demo runbook whose dry run has met its criteria, and that dry run."""
-    root = tmp_path_factory.mktemp("identity")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(root / "state"))
-        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
-        patch.chdir(root)
-        book = write_book(root)
-        book.write_text(book.read_text().replace("demo = false", "demo = true"))
-        run_stage("dry", book, panel)
-        yield book, RunDirectory(root / "dry")
+    book = write_book(place)
+    book.write_text(book.read_text().replace("demo = false", "demo = true"))
+    run_stage("dry", book, panel)
+    return book, RunDirectory(place / "dry")
 
 
 def test_demo_evidence_opens_demo_stages_and_no_others(passed, panel):

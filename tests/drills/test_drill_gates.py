@@ -17,17 +17,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A directory of this module's own, with its own caches and ledger."""
-    root = tmp_path_factory.mktemp("gates")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(root / "state"))
-        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
-        patch.chdir(root)
-        yield root
-
-
-@pytest.fixture(scope="module")
 def passed(place, panel):
     """A runbook whose dry run has met its criteria, and that dry run."""
     book = write_book(place / "passed")

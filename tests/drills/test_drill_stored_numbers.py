@@ -21,17 +21,6 @@ LAGS = (0, 1)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A directory of this module's own, with its own caches and ledger."""
-    root = tmp_path_factory.mktemp("numbers")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(root / "state"))
-        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
-        patch.chdir(root)
-        yield root
-
-
-@pytest.fixture(scope="module")
 def runs(place, panel) -> dict[int, RunDirectory]:
     """A finished run of one trial for each entry lag."""
     for lag in LAGS:

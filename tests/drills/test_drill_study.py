@@ -24,17 +24,6 @@ PRUNED_EARLY = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A directory of this module's own, with its own caches and ledger."""
-    root = tmp_path_factory.mktemp("study")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(root / "state"))
-        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
-        patch.chdir(root)
-        yield root
-
-
 def search(panel, output, *texts, trials, epochs, code=0):
     """A finished ad hoc run."""
     sets = [word for text in [*FAST, *texts] for word in ("--set", text)]

@@ -17,6 +17,7 @@ from atft_core.run.lock import Holder
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import State
 from atft_core.run.status import load, status
+from atft_core.train.disk import disk_bytes
 
 SETTINGS = (
     "train.learning_rate",
@@ -66,20 +67,12 @@ def plan_stage(
             "evidence": str(found.evidence) if found.evidence else None,
         },
         "eta_seconds": _eta(runbook, config, prepared.identity),
-        "disk_need": disk_need(config, prepared.facts),
+        "disk_need": disk_bytes(config, prepared.split["val_days"] * prepared.facts["stocks"]),
         "disk_free": shutil.disk_usage(_existing(output_dir)).free,
         "settings": {key: [get(config, key), origins.get(key, "")] for key in SETTINGS},
         "stopped_run": _stopped(earlier),
         "warnings": prepared.facts.get("warnings", []),
     }
-
-
-def disk_need(config: Config, facts: Json) -> int:
-    """Bytes that a run may write: predictions and checkpoints of its kept trials, generously."""
-    rows = int(facts.get("days", 0)) * int(facts.get("stocks", 0)) * len(config.label.horizons)
-    checkpoint = 16 * 12 * config.model.hidden**2 * 8
-    kept = min(config.engine.keep_predictions + 1, config.engine.n_trials)
-    return kept * rows * 20 + config.engine.n_trials * 2 * checkpoint
 
 
 def _existing(path: Path) -> Path:

@@ -13,6 +13,7 @@ from atft_core.model.atft import count_parameters
 from atft_core.run.events import Json
 from atft_core.run.processes import start_time
 from atft_core.train import results
+from atft_core.train.disk import disk_bytes
 from atft_core.train.loop import EVAL_DAYS, Feed, blocks_of_epoch, predict_days, silent
 from atft_core.train.setup import Setup, build_learner
 from atft_core.train.step import train_step
@@ -20,12 +21,6 @@ from atft_core.train.step import train_step
 TIMED_BLOCKS = 20
 TIMED_SECONDS = 3.0
 """Enough of them when blocks are slow."""
-BYTES_PER_WEIGHT = 2 * 4 * 4
-"""Two checkpoints with weights, averaged weights and two moments in float32."""
-BYTES_PER_ROW = 21
-"""A row of predictions before compression."""
-BYTES_PER_EPOCH = 8192
-"""Text about an epoch: metrics, events and log."""
 
 
 def process_age() -> float:
@@ -43,17 +38,13 @@ def project(setup: Setup, feed: Feed, *, startup: float) -> Json:
     epoch = per_block * len(blocks) + _seconds_per_eval_day(setup, feed) * len(setup.split.val)
     trial = startup + config.train.max_epochs * epoch
     rows = int(setup.panel.valid_TN[setup.split.val.start : setup.split.val.stop].sum())
-    kept = min(config.engine.n_trials, config.engine.keep_predictions + 1)
-    per_trial = count_parameters(learner.model) * BYTES_PER_WEIGHT
-    per_trial += config.train.max_epochs * BYTES_PER_EPOCH
-    predictions = kept * rows * len(setup.panel.horizons) * BYTES_PER_ROW
     return {
         "block_seconds": per_block,
         "startup_seconds": startup,
         "epoch_seconds": epoch,
         "trial_seconds": trial,
         "sweep_seconds": config.engine.n_trials * trial,
-        "disk_bytes": config.engine.n_trials * per_trial + predictions,
+        "disk_bytes": disk_bytes(config, rows, count_parameters(learner.model)),
     }
 
 
