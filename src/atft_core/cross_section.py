@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+MIN_NAMES = 10
+"""Labelled stocks of a day below which it is not ranked."""
 
 
 def rank_rows(x_DN: NDArray[np.floating], valid_DN: Bools) -> Floats:

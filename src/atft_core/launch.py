@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,10 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes) -> bytes:
 
 
 def answer(**fields: Any) -> None:
-    """The engine's side of the exchange."""
-    sys.stdout.write(json.dumps(fields) + "\n")
-    sys.stdout.flush()
+    """The engine's side of the exchange; whoever asked may be gone, the run goes on."""
+    with suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps(fields) + "\n")
+        sys.stdout.flush()
 
 
 def answer_refusal(error: AtftError) -> None:

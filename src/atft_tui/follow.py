@@ -16,7 +16,7 @@ from pathlib import Path
 from atft_core.errors import AtftError
 from atft_core.run.criteria import Verdict, check
 from atft_core.run.diagnose import verdict_line
-from atft_core.run.directory import RunDirectory, find_runs, siblings
+from atft_core.run.directory import RunDirectory, created, find_runs, siblings
 from atft_core.run.foreign import clean
 from atft_core.run.gates import gate
 from atft_core.run.journal import Tail
@@ -82,8 +82,11 @@ class Followed:
     holder: Holder = Holder.NOBODY
     stage: Stage | None = None
     since: str = ""
+    made: float | None = field(init=False)
+    """Another run may be made in the place of one that was removed."""
 
     def __post_init__(self) -> None:
+        self.made = created(self.run)
         self.state, self.tail = load_tail(self.run)
         self.log = LogTail(self.run.log)
         self.read()
@@ -115,7 +118,9 @@ class Follower(threading.Thread):
         self._states: dict[Path, tuple[object, State]] = {}
         self._looks = 0
         self._posted: object = None
+        self._drawn: View | None = None
         self._last_view: View | None = None
+        self._scan_trouble = ""
 
     def show(self, run_dir: Path) -> None:
         """From now on this run, which was started or resumed from here."""
@@ -139,22 +144,24 @@ class Follower(threading.Thread):
 
     def look(self) -> None:
         """One look; posts a view if it would differ from the one before."""
-        try:
-            if self._looks % SCAN == 0:
-                self._scan()
-            self._looks += 1
-            if self._followed:
-                self._followed.read()
-                self._followed.log.read()
-            view = self._view()
-        except Exception as error:  # noqa: BLE001 -- files that nobody foresaw must not end it
-            said = str(error) if isinstance(error, OSError | AtftError) else repr(error)
-            view = replace(self._last_view or self._nothing(), now=time.time(),
-                           trouble=clean(f"cannot read: {said}"))  # fmt: skip
+        if self._looks % SCAN == 0:
+            self._scan_trouble = _trouble(self._scan)
+        self._looks += 1
+        trouble = _trouble(self._read) or self._scan_trouble
+        trouble = _trouble(self._draw) or trouble
+        view = replace(self._drawn or self._nothing(), trouble=trouble)
         mark = _mark(view)
         if mark != self._posted:
             self._posted, self._last_view = mark, view
             self._post(view)
+
+    def _read(self) -> None:
+        if self._followed:
+            self._followed.read()
+            self._followed.log.read()
+
+    def _draw(self) -> None:
+        self._drawn = self._view()
 
     def _nothing(self) -> View:
         """No run yet: what the first stage will be judged by."""
@@ -209,12 +216,13 @@ class Follower(threading.Thread):
         else:
             runs = [run for stage in self._runbook.stages for run in siblings(stage.output_dir)]
         live = [run for run in runs if run.holder() is Holder.ENGINE]
-        return max(live or runs, key=lambda run: run.run_json.stat().st_mtime, default=None)
+        return max(live or runs, key=lambda run: created(run) or 0.0, default=None)
 
     def _follow(self, run: RunDirectory | None) -> None:
+        known = self._followed
         if run is None:
             self._followed = None
-        elif self._followed is None or self._followed.run.path != run.path:
+        elif known is None or (known.run.path, known.made) != (run.path, created(run)):
             self._followed = Followed(run)
 
     def _stage(self, stage: Stage, run: RunDirectory | None) -> StageView:
@@ -240,8 +248,22 @@ class Follower(threading.Thread):
         mark = _file_mark(run.events)
         known = self._states.get(run.path)
         if known is None or known[0] != mark:
-            known = self._states[run.path] = (mark, load(run))
+            try:
+                known = (mark, load(run))
+            except (OSError, AtftError):  # damaged: nothing is known about it, not about the others
+                known = (mark, State())
+            self._states[run.path] = known
         return known[1]
+
+
+def _trouble(step: Callable[[], None]) -> str:
+    """What went wrong in a step; files that nobody foresaw must not end the thread."""
+    try:
+        step()
+    except Exception as error:  # noqa: BLE001 -- the last frame of a thread, and it is said
+        said = str(error) if isinstance(error, OSError | AtftError) else repr(error)
+        return clean(f"cannot read: {said}")
+    return ""
 
 
 def _file_mark(path: Path) -> tuple[str, int, int]:

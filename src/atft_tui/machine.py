@@ -23,6 +23,7 @@ import psutil
 from atft_core.gpu import Nvml
 from atft_core.run.foreign import clean
 from atft_core.run.journal import Tail
+from atft_core.run.wording import finite
 from atft_tui.view import View
 
 PERIOD = 1.0
@@ -155,18 +156,18 @@ class MachineWatch(threading.Thread):
     def _gpu(self, sample: dict[str, Any]) -> GpuNow:
         index = int(sample["gpu"])
         history = self._sm.setdefault(index, deque(maxlen=HISTORY))
-        busy = _number(sample.get("p50"))
-        busy = _number(sample.get("sm")) if busy is None else busy
+        busy = finite(sample.get("p50"))
+        busy = finite(sample.get("sm")) if busy is None else busy
         if busy is not None:
             history.append(busy)
         return GpuNow(
             index=index,
             name=clean(str(sample.get("name", "")), 40),
             sm=busy,
-            mem_used=_number(sample.get("mem_used")),
-            mem_total=_number(sample.get("mem_total")),
-            power=_number(sample.get("power")),
-            temperature=_number(sample.get("temperature")),
+            mem_used=finite(sample.get("mem_used")),
+            mem_total=finite(sample.get("mem_total")),
+            power=finite(sample.get("power")),
+            temperature=finite(sample.get("temperature")),
             history=tuple(history),
         )
 
@@ -216,7 +217,3 @@ def _end(path: Path) -> int:
         return max(0, path.stat().st_size - _TAIL_BYTES)
     except OSError:
         return 0
-
-
-def _number(value: Any) -> float | None:
-    return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)

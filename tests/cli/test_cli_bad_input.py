@@ -117,7 +117,7 @@ def test_a_bad_panel_is_named_before_a_run_exists(atft, tmp_path, make):
         (("hpo", "--data-path", "p", "--output-dir", "out", "--until", "soon"), "soon"),
         (("run", "dri"), "dry"),
         (
-            ("hpo", "--data-path", "p", "--output-dir", "out", "--until", "9999-12-31T23:59-12:00"),
+            ("hpo", "--data-path", "p", "--output-dir", "out", "--until", "0001-01-01"),
             "calendar",
         ),
         (("hpo", "--data-path", "~nosuchuser/p", "--output-dir", "out"), "no such user"),

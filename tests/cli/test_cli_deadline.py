@@ -1,14 +1,26 @@
 """`--until`: a clock time is the next one of its kind, a date is itself, the past is refused."""
 
-from datetime import UTC, datetime, timedelta, timezone
+import time
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from atft_core.cli.start import deadline
 from atft_core.errors import UsageError
 
-ZONE = timezone(timedelta(hours=9))
-NOW = datetime(2026, 3, 4, 22, 30, 15, tzinfo=ZONE)
+ZONE = ZoneInfo("Asia/Tokyo")
+NOW = datetime(2026, 3, 4, 22, 30, 15)
+
+
+@pytest.fixture
+def zone(monkeypatch, request):
+    """The machine's time zone."""
+    monkeypatch.setenv("TZ", getattr(request, "param", "Asia/Tokyo"))
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -22,8 +34,15 @@ NOW = datetime(2026, 3, 4, 22, 30, 15, tzinfo=ZONE)
         ("2026-03-04T14:00+00:00", datetime(2026, 3, 4, 14, 0, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_read_in_the_zone_of_the_machine_unless_it_names_its_own(text, wanted):
+def test_a_time_is_read_in_the_zone_of_the_machine_unless_it_names_its_own(zone, text, wanted):
     assert deadline(text, NOW) == wanted.timestamp()
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin"], indirect=True)
+@pytest.mark.parametrize("text", ["07:00", "2026-10-25T07:00"])
+def test_the_clock_on_the_wall_counts_in_the_night_in_which_it_is_changed(zone, text):
+    wanted = datetime(2026, 10, 25, 7, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert deadline(text, datetime(2026, 10, 24, 23, 0)) == wanted.timestamp()
 
 
 def test_no_time_is_no_deadline():
@@ -31,7 +50,7 @@ def test_no_time_is_no_deadline():
 
 
 @pytest.mark.parametrize("text", ["2026-03-04T22:30", "2020-01-01", "2026-03-04T13:00+00:00"])
-def test_the_past_is_refused(text):
+def test_the_past_is_refused(zone, text):
     with pytest.raises(UsageError, match="lies in the past"):
         deadline(text, NOW)
 

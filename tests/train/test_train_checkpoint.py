@@ -34,7 +34,7 @@ def same(a, b):
 
 def test_everything_comes_back(tmp_path, trained):
     setup, learner = trained
-    save(tmp_path / "c", learner, OWNER, 1, [{"epoch": 1}])
+    save(tmp_path / "c", learner, OWNER, 1, lambda: [{"epoch": 1}])
     found, notes = newest(tmp_path / "c", OWNER)
     other = build_learner(setup, 1)
     restore(found, other)
@@ -48,7 +48,7 @@ def test_everything_comes_back(tmp_path, trained):
 def test_the_last_two_are_kept_and_unfinished_ones_are_cleared(tmp_path, trained):
     (tmp_path / ".epoch.99.tmp").mkdir()
     for epoch in (9_999, 10_000, 10_001):
-        save(tmp_path, trained[1], OWNER, epoch, [])
+        save(tmp_path, trained[1], OWNER, epoch, lambda: [])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["epoch_10000", "epoch_10001"]
     assert newest(tmp_path, OWNER)[0].epoch == 10_001
 
@@ -56,7 +56,7 @@ def test_the_last_two_are_kept_and_unfinished_ones_are_cleared(tmp_path, trained
 @pytest.mark.parametrize("what", ["flip", "truncate", "no weights", "no manifest", "half manifest"])
 def test_a_damaged_one_is_named_and_the_older_serves(tmp_path, trained, what):
     for epoch in (1, 2):
-        save(tmp_path, trained[1], OWNER, epoch, [])
+        save(tmp_path, trained[1], OWNER, epoch, lambda: [])
     newer = tmp_path / "epoch_00002"
     weights, manifest = newer / "weights.safetensors", newer / "manifest.json"
     if what == "flip":
@@ -79,14 +79,14 @@ def test_a_damaged_one_is_named_and_the_older_serves(tmp_path, trained, what):
 
 def test_without_any_good_one_training_begins_anew(tmp_path, trained):
     assert newest(tmp_path / "none", OWNER) == (None, [])
-    place = save(tmp_path, trained[1], OWNER, 1, [])
+    place = save(tmp_path, trained[1], OWNER, 1, lambda: [])
     (place / "manifest.json").unlink()
     assert newest(tmp_path, OWNER)[0] is None
 
 
 @pytest.mark.parametrize("owner", [Owner(4, "abc"), Owner(3, "xyz")])
 def test_one_of_another_trial_or_configuration_is_refused(tmp_path, trained, owner):
-    save(tmp_path, trained[1], OWNER, 1, [])
+    save(tmp_path, trained[1], OWNER, 1, lambda: [])
     with pytest.raises(CheckpointError, match="belongs to trial 3"):
         newest(tmp_path, owner)
 
@@ -101,7 +101,7 @@ class Hostile:
 
 def test_a_checkpoint_never_runs_code(tmp_path, trained):
     setup, learner = trained
-    place = save(tmp_path, learner, OWNER, 1, [])
+    place = save(tmp_path, learner, OWNER, 1, lambda: [])
     payload = pickle.dumps(Hostile(str(tmp_path / "owned")), protocol=2)
     (place / "optimiser.pt").write_bytes(payload)
     manifest = json.loads((place / "manifest.json").read_text())

@@ -154,7 +154,8 @@ def test_a_validation_without_labels_is_caught(tmp_path):
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory):
     config = make_config(engine__n_trials=3, search=SEARCH)
-    run = make_run(tmp_path_factory.mktemp("p"), make_panel(), config)
+    largest = {"model.hidden": 32, "model.layers": 3}
+    run = make_run(tmp_path_factory.mktemp("p"), make_panel(), config, ({}, largest))
     assert main([str(run.path)]) == 0
     return run
 
@@ -176,9 +177,9 @@ def test_preflight_writes_checks_estimate_and_baselines(checked):
 
 def test_the_estimate_of_the_disk_is_enough_and_not_absurd(checked):
     need = json.loads(checked.preflight.read_text())["estimate"]["disk_bytes"] / 3
-    with LastWord(checked.trial(0).exit, 1) as word:
-        run_trial(checked, 0, 1, word)
-    files = [path for path in checked.trial(0).path.rglob("*") if path.is_file()]
+    with LastWord(checked.trial(1).exit, 1) as word:
+        run_trial(checked, 1, 1, word)
+    files = [path for path in checked.trial(1).path.rglob("*") if path.is_file()]
     used = sum(path.stat().st_size for path in files)
     assert 0.3 * used < need < 3 * used
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from atft_core.config.hashing import config_hash
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
 from atft_core.data.bfloat16 import to_bits
@@ -69,7 +70,8 @@ def make_run(path, panel, config, params=({},)):
     """A run directory with one trial per set of parameters, as the engine leaves it for workers."""
     run = create(path / "run")
     write_cache(path / "cache.arrow", panel)
-    write_json(run.run_json, {"schema": 1, "cache": str(path / "cache.arrow")})
+    facts = {"cache": str(path / "cache.arrow"), "config_hash": config_hash(config)}
+    write_json(run.run_json, {"schema": 1, **facts})
     run.config.write_text(to_toml(config, {}))
     for number, values in enumerate(params):
         trial = run.trial(number)

@@ -89,7 +89,7 @@ def run_ad_hoc(asked: AdHocRequest, *, detach: bool, as_json: bool) -> int:
 def show_plan(asked: StageRequest, *, as_json: bool) -> int:
     """Say what a stage would run, on what, for how long, and whether its gate is open."""
     runbook, stage = _find(asked)
-    deadline(asked.until, datetime.now().astimezone())
+    deadline(asked.until, datetime.now())
     resolved = _resolve_stage(asked, runbook, stage)
     progress = ProgressLine()
     plan = plan_stage(runbook, stage, resolved.config, resolved.origins, progress)
@@ -144,7 +144,8 @@ def _typed(asked: StageRequest, runbook: Runbook) -> list[str]:
         words += [option, str(value)] if value else []
     for assignment in asked.assignments:
         words += ["--set", assignment]
-    for option, text in (("--then", asked.then), ("--until", asked.until)):
+    extra = {"--then": asked.then, "--until": asked.until, "--override-gate": asked.override}
+    for option, text in extra.items():
         words += [option, text] if text else []
     return words
 
@@ -154,7 +155,7 @@ def _spec(resolved: Resolved, output_dir: Path, until: str) -> Json:
         "config": dump(resolved.config),
         "origins": {key: resolved.origins.get(key, "default") for key in DESCRIPTIONS},
         "output_dir": str(absolute(output_dir)),
-        "until": deadline(until, datetime.now().astimezone()),
+        "until": deadline(until, datetime.now()),
         "argv": sys.argv,
         "environment": [[n.name, n.value, n.status, n.detail] for n in resolved.notices],
     }
@@ -183,7 +184,11 @@ def _start(resolved: Resolved, spec: Json, *, demo: bool, detach: bool, as_json:
 
 
 def deadline(text: str, now: datetime) -> float | None:
-    """`07:00` (the next one) or an ISO date and time, as seconds since the epoch."""
+    """`07:00` (the next one) or an ISO date and time, as seconds since the epoch.
+
+    `now` is the local time without a zone: only then is 07:00 what the clock on the wall shows,
+    also in the night in which it is changed.
+    """
     if not text:
         return None
     try:
@@ -191,13 +196,12 @@ def deadline(text: str, now: datetime) -> float | None:
     except ValueError:
         moment = _clock_time(text, now)
     try:
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
-        moment = moment.astimezone(now.tzinfo)
-    except (OverflowError, OSError) as error:
+        t = moment.timestamp()
+    except (OverflowError, OSError, ValueError) as error:
         raise UsageError(f"--until {text} lies outside the calendar.") from error
-    if moment <= now:
+    if t <= now.timestamp():
         raise UsageError(f"--until {text} lies in the past.")
-    return moment.timestamp()
+    return t
 
 
 def _clock_time(text: str, now: datetime) -> datetime:

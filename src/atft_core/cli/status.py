@@ -16,7 +16,8 @@ from atft_core.run.events import Json
 from atft_core.run.runbook import Stage, load, shipped, stage_from_json
 from atft_core.run.stages import Bar
 from atft_core.run.state import State, Trial
-from atft_core.run.status import Status, read_status
+from atft_core.run.status import Status, evidence, read_status
+from atft_core.run.status import status as status_of
 from atft_core.run.wording import duration, scale
 
 GLYPH = {
@@ -140,7 +141,9 @@ def check_run(run_dir: Path, *, stage: str, runbook: Path | None, as_json: bool)
     """Judge a run by its stage's criteria."""
     run = RunDirectory(run_dir.absolute())
     run.facts()
-    state, status = read_status(run)
+    held = run.holder()
+    state = evidence(run)
+    status = status_of(state, held, time.time())
     spec = _spec(state, stage, runbook)
     results = check(state, spec)
     verdict = overall(results)

@@ -12,18 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft_core.config.schema import Config, DataConfig
-from atft_core.cross_section import Bools, Floats
+from atft_core.cross_section import Floats
 from atft_core.data import checks
 from atft_core.data.cache import Identity, cache_file, identify, why_build, write_cache
 from atft_core.data.checks import Finding
 from atft_core.data.columns import Computed, Progress, make_features
 from atft_core.data.inputs import Inputs, read_inputs
 from atft_core.data.labels import has_labels, make_labels
+from atft_core.data.leaks import panel_leaks
 from atft_core.data.market import MARKET_NAMES, market_state
 from atft_core.data.neighbours import trailing_neighbours
 from atft_core.data.panel import Panel
 from atft_core.data.read import open_table, read_column, sector_path
 from atft_core.data.rolling import ratio, shift
+from atft_core.data.source import stamp
+from atft_core.data.splits import make_split
 from atft_core.errors import DataError
 from atft_core.run.user import absolute
 
@@ -41,6 +44,7 @@ def ensure_cache(config: Config, progress: Progress | None = None) -> Path:
     path, sector = _paths(config.data)
     if path.stat().st_size > SLOW_TO_HASH:
         say(f"hashing {path.name}", 0.0)
+    hashed = [stamp(each) for each in (path, sector) if each]
     identity = identify(config, path, sector)
     target = cache_file(config, identity)
     reason = why_build(target, identity)
@@ -51,6 +55,11 @@ def ensure_cache(config: Config, progress: Progress | None = None) -> Path:
     checks.raise_errors(path, findings)
     if panel is None:
         raise DataError(f"{path} cannot be used.")
+    if [stamp(each) for each in (path, sector) if each] != hashed:
+        raise DataError(
+            f"{path} (or its sector file) changed while it was read.",
+            hint="Start again once it is written.",
+        )
     say("writing the cache", 0.95)
     write_cache(target, panel)
     say(f"cached {len(panel.dates_T)} days x {len(panel.codes)} stocks in {target}", 1.0)
@@ -65,10 +74,23 @@ def check_panel(config: Config, progress: Progress | None = None) -> list[Findin
     say = _silent if progress is None else progress
     try:
         path, sector = _paths(config.data)
-        findings = build_panel(config, identify(config, path, sector), say)[1]
+        panel, findings = build_panel(config, identify(config, path, sector), say)
     except DataError as error:
         return [Finding("unreadable", error.message, advice=error.hint)]
+    if panel is not None:
+        say("looking for leaks", 0.95)
+        leaks = panel_leaks(panel, _training_days(config, panel))
+        findings += [Finding("leak_suspicion", str(leak)) for leak in leaks]
     return sorted(findings, key=lambda f: f.severity is not checks.ERROR)
+
+
+def _training_days(config: Config, panel: Panel) -> range:
+    """All days where there are too few for a split."""
+    try:
+        purge, lookback = config.label.purge_days, config.model.lookback
+        return make_split(panel.dates_T, config.split, purge, lookback).train
+    except DataError:
+        return range(len(panel.dates_T))
 
 
 def _silent(what: str, share: float) -> None:
@@ -100,8 +122,7 @@ def build_panel(
     if checks.has_errors(findings):
         return None, findings
     computed, more = make_features(data, inputs, say)
-    say("looking for leaks", 0.75)
-    findings += more + _leaks(config, computed, y_TNH, inputs.valid_TN)
+    findings += more
     say("finding neighbours", 0.85)
     graph = _graph(data, close_TN, inputs.valid_TN.shape)
     market_TM = _market(close_TN, len(y_TNH))
@@ -135,16 +156,6 @@ def _labels(config: Config, inputs: Inputs) -> NDArray[np.float32]:
     labels = [read_column(inputs.table, inputs.keys, data.targets[h]) for h in horizons]
     y_TNH = np.stack(labels, axis=2).astype(np.float32)
     return np.where(np.isfinite(y_TNH), y_TNH, np.float32(np.nan))
-
-
-def _leaks(
-    config: Config, computed: Computed, y_TNH: NDArray[np.float32], valid_TN: Bools
-) -> list[Finding]:
-    correlation_TFH = checks.label_correlations(computed.x_TNF, y_TNH, valid_TN)
-    known_TFH = np.isfinite(correlation_TFH)
-    total_FH = np.where(known_TFH, correlation_TFH, 0.0).sum(axis=0)
-    mean_FH = total_FH / known_TFH.sum(axis=0).clip(min=1)
-    return checks.check_leaks(computed.features, config.label.horizons, mean_FH)
 
 
 def _graph(

@@ -16,17 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atft_core.cross_section import Bools, Floats, centred_ranks
-from atft_core.data.bfloat16 import to_float32
+from atft_core.cross_section import MIN_NAMES, Bools, Floats
 from atft_core.errors import DataError
 from atft_core.run.foreign import clean
 
 SHOWN = 3
 """Offenders that a message names."""
-MIN_STOCKS = 10
-"""Stocks of a day below which it cannot be ranked."""
-LEAK_CORRELATION = 0.3
-"""Mean daily correlation with the label that no honest feature reaches."""
 THIN_DAY = 0.5
 """Share of the usual number of stocks below which a day is thin."""
 WEEK = 5
@@ -63,7 +58,7 @@ RULES: dict[str, Rule] = {
     "infinite_value": Rule(ERROR, "set these values to null"),
     "infinite_feature": Rule(WARNING, "these values count as missing"),
     "negative_volume": Rule(ERROR, "set these values to null"),
-    "few_stocks": Rule(ERROR, f"a day needs {MIN_STOCKS} stocks to be ranked"),
+    "few_stocks": Rule(ERROR, f"a day needs {MIN_NAMES} stocks to be ranked"),
     "no_labels": Rule(ERROR, "use a longer panel or shorter label.horizons"),
     "extreme_return": Rule(WARNING, "labels that contain one: data.extreme_label_policy"),
     "gap": Rule(WARNING, "missing days inside a stock's life stay missing; nothing is filled"),
@@ -186,7 +181,7 @@ def check_days(names: Labels, valid_TN: Bools) -> list[Finding]:
     """Days with few stocks, and days missing inside the life of a stock."""
     count_T = valid_TN.sum(axis=1)
     most = int(count_T.max(initial=0))
-    if most < MIN_STOCKS:
+    if most < MIN_NAMES:
         return [Finding("few_stocks", f"no day has more than {most} stocks")]
     findings = []
     days = _thin_days(count_T)
@@ -227,37 +222,6 @@ def check_labels(horizons: Sequence[int], counts_H: NDArray[np.int64], days: int
         for h, count in zip(horizons, counts_H, strict=True)
         if count == 0
     ]
-
-
-def label_correlations(x_TNF: NDArray[Any], y_TNH: NDArray[np.float32], valid_TN: Bools) -> Floats:
-    """Daily correlation of each feature with the rank of each label, [T, F, H]; NaN where none."""
-    days, _, n_features = x_TNF.shape
-    correlation_TFH = np.full((days, n_features, y_TNH.shape[2]), np.nan)
-    for h in range(y_TNH.shape[2]):
-        rank_TN = centred_ranks(y_TNH[..., h], valid_TN).astype(np.float32)
-        known_TN = valid_TN & np.isfinite(y_TNH[..., h])
-        for t in np.flatnonzero(known_TN.sum(axis=1) >= MIN_STOCKS):
-            x_CF = to_float32(x_TNF[t, known_TN[t]])
-            x_CF = x_CF - x_CF.mean(axis=0)
-            scale_F = np.sqrt(np.square(x_CF).mean(axis=0))
-            covariance_F = rank_TN[t, known_TN[t]] @ x_CF / len(x_CF)
-            varies_F = scale_F > 1e-12
-            correlation_TFH[t, varies_F, h] = covariance_F[varies_F] / scale_F[varies_F]
-    return correlation_TFH
-
-
-def check_leaks(features: Sequence[str], horizons: Sequence[int], mean_FH: Floats) -> list[Finding]:
-    """Features that know the label better than a feature can."""
-    found = []
-    for f, name in enumerate(features):
-        h = int(np.argmax(np.abs(np.nan_to_num(mean_FH[f]))))
-        if abs(mean_FH[f, h]) > LEAK_CORRELATION:
-            message = (
-                f"{name!r} correlates {mean_FH[f, h]:+.2f} per day "
-                f"with the return over {horizons[h]} days"
-            )
-            found.append(Finding("leak_suspicion", message))
-    return found
 
 
 def _thin_days(count_T: NDArray[np.int64]) -> list[int]:

@@ -93,7 +93,7 @@ def open_panel(cache: Path) -> Panel:
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"The panel cache {cache} cannot be read: {error}",
-            hint="`atft data build` builds it again.",
+            hint="`atft data build --config RUN_DIR/config.toml` builds it again.",
         ) from error
 
 

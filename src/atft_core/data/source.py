@@ -21,19 +21,27 @@ REMEMBERED = 500
 def source_hash(path: Path) -> str:
     """SHA-256 of the content, remembered by path, size, time of change and inode."""
     try:
-        stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        now = stamp(path)
         key = str(path.resolve())
         known = _remembered().get(key)
-        if isinstance(known, dict) and known.get("stamp") == stamp:
+        if isinstance(known, dict) and known.get("stamp") == now:
             return str(known["hash"])
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    if time.time() - stat.st_mtime > SETTLED_SECONDS:
-        _remember(key, {"stamp": stamp, "hash": digest})
+    if time.time() - now[1] / 1e9 > SETTLED_SECONDS:
+        _remember(key, {"stamp": now, "hash": digest})
     return digest
+
+
+def stamp(path: Path) -> list[int]:
+    """Size, time of the last change (ns) and inode: what differs once a file was written again.
+
+    Not the time of modification, which a copy or an archive sets as it likes.
+    """
+    found = path.stat()
+    return [found.st_size, found.st_ctime_ns, found.st_ino]
 
 
 def _file() -> Path:

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from atft_core.config.hashing import code_version, config_hash
@@ -108,8 +109,9 @@ def _refuse_edited(run: RunDirectory, config: Config) -> None:
 
 def _leave_terminal(run: RunDirectory) -> None:
     """From here on whatever is printed, a traceback above all, belongs into the run's log."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(BrokenPipeError):  # whoever started it may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
     log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (log, 1), (log, 2)):

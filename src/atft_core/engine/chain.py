@@ -27,6 +27,10 @@ def start_next(session: Session, end: ev.RunEnded) -> None:
     key = session.state.then
     if not key or end.state != "FINISHED":
         return
+    if session.must_stop:
+        text = f"next stage {key} not started: {session.must_stop}"
+        session.record(ev.Alert(level="info", text=text))
+        return
     try:
         facts = session.run.facts()
         runbook = load(Path(facts["runbook"]))

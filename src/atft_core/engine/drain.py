@@ -25,7 +25,7 @@ def drain(session: Session, trial: int) -> list[Epoch]:
             continue
         if stamped.seq <= known.worker_seq or _superseded(session, trial, event, following):
             continue
-        copied = replace(event, trial=trial, worker_seq=stamped.seq)
+        copied = replace(event, trial=trial, worker_seq=stamped.seq, said=round(stamped.t, 3))
         if isinstance(copied, Epoch):
             copied = replace(copied, gpu=_duty(session, copied))
             epochs.append(copied)
@@ -49,7 +49,9 @@ def _superseded(
 
 
 def _duty(session: Session, epoch: Epoch) -> dict[str, float] | None:
-    """The GPU over the epoch's training span; None where nothing was measured."""
+    """The GPU over the epoch's training span; None where the trial used none, or none is seen."""
+    if not str(session.state.trial(epoch.trial).settings.get("device")).startswith("cuda"):
+        return None  # whatever the card does, it does for somebody else
     start, end = epoch.time.get("train_start"), epoch.time.get("train_end")
     if not isinstance(start, (int, float)) or not isinstance(end, (int, float)):
         return None

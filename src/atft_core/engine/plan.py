@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from atft_core.config.keys import get
 from atft_core.config.schema import Config
 from atft_core.engine.create import refuse_unlabelled
 from atft_core.engine.prepare import Progress, prepare
+from atft_core.errors import AtftError
 from atft_core.run.directory import RunDirectory, free_path, siblings
 from atft_core.run.events import Json
 from atft_core.run.gates import gate
@@ -17,6 +21,7 @@ from atft_core.run.lock import Holder
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import State
 from atft_core.run.status import load, status
+from atft_core.run.wording import finite
 from atft_core.train.disk import disk_bytes
 
 SETTINGS = (
@@ -48,7 +53,7 @@ def plan_stage(
     refuse_unlabelled(stage, config)
     prepared = prepare(config, demo=runbook.demo, progress=progress)
     found = gate(runbook, stage, prepared.identity)
-    earlier = [(run, load(run)) for run in siblings(stage.output_dir)]
+    earlier = _readable(siblings(stage.output_dir))
     output_dir = free_path(stage.output_dir.absolute())
     return {
         "stage": stage.key,
@@ -80,20 +85,35 @@ def _existing(path: Path) -> Path:
 
 
 def _eta(runbook: Runbook, config: Config, identity: Json) -> float | None:
-    """Seconds, from the epochs that earlier runs on the same data took; None without any."""
-    for stage in runbook.stages:
-        for run in reversed(siblings(stage.output_dir)):
-            state = load(run)
-            seconds = _epoch_seconds(state)
-            if seconds and state.identity.get("data_hash") == identity["data_hash"]:
-                return seconds * config.train.max_epochs * config.engine.n_trials
+    """Seconds, from the newest run with the same data and settings; None where there is none."""
+    runs = [run for stage in runbook.stages for run in siblings(stage.output_dir)]
+    alike = [
+        state
+        for _, state in _readable(runs)
+        if all(state.identity.get(key) == identity[key] for key in ("data_hash", "config_hash"))
+    ]
+    for state in sorted(alike, key=lambda state: state.started, reverse=True):
+        seconds = _epoch_seconds(state)
+        if seconds:
+            return seconds * config.train.max_epochs * config.engine.n_trials
     return None
 
 
 def _epoch_seconds(state: State) -> float:
-    """Median seconds of an epoch in a run."""
-    taken = sorted(row.seconds for trial in state.trials.values() for row in trial.epochs)
-    return taken[len(taken) // 2] if taken else 0.0
+    """Median of a run's epochs, without the first of each trial; else what its preflight expects.
+
+    0 when neither is known.
+    """
+    later = [row.seconds for trial in state.trials.values() for row in trial.epochs[1:]]
+    return statistics.median(later) if later else finite(state.estimate.get("epoch_seconds")) or 0.0
+
+
+def _readable(runs: Iterable[RunDirectory]) -> list[tuple[RunDirectory, State]]:
+    found = []
+    for run in runs:
+        with suppress(OSError, AtftError):  # nothing can be learnt from it, and nothing is lost
+            found.append((run, load(run)))
+    return found
 
 
 def _stopped(earlier: list[tuple[RunDirectory, State]]) -> str | None:

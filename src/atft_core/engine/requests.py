@@ -7,7 +7,7 @@ from typing import Any
 from atft_core.engine.session import Session
 from atft_core.run.events import Requested, StopRequested
 from atft_core.run.files import read_json
-from atft_core.run.state import number
+from atft_core.run.wording import finite
 
 
 def answer_requests(session: Session) -> None:
@@ -20,7 +20,7 @@ def answer_requests(session: Session) -> None:
 def expire_requests(session: Session) -> None:
     """A request left for an engine that died must not stop the one that was started since."""
     for request_id, request in _unanswered(session):
-        if number(request.get("t")) is not None and request["t"] >= session.lock.taken:
+        if finite(request.get("t")) is not None and request["t"] >= session.lock.taken:
             continue
         _answer(session, request_id, request, ok=False, message="left before this engine started")
 

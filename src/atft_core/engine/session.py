@@ -6,10 +6,12 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from optuna.study import Study
 
@@ -26,6 +28,7 @@ from atft_core.run.narrate import lines, stamp
 from atft_core.run.processes import start_time
 from atft_core.run.state import State, apply, to_json
 
+T = TypeVar("T")
 SNAPSHOT_SECONDS = 60.0
 DISK_BYTES = 32 * 2**20
 """Free bytes below which a run stops in order."""
@@ -103,13 +106,20 @@ class Session:
             self.save_snapshot()
 
     def _append(self, event: Event) -> Stamped:
+        stamped = self._with_room(lambda: self.journal.write(event))
+        if event.durable:
+            self._with_room(self.journal.sync)
+        return stamped
+
+    def _with_room(self, step: Callable[[], T]) -> T:
+        """Do a step of writing; where the disk is full, once more with the reserve let go."""
         try:
-            return self.journal.append(event)
+            return step()
         except OSError as error:
             if error.errno not in DISK_FULL or self.disk_full:
                 raise
             self._release_reserve()
-            return self.journal.append(event)
+            return step()
 
     def save_snapshot(self) -> None:
         """Let the next reader start from here instead of from the beginning; disposable."""

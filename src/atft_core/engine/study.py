@@ -128,6 +128,7 @@ def report(study: Study, trial: Trial, epoch: int, value: float | None) -> None:
 def snapshot(run: RunDirectory) -> None:
     """A consistent copy of study.db for other tools, replaced in one step."""
     temporary = run.study_snapshot.with_name(".study.snapshot.tmp")
+    temporary.unlink(missing_ok=True)  # a power cut may have left half of one
     with (
         closing(sqlite3.connect(run.study, timeout=LOCK_TIMEOUT)) as source,
         closing(sqlite3.connect(temporary)) as target,

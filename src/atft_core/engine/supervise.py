@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 from atft_core.engine.requests import answer_requests, expire_requests
@@ -14,6 +15,7 @@ from atft_core.engine.study import pruning_possible
 from atft_core.engine.trials import TICK_SECONDS, ended, run_trial
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
+from atft_core.run.wording import finite
 
 FUTILE_TRIALS = 3
 """A sweep whose first trials all fail will not get better."""
@@ -70,14 +72,33 @@ def _preflight(session: Session) -> ev.RunEnded | None:
             checks=found["checks"], estimate=found["estimate"], baselines=found["baselines"]
         )
     )
-    if not pruning_possible(session.config):
-        session.record(
-            ev.Alert(level="info", text="no trial can be pruned: too few trials or epochs")
-        )
+    for level, text in _foresee(session):
+        session.record(ev.Alert(level=level, text=text))
     failed = [str(check["name"]) for check in found["checks"] if not check["ok"]]
     if failed:
         return ev.RunEnded(state="FAILED", reason=f"preflight: {', '.join(failed)}")
     return None
+
+
+def _foresee(session: Session) -> Iterator[tuple[str, str]]:
+    """What is known before the first trial about how this run can end: level and text."""
+    stage = session.state.stage_spec
+    bars = {row.get("name"): row for row in stage.get("criteria", [])}
+    if "gpu_utilisation" in bars and session.sampler.reason:
+        yield (
+            "warning",
+            f"GPU use cannot be measured ({session.sampler.reason}): that criterion stays UNKNOWN "
+            'and the next gate closed; gpu = "stall_share" in the runbook judges by the wait',
+        )
+    expected = finite(session.state.estimate.get("epoch_seconds"))
+    allowed = finite(bars.get("epoch_seconds", {}).get("minimum"))
+    if expected is not None and allowed is not None and expected > allowed:
+        yield (
+            "warning",
+            f"an epoch takes about {expected:.0f} s, more than the {allowed:g} s allowed",
+        )
+    if not pruning_possible(session.config):
+        yield "info", "no trial can be pruned: too few trials or epochs"
 
 
 def _trials(session: Session) -> ev.RunEnded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sqlite3
 import time
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from atft_core.run import events as ev
 from atft_core.run.events import Epoch, Json
 from atft_core.run.files import read_json, write_json
 from atft_core.run.state import ENDED
+from atft_core.run.wording import finite
 
 TICK_SECONDS = 0.1
 BLOCKED_SECONDS = 20.0
@@ -54,7 +55,7 @@ def run_trial(session: Session, number: int) -> str:
     outcome = _attempts(session, trial)
     if outcome.state not in FINAL:
         return outcome.reason
-    _tell(session, number, outcome)
+    _tell(session, trial, outcome)
     return ""
 
 
@@ -117,9 +118,6 @@ def _attempts(session: Session, trial: Trial) -> Outcome:
             if blocked > retries:
                 return Outcome("blocked", f"trial {number} cannot go on: {outcome.reason}")
             _wait_out(session, number, outcome.reason)
-        crashes = session.state.trial(number).crashes
-        if crashes > retries:
-            return Outcome("failed", f"{outcome.reason}; {crashes} attempts were lost")
         worker = None
     return Outcome("stopped", session.must_stop_now)
 
@@ -156,6 +154,9 @@ def _close(session: Session, trial: Trial, fate: str, *, ordered: bool = False) 
             reason=outcome.reason,
         )
     )
+    crashes = session.state.trial(trial.number).crashes
+    if outcome.state == "lost" and crashes > session.config.engine.max_retries:
+        return Outcome("failed", f"{outcome.reason}; {crashes} attempts were lost")
     return outcome
 
 
@@ -220,7 +221,7 @@ def _catch_up(session: Session, trial: Trial) -> None:
     """Report what the log knows and the study does not: a kill came between the two."""
     horizon = session.config.objective.horizon
     for row in session.state.trial(trial.number).epochs:
-        report(session.study, trial, row.epoch, _finite(row.metric("rank_ic", horizon)))
+        report(session.study, trial, row.epoch, finite(row.metric("rank_ic", horizon)))
 
 
 def _report(session: Session, trial: Trial, epochs: list[Epoch]) -> None:
@@ -228,7 +229,7 @@ def _report(session: Session, trial: Trial, epochs: list[Epoch]) -> None:
     horizon = session.config.objective.horizon
     for epoch in epochs:
         value = epoch.val.get(str(horizon), {}).get("rank_ic")
-        report(session.study, trial, epoch.epoch, _finite(value))
+        report(session.study, trial, epoch.epoch, finite(value))
 
 
 def _last_word(session: Session, trial: Trial) -> Outcome | None:
@@ -239,31 +240,34 @@ def _last_word(session: Session, trial: Trial) -> Outcome | None:
     if not isinstance(word, dict) or attempt == 0 or word.get("attempt") != attempt:
         return None
     state, reason = str(word.get("state")), str(word.get("reason", ""))
-    return Outcome(state, reason, _finite(word.get("value"))) if state in WORDS else None
+    return Outcome(state, reason, finite(word.get("value"))) if state in WORDS else None
 
 
-def _finite(value: object) -> float | None:
-    """A number that may enter the study: never NaN, never infinite."""
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-
-def _tell(session: Session, number: int, outcome: Outcome) -> None:
+def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     """Tell the study, then the log, in the study's own words."""
     state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(outcome.state, "FAIL")
     if state == "COMPLETE" and outcome.value is None:
         state, outcome = "FAIL", Outcome("failed", "validation RankIC is undefined in every epoch")
-    trial = ask(session.study, number, session.config.train.seed)
     trial.set_user_attr("reason", outcome.reason)
     session.study.tell(
-        number,
+        trial.number,
         values=outcome.value if state == "COMPLETE" else None,
         state=_STATES[state],
         skip_if_finished=True,
     )
-    _already_told(session, number)
+    _already_told(session, trial.number)
     drop_predictions(session)
-    snapshot(session.run)
+    _copy_study(session)
     session.save_snapshot()
+
+
+def _copy_study(session: Session) -> None:
+    """A copy for other tools; that it cannot be made is told, and ends nothing."""
+    try:
+        snapshot(session.run)
+    except (OSError, sqlite3.Error) as error:
+        text = f"{session.run.study_snapshot.name} is not up to date: {error}"
+        session.record(ev.Alert(level="warning", text=text))
 
 
 def ended(session: Session, number: int) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, owner, probe
-from atft_core.run.processes import alive, signal_group, start_time
+from atft_core.run.processes import alive, signal_group, signal_listener, start_time
 
 GRACE_SECONDS = 20.0
 """From the request to stop to SIGTERM; a block takes far less."""
@@ -89,6 +89,7 @@ def end(worker: Worker, *, patience: float, idle: Callable[[], None]) -> None:
     """Wait for the worker to end by itself, then end it and everything that it started."""
     if _wait(worker, patience, idle):
         return
+    signal_listener(worker.pid, worker.start_time, signal.SIGUSR1)  # where it hangs: stacks.txt
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         signal_group(worker.pid, worker.start_time, signal_number)
         if _wait(worker, TERM_SECONDS, idle):

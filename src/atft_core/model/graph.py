@@ -7,7 +7,7 @@ O(N^2) for the same edges: at N = 2000 it takes 82 ms against 21 ms forward and 
 bias alone is 16 MB per head, and below N = 500, where it would win, neither is noticed. What a few
 neighbours cannot tell, the mean of the sector and of the market (each without the stock itself)
 adds in O(N). Shapes are static: a missing neighbour (-1), an unknown sector (-1) and an invalid
-stock are masked, not removed, so one compiled graph serves every day.
+stock are masked, not removed, so the shapes of every day are the same.
 """
 
 from __future__ import annotations

@@ -21,10 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from atft_core.config.schema import LossConfig
+from atft_core.cross_section import MIN_NAMES
 from atft_core.objective.ranks import soft_ranks, standardise
 
-MIN_NAMES = 10
-"""Labelled names below which a day is left out, here and in the metrics."""
 MIN_SHARPE_DAYS = 8
 """A deviation over fewer days is noise; over one day it does not exist."""
 MAX_RETURN = 0.2

@@ -17,11 +17,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from atft_core.cross_section import Bools, Floats, rank_rows
+from atft_core.cross_section import MIN_NAMES, Bools, Floats, rank_rows
 from atft_core.objective.significance import newey_west_mean
 
-MIN_NAMES = 10
-"""Labelled names below which a day is invalid."""
 TRADING_DAYS = 252
 """Trading days per year, to annualise."""
 

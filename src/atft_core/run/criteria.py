@@ -17,7 +17,8 @@ from atft_core.run import measure_model as model
 from atft_core.run import measure_run as run
 from atft_core.run.measure import Measure, live
 from atft_core.run.stages import Bar, CriterionSpec, Stage, deciding_bar
-from atft_core.run.state import State, number
+from atft_core.run.state import State
+from atft_core.run.wording import finite
 
 Comparison = Literal[">", ">=", "<", "<=", "="]
 _HOLDS: dict[str, Callable[[float, float], bool]] = {
@@ -129,7 +130,7 @@ _MISSING = Criterion(_missing, ">", "", "")
 def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
     criterion = CRITERIA.get(spec.name, _MISSING)
     measure = criterion.measure(state, spec)
-    value, bar = number(measure.value), deciding_bar(spec.minimum, spec.target, gate)
+    value, bar = finite(measure.value), deciding_bar(spec.minimum, spec.target, gate)
     forgiving = spec.minimum is not None and (gate == "minimum" or spec.target is None)
     met = value is not None and bar is not None and _meets(
         value, bar, criterion.comparison, measure.slack if forgiving else 0.0
@@ -143,7 +144,7 @@ def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
         minimum=spec.minimum,
         target=spec.target,
         n=measure.n,
-        stderr=number(measure.stderr),
+        stderr=finite(measure.stderr),
         horizon=spec.horizon,
         source=measure.source,
         note=_note(measure, value, bar),
@@ -182,7 +183,7 @@ def _on_target(
 
 def _note(measure: Measure, value: float | None, bar: float | None) -> str:
     """The measure's own note, and whether its 90 % interval reaches across the bar."""
-    error = number(measure.stderr)
+    error = finite(measure.stderr)
     if value is None or bar is None or not error:
         return measure.note
     noisy = abs(value - bar) <= TWO_SIDED_90 * error

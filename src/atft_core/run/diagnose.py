@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atft_core.run.measure import place
-from atft_core.run.state import EpochRow, State, Trial, number
+from atft_core.run.state import EpochRow, State, Trial
 from atft_core.run.status import Status
+from atft_core.run.wording import finite
 
 DATA_BOUND = 0.10
 """Share of the train time spent waiting for data from which the feed is the limit."""
@@ -47,7 +48,7 @@ class _Split:
 
 
 _TROUBLE = {
-    "HUNG": "stop now (X) and resume: it goes on from its last checkpoint",
+    "HUNG": "stop now (X) and resume: it goes on from its last checkpoint; see stacks.txt",
     "DIED": "resume: it goes on from its last checkpoint",
     "FAILED": "read the log and the failed trial's reason",
     "UNKNOWN": "look from the host that runs it",
@@ -77,12 +78,12 @@ def _newest(state: State) -> tuple[Trial, EpochRow] | None:
 
 
 def _split(row: EpochRow) -> _Split | None:
-    wait, compute = number(row.time.get("wait")), number(row.time.get("compute"))
+    wait, compute = finite(row.time.get("wait")), finite(row.time.get("compute"))
     if wait is None or compute is None or wait + compute <= 0:
         return None
-    validate = number(row.time.get("validate")) or 0.0
-    rest = max(0.0, (number(row.seconds) or 0.0) - wait - compute - validate)
-    return _Split(wait, compute, validate, rest, number((row.gpu or {}).get("p50")))
+    validate = finite(row.time.get("validate")) or 0.0
+    rest = max(0.0, (finite(row.seconds) or 0.0) - wait - compute - validate)
+    return _Split(wait, compute, validate, rest, finite((row.gpu or {}).get("p50")))
 
 
 def _limit(split: _Split, feed: str) -> Diagnosis:
@@ -104,7 +105,7 @@ def _limit(split: _Split, feed: str) -> Diagnosis:
         return Diagnosis(
             "overhead-bound",
             f"{_percent(split.rest / split.total)} of the epoch is neither training nor validation",
-            "a first epoch compiles; if it stays, the checkpoints go to a slow disk",
+            "a first epoch warms up; if it stays, the checkpoints go to a slow disk",
         )
     if split.gpu is not None and split.gpu < IDLE_GPU:
         return Diagnosis(

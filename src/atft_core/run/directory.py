@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,7 @@ def _refuse_foreign(path: Path) -> None:
     if foreign and not (path / "run.json").exists():
         raise RunDirectoryError(
             f"{path} holds something that is not an atft run ({sorted(foreign)[0]}).",
-            hint="Name an empty or a new directory with --output-dir.",
+            hint="Name an empty or a new directory.",
         )
 
 
@@ -223,7 +224,8 @@ def create(wanted: Path, *, group: str = "") -> RunDirectory:
         (path / "requests").mkdir(exist_ok=True)
     except OSError as error:
         raise RunDirectoryError(
-            f"Cannot create {wanted}: {error.strerror}.", hint="Name another one with --output-dir."
+            f"Cannot create {wanted}: {error.strerror}.",
+            hint="Name another one (--output-dir, or output_dir in the runbook).",
         ) from error
     if not os.access(path, os.W_OK):
         raise RunDirectoryError(f"{path} may not be written.", hint=f"chmod u+w {path}")
@@ -232,29 +234,39 @@ def create(wanted: Path, *, group: str = "") -> RunDirectory:
 
 def siblings(wanted: Path) -> list[RunDirectory]:
     """Existing runs NAME, NAME.2, NAME.3 ... in the order in which they were made."""
-    pattern = re.compile(re.escape(wanted.name) + r"(?:\.(\d+))?")
-    found: list[tuple[float, int, Path]] = []
-    if wanted.parent.is_dir():
-        for entry in wanted.parent.iterdir():
-            match = pattern.fullmatch(entry.name)
-            if match and (entry / "run.json").exists():
-                found.append((_created(entry / "run.json"), int(match[1] or 1), entry))
-    return [RunDirectory(path) for _, _, path in sorted(found)]
-
-
-def _created(run_json: Path) -> float:
-    """When a run was made: its number alone says little once a place was freed and used again."""
-    facts = read_json(run_json)
-    created = facts.get("created") if isinstance(facts, dict) else None
-    return float(created) if isinstance(created, int | float) else 0.0
+    name = re.compile(re.escape(wanted.name) + r"(?:\.\d+)?")
+    below = wanted.parent.iterdir() if wanted.parent.is_dir() else ()
+    return _oldest_first(entry for entry in below if name.fullmatch(entry.name))
 
 
 def find_runs(root: Path) -> list[RunDirectory]:
     """Run directories at `root`, one or two levels below it, newest first."""
     patterns = ("run.json", "*/run.json", "*/*/run.json")
-    found = {path for pattern in patterns for path in root.glob(pattern)}
-    newest_first = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
-    return [RunDirectory(path.parent) for path in newest_first]
+    places = {path.parent for pattern in patterns for path in root.glob(pattern)}
+    return _oldest_first(places)[::-1]
+
+
+def _oldest_first(places: Iterable[Path]) -> list[RunDirectory]:
+    """Those that are runs, by when they were made. What this user may not look into is left out."""
+    dated = ((created(RunDirectory(place)), place) for place in places)
+    found = [(made, len(place.name), place) for made, place in dated if made is not None]
+    return [RunDirectory(place) for *_, place in sorted(found)]
+
+
+def created(run: RunDirectory) -> float | None:
+    """When a run was made, as it says itself; 0 where it does not say; None where there is none.
+
+    Not by the file's time, which a copy changes, and not by its number alone, which says little
+    once a place was freed and used again.
+    """
+    try:
+        if not stat.S_ISREG(run.run_json.stat().st_mode):
+            return None
+    except OSError:
+        return None
+    facts = read_json(run.run_json)
+    made = facts.get("created") if isinstance(facts, dict) else None
+    return float(made) if isinstance(made, int | float) else 0.0
 
 
 def write_request(run: RunDirectory, op: str, args: dict[str, Any], *, user: str, host: str,

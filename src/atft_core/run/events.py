@@ -102,6 +102,8 @@ class WorkerEvent(Event):
     trial: int
     attempt: int = 1
     worker_seq: int = 0
+    said: float = 0.0
+    """When the worker wrote it; `t` is when the engine copied it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from atft_core.errors import AtftError
 from atft_core.run.checklist import bar, value
 from atft_core.run.criteria import Result, Verdict, check, overall
 from atft_core.run.directory import RunDirectory, siblings
 from atft_core.run.events import Json
 from atft_core.run.stages import Runbook, Stage
 from atft_core.run.state import State
-from atft_core.run.status import load
+from atft_core.run.status import evidence
 from atft_core.run.wording import several
 
 _IDENTITY = {
@@ -56,9 +57,10 @@ def _runs(before: Stage) -> Iterator[tuple[RunDirectory, State, str]]:
     """Runs in the stage's directory, newest first, and why one is no evidence at all."""
     for run in reversed(siblings(before.output_dir)):
         try:
-            state = load(run)
-        except OSError as error:
-            yield run, State(), f"cannot be read: {error.strerror}"
+            state = evidence(run)
+        except (OSError, AtftError) as error:
+            why = error.message if isinstance(error, AtftError) else error.strerror
+            yield run, State(), f"cannot be read: {why}"
             continue
         if state.stage != before.key:
             yield run, state, f"is of stage {state.stage}" if state.stage else "was ad hoc"

@@ -42,10 +42,17 @@ class Journal:
         self._seq = max((stamped.seq for stamped in read_events(path)), default=0)
 
     def append(self, event: Event) -> Stamped:
-        """Write one event; it is on disk when this returns, if its kind is durable.
+        """Write one event; it is on disk when this returns, if its kind is durable."""
+        stamped = self.write(event)
+        if event.durable:
+            self.sync()
+        return stamped
+
+    def write(self, event: Event) -> Stamped:
+        """Write one event without waiting for the disk.
 
         Returned is what a reader will see (times rounded, tuples as lists): the writer folds what
-        the readers fold.
+        the readers fold. When this raises, the log is as it was.
         """
         stamped = Stamped(self._seq + 1, time.time(), event)
         text = encode(stamped)
@@ -53,10 +60,12 @@ class Journal:
         if os.write(self._fd, line) != len(line):  # a full disk: leave no half line behind
             cut_torn_line(self.path)
             raise OSError(28, "No space left on device", str(self.path))
-        self._seq += 1  # the line is there, even if the fsync below fails: never its number again
-        if event.durable:
-            os.fsync(self._fd)
+        self._seq += 1
         return decode(text) or stamped
+
+    def sync(self) -> None:
+        """Wait until all that was written is on disk."""
+        os.fsync(self._fd)
 
     def close(self) -> None:
         """Give the file back."""

@@ -12,8 +12,8 @@ from statistics import NormalDist
 from atft_core.run.measure import Measure, live, place, settled
 from atft_core.run.noise import noise_floor
 from atft_core.run.stages import CriterionSpec
-from atft_core.run.state import EpochRow, State, Trial, number
-from atft_core.run.wording import ratio, several
+from atft_core.run.state import EpochRow, State, Trial
+from atft_core.run.wording import finite, ratio, several
 
 ONE_SIDED_90 = NormalDist().inv_cdf(0.90)
 """Standard errors to a one-sided 90 % bound."""
@@ -59,9 +59,9 @@ def _read(state: State, spec: CriterionSpec, key: str, error_key: str = "") -> M
     trial, row = found
     days = int(row.metric("days", spec.horizon) or 0)
     measure = Measure(
-        value=number(row.metric(key, spec.horizon)),
+        value=finite(row.metric(key, spec.horizon)),
         n=days,
-        stderr=number(row.metric(error_key, spec.horizon)) if error_key else None,
+        stderr=finite(row.metric(error_key, spec.horizon)) if error_key else None,
         source=place(trial, row),
         final=settled(state),
     )

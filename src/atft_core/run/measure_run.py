@@ -14,8 +14,8 @@ from atft_core.run.measure import (
     weighted_median,
 )
 from atft_core.run.stages import CriterionSpec
-from atft_core.run.state import State, Trial, number
-from atft_core.run.wording import several
+from atft_core.run.state import State, Trial
+from atft_core.run.wording import finite, several
 
 MIN_GPU_SAMPLES = 30
 """Samples below which a percentile of the GPU's utilisation says nothing."""
@@ -28,7 +28,7 @@ PLAN_WEIGHTS = {"rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1}
 def gpu_utilisation(state: State, spec: CriterionSpec) -> Measure:
     """Median GPU utilisation (%) over the train spans of all epochs, weighted by samples."""
     rows = [row.gpu or {} for _, row in epochs(state)]
-    found = [(number(gpu.get("p50")), int(number(gpu.get("n")) or 0)) for gpu in rows]
+    found = [(finite(gpu.get("p50")), int(finite(gpu.get("n")) or 0)) for gpu in rows]
     spans = [(p50, samples) for p50, samples in found if p50 is not None and samples > 0]
     n = sum(samples for _, samples in spans)
     source = f"train spans of {several(len(spans), 'epoch')}"
@@ -48,7 +48,7 @@ def gpu_utilisation(state: State, spec: CriterionSpec) -> Measure:
 
 def stall_share(state: State, spec: CriterionSpec) -> Measure:
     """Share of the train time in which the worker waited for data, over all epochs."""
-    times = [(number(row.time.get("wait")), number(row.time.get("compute")))
+    times = [(finite(row.time.get("wait")), finite(row.time.get("compute")))
              for _, row in epochs(state)]  # fmt: skip
     known = [(wait, compute) for wait, compute in times if wait is not None and compute is not None]
     wait, total = sum(w for w, _ in known), sum(w + c for w, c in known)
@@ -63,12 +63,12 @@ def stall_share(state: State, spec: CriterionSpec) -> Measure:
 
 
 def epoch_seconds(state: State, spec: CriterionSpec) -> Measure:
-    """Longest epoch, without the first of each trial, which compiles and warms up."""
+    """Longest epoch, without the first of each trial, which warms up."""
     later = [
         (row.seconds, trial, row)
         for trial in state.trials.values()
         for row in sorted(trial.epochs, key=lambda row: row.epoch)[1:]
-        if number(row.seconds) is not None
+        if finite(row.seconds) is not None
     ]
     if not later:
         return Measure(value=None, note="no epoch after the first of a trial")
@@ -184,7 +184,7 @@ def loss_weights(state: State, spec: CriterionSpec) -> Measure:
     if trial is None or observed is None:
         return Measure(value=None, note="trial 0 has not reported its loss weights")
     off = max(abs(observed[term] - plan) for term, plan in PLAN_WEIGHTS.items())
-    asked = {term: number(trial.params.get(f"loss.{term}", plan))
+    asked = {term: finite(trial.params.get(f"loss.{term}", plan))
              for term, plan in PLAN_WEIGHTS.items()}  # fmt: skip
     meant = all(want is not None and _same(observed[t], want) for t, want in asked.items())
     return Measure(
@@ -203,7 +203,7 @@ def _observed_weights(trial: Trial) -> dict[str, float] | None:
     loss = trial.settings.get("loss")
     if not isinstance(loss, dict):
         return None
-    found = {term: number(loss.get(term, 0.0)) for term in PLAN_WEIGHTS}
+    found = {term: finite(loss.get(term, 0.0)) for term in PLAN_WEIGHTS}
     weights = {term: weight for term, weight in found.items() if weight is not None}
     return weights if len(weights) == len(PLAN_WEIGHTS) else None
 

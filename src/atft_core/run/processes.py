@@ -23,6 +23,19 @@ def alive(pid: int, started: float) -> bool:
     return pid > 0 and started > 0 and start_time(pid) == started
 
 
+def signal_listener(pid: int, started: float, signal_number: int) -> bool:
+    """Signal `pid` alone, if it listens: others would die of it. False when it does not."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+        if not alive(pid, started) or not int(caught[7:], 16) >> (signal_number - 1) & 1:
+            return False
+        os.kill(pid, signal_number)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return True
+
+
 def signal_group(pid: int, started: float, signal_number: int) -> bool:
     """Signal the process group that `pid` leads; False when it is no longer ours."""
     if not alive(pid, started):

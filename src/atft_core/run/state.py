@@ -6,27 +6,19 @@ after it gives the same state as folding everything.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from atft_core.run import events as ev
 from atft_core.run.events import Event, Json, Stamped
-from atft_core.run.wording import several
+from atft_core.run.wording import finite, several
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 """Final trial states, named as Optuna names them."""
 PHASE_BUDGET = {"start": 180.0, "load": 600.0}
 """Seconds of silence allowed in phases that are slow without being stuck."""
 DEFAULT_BUDGET = 300.0
-
-
-def number(value: Any) -> float | None:
-    """`value` as a float; None for what is no finite number (NaN, infinity, True, text)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
 
 
 @dataclass
@@ -45,7 +37,7 @@ class EpochRow:
 
     def metric(self, name: str, horizon: int) -> float | None:
         """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
-        return number(self.val.get(str(horizon), {}).get(name))
+        return finite(self.val.get(str(horizon), {}).get(name))
 
 
 @dataclass
@@ -133,7 +125,7 @@ class State:
     def complete(self) -> list[Trial]:
         """Trials that finished with a value; NaN is none."""
         ended = [trial for trial in self.trials.values() if trial.state == "COMPLETE"]
-        return [trial for trial in ended if number(trial.value) is not None]
+        return [trial for trial in ended if finite(trial.value) is not None]
 
     @property
     def best(self) -> Trial | None:
@@ -203,23 +195,26 @@ def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
 
 
 def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:
-    """The trial that a drained line tells something new about, heard of at `t`.
+    """The trial that a drained line tells something new about.
 
-    Lines are keyed by (trial, attempt, worker_seq); each counts once.
+    Lines are keyed by (trial, attempt, worker_seq); each counts once. The worker's own clock says
+    how long it was silent: an engine that slept meanwhile is none of its faults.
     """
     trial = state.trial(event.trial)
     if event.attempt != trial.attempt or event.worker_seq <= trial.worker_seq:
         return None
     trial.worker_seq = event.worker_seq
-    if trial.running and t - trial.heard > state.budget(trial):
+    said = event.said or t
+    if trial.running and said - trial.heard > state.budget(trial):
         trial.hangs += 1
-    trial.heard = t
+    trial.heard = max(trial.heard, said)
     return trial
 
 
 def _settings(state: State, event: ev.Settings, t: float) -> None:
     if trial := _news_of(state, event, t):
         trial.settings = event.values
+        _note_code(state, str(event.values.get("code", "")))
 
 
 def _progress(state: State, event: ev.Progress, t: float) -> None:
@@ -237,7 +232,7 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
     trial.epoch = event.epoch
     trial.epochs.append(
         EpochRow(
-            event.epoch, t, event.seconds, event.batches, event.batches_available,
+            event.epoch, event.said or t, event.seconds, event.batches, event.batches_available,
             event.time, event.train, event.val, event.gpu,
         )
     )  # fmt: skip

@@ -80,7 +80,10 @@ def _held(state: State, now: float) -> Status:
 
 def load(run: RunDirectory) -> State:
     """The state of a run, from its snapshot where there is one, and the events after it."""
-    state, tail = load_tail(run)
+    return _fold_all(run, *load_tail(run))
+
+
+def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
     try:
         for stamped in tail.events():
             apply(state, stamped)
@@ -90,6 +93,11 @@ def load(run: RunDirectory) -> State:
             hint="Restore it from a copy, or start a new run.",
         ) from error
     return state
+
+
+def evidence(run: RunDirectory) -> State:
+    """The state of a run from its whole log: what gates and checks believe, not the snapshot."""
+    return _fold_all(run, State(), Tail(run.events))
 
 
 def load_tail(run: RunDirectory) -> tuple[State, Tail]:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 MISSING = "-"
 """Shown where a number is not known."""
+
+
+def finite(value: Any) -> float | None:
+    """`value` as a float; None for what is no finite number (NaN, infinity, True, text)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def fixed(value: float | None, decimals: int, width: int = 0) -> str:

@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,20 @@ class Checkpoint:
     optimiser: bytes
 
 
-def save(directory: Path, learner: Learner, owner: Owner, epoch: int, rows: list[Json]) -> Path:
-    """Store the learner after `epoch`; older checkpoints than the last two are removed."""
+def save(
+    directory: Path, learner: Learner, owner: Owner, epoch: int, rows: Callable[[], list[Json]]
+) -> Path:
+    """Store the learner after `epoch`; older checkpoints than the last two are removed.
+
+    `rows` is asked once the weights are on disk, so that the epoch's row can tell what that took.
+    """
     directory.mkdir(exist_ok=True)
     files = {WEIGHTS: _weights(learner), OPTIMISER: _optimiser(learner)}
+    _remove_unfinished(directory)
+    temporary = directory / f".epoch.{os.getpid()}.tmp"
+    temporary.mkdir()
+    for name, data in files.items():
+        write_atomically(temporary / name, data)
     manifest = {
         "schema": 1,
         "trial": owner.trial,
@@ -68,13 +79,8 @@ def save(directory: Path, learner: Learner, owner: Owner, epoch: int, rows: list
         "steps": learner.steps,
         "torch": torch.__version__,
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
-        "rows": rows,
+        "rows": rows(),
     }
-    _remove_unfinished(directory)
-    temporary = directory / f".epoch.{os.getpid()}.tmp"
-    temporary.mkdir()
-    for name, data in files.items():
-        write_atomically(temporary / name, data)
     write_json(temporary / MANIFEST, manifest)
     place = directory / f"epoch_{epoch:05d}"
     shutil.rmtree(place, ignore_errors=True)  # a damaged one, or the epoch would not be repeated

@@ -23,13 +23,13 @@ from atft_core.config.load import with_values
 from atft_core.config.schema import Choice, Config, ModelConfig, Range
 from atft_core.cross_section import centred_ranks
 from atft_core.data.feeds import Block
+from atft_core.data.leaks import LEAK, leaks, panel_leaks, spaced_days
 from atft_core.errors import AtftError
 from atft_core.model.atft import ATFT
 from atft_core.objective.losses import TERMS, active_terms, composite, horizon_weights
 from atft_core.objective.metrics import daily_metrics
-from atft_core.train.leaks import LEAK, leaks, spaced_days
 from atft_core.train.loop import Feed, blocks_of_epoch
-from atft_core.train.setup import Setup, build_learner
+from atft_core.train.setup import Setup, build_learner, make_setup
 
 METRIC_DAYS = 20
 SAME = 1e-4
@@ -172,21 +172,20 @@ def splits_are_apart(scene: Scene) -> Outcome:
 
 def a_planted_leak_is_found(scene: Scene) -> Outcome:
     """Were a feature the label itself, the correlation would name it."""
-    names = [*scene.setup.panel.features, "planted"]
-    x_DNF, y_DNH, valid_DN = spaced_days(scene.setup.panel, scene.setup.split.train)
+    panel = scene.setup.panel
+    x_DNF, y_DNH, valid_DN = spaced_days(panel, scene.setup.split.train)
     planted_DN1 = np.nan_to_num(centred_ranks(y_DNH[..., 0], valid_DN))[..., None]
     with_leak_DNF = np.concatenate([x_DNF, planted_DN1.astype(np.float32)], axis=2)
-    named = leaks(with_leak_DNF, y_DNH, valid_DN, names)
+    found = leaks(with_leak_DNF, y_DNH, valid_DN, [*panel.features, "planted"], panel.horizons)
+    named = [leak.feature for leak in found]
     return Outcome("planted" in named, f"named: {', '.join(named) or 'nothing'}")
 
 
 def no_feature_is_the_label(scene: Scene) -> Outcome:
     """No feature's mean daily correlation with a label is beyond what prediction can reach."""
-    named = leaks(
-        *spaced_days(scene.setup.panel, scene.setup.split.train), list(scene.setup.panel.features)
-    )
-    if named:
-        return Outcome(False, f"correlation with the label above {LEAK}: {', '.join(named)}")
+    found = panel_leaks(scene.setup.panel, scene.setup.split.train)
+    if found:
+        return Outcome(False, "; ".join(map(str, found)))
     return Outcome(True, f"all correlations with the label are within {LEAK}")
 
 
@@ -262,7 +261,8 @@ def _all_different(setup: Setup, key: str, values: list[Any]) -> bool:
 
 def _fingerprint(setup: Setup, config: Config) -> str:
     """Everything about a trial that its configuration can change, as text."""
-    learner = build_learner(replace(setup, config=config), trial=0)
+    setup = make_setup(config, setup.panel)  # the panel must be long enough for each of them
+    learner = build_learner(setup, trial=0)
     optimiser: Sequence[Mapping[str, Any]] = learner.optimiser.param_groups
     loss, train = config.loss, config.train
     parts = (

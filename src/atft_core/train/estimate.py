@@ -6,13 +6,14 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from atft_core.model.atft import count_parameters
 from atft_core.run.events import Json
 from atft_core.run.processes import start_time
-from atft_core.train import results
+from atft_core.train import disk, results
 from atft_core.train.disk import disk_bytes
 from atft_core.train.loop import EVAL_DAYS, Feed, blocks_of_epoch, predict_days, silent
 from atft_core.train.setup import Setup, build_learner
@@ -44,8 +45,14 @@ def project(setup: Setup, feed: Feed, *, startup: float) -> Json:
         "epoch_seconds": epoch,
         "trial_seconds": trial,
         "sweep_seconds": config.engine.n_trials * trial,
-        "disk_bytes": disk_bytes(config, rows, count_parameters(learner.model)),
+        "disk_bytes": disk_bytes(config, rows, _most_parameters(setup)),
     }
+
+
+def _most_parameters(setup: Setup) -> int:
+    """Weights of the largest network that the search can draw."""
+    largest = replace(setup, config=disk.largest(setup.config))
+    return count_parameters(build_learner(largest, trial=0).model)
 
 
 def _seconds_per_block(setup: Setup, feed: Feed, blocks: Sequence[range]) -> float:

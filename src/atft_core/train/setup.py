@@ -18,7 +18,7 @@ from atft_core.config.load import read_resolved, with_values
 from atft_core.config.schema import Config
 from atft_core.data.panel import Panel, open_panel
 from atft_core.data.splits import Split, make_split
-from atft_core.errors import ConfigError, RunDirectoryError
+from atft_core.errors import ConfigError, DataError, RunDirectoryError
 from atft_core.model.atft import ATFT
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
@@ -48,8 +48,14 @@ def open_trial(run: RunDirectory, number: int) -> Setup:
     if not isinstance(params, dict):
         raise RunDirectoryError(f"{run.trial(number).params} is missing or damaged.")
     values: Mapping[str, Any] = params["params"]
-    config = with_values(read_resolved(run.config), values)
-    return make_setup(config, open_panel(Path(run.facts()["cache"])))
+    facts, config = run.facts(), read_resolved(run.config)
+    if config_hash(config) != facts.get("config_hash"):
+        raise RunDirectoryError(f"{run.config} is not what this run started with: was it edited?")
+    panel = open_panel(Path(facts["cache"]))
+    try:
+        return make_setup(with_values(config, values), panel)
+    except DataError as error:  # the panel is as it was: these parameters ask too much of it
+        raise ConfigError(error.message, hint=error.hint) from error
 
 
 def make_setup(config: Config, panel: Panel) -> Setup:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from atft_core.config.hashing import code_version
 from atft_core.data.feeds import ResidentFeed
 from atft_core.errors import EngineError
 from atft_core.model.atft import count_parameters
@@ -89,6 +90,7 @@ def observed(setup: Setup, feed: Feed, learner: Learner) -> Json:
         "seed": train.seed,
         "parameters": count_parameters(learner.model),
         "torch": torch.__version__,
+        "code": code_version(),
         "pid": os.getpid(),
     }
 
@@ -136,13 +138,16 @@ def run_epoch(work: Work, epoch: int) -> None:
     row = epoch_row(epoch, report, with_baselines(work, scores))
     saving = time.perf_counter()
     row["time"]["validate"] = saving - validating
-    row["seconds"] = saving - began
     work.reporter.tell("checkpoint")
+
+    def rows() -> list[Json]:
+        ended = time.perf_counter()
+        row["time"]["checkpoint"] = ended - saving
+        row["seconds"] = ended - began
+        return [*work.rows, row]
+
     belongs = owner(work.setup, work.trial)
-    checkpoint.save(work.files.checkpoints, work.learner, belongs, epoch, [*work.rows, row])
-    ended = time.perf_counter()
-    row["time"]["checkpoint"] = ended - saving
-    row["seconds"] = ended - began
+    checkpoint.save(work.files.checkpoints, work.learner, belongs, epoch, rows)
     publish(work, row, scores)
 
 

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from atft_core.run.state import State, Trial
-from atft_core.run.wording import ratio
+from atft_core.run.wording import finite, ratio
 from atft_tui.canvas import Series, chart
 from atft_tui.format import line
 from atft_tui.pane import Pane, Row
@@ -71,11 +71,7 @@ def _rank_ic(trial: Trial, horizon: int) -> list[tuple[float, float | None]]:
 
 
 def _loss(trial: Trial) -> list[tuple[float, float | None]]:
-    return [(float(row.epoch), _number(row.train.get("loss"))) for row in trial.epochs]
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    return [(float(row.epoch), finite(row.train.get("loss"))) for row in trial.epochs]
 
 
 def _plain(value: float) -> str:

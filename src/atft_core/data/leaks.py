@@ -6,6 +6,7 @@ Shapes: D days, N stocks, F features, H horizons.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,28 @@ from atft_core.data.panel import Panel
 LEAK = 0.3
 """Mean daily correlation with the label beyond which a feature is taken for the label."""
 LEAK_DAYS = 60
-"""Training days on which it is measured."""
+"""Training days on which it is measured: never on days that judge a model."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A feature that knows a label better than a feature can."""
+
+    feature: str
+    correlation: float
+    """Mean over days of its correlation with the ranked label."""
+    horizon: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.feature!r} correlates {self.correlation:+.2f} per day "
+            f"with the return over {self.horizon} days"
+        )
+
+
+def panel_leaks(panel: Panel, train: range) -> list[Leak]:
+    """The features of a panel that are taken for its labels."""
+    return leaks(*spaced_days(panel, train), panel.features, panel.horizons)
 
 
 def spaced_days(
@@ -29,15 +51,24 @@ def spaced_days(
 
 
 def leaks(
-    x_DNF: NDArray[np.float32], y_DNH: NDArray[np.float32], valid_DN: Bools, names: Sequence[str]
-) -> list[str]:
-    """Features with a mean daily correlation beyond LEAK with any label's rank."""
-    worst_F = np.zeros(len(names))
-    for h in range(y_DNH.shape[2]):
+    x_DNF: NDArray[np.float32],
+    y_DNH: NDArray[np.float32],
+    valid_DN: Bools,
+    features: Sequence[str],
+    horizons: Sequence[int],
+) -> list[Leak]:
+    """Features with a mean daily correlation beyond LEAK, each with the label it knows best."""
+    mean_FH = np.zeros((len(features), len(horizons)))
+    for h in range(len(horizons)):
         known_DN = valid_DN & np.isfinite(y_DNH[..., h])
         rank_DN = centred_ranks(y_DNH[..., h], known_DN)
-        worst_F = np.maximum(worst_F, np.abs(_mean_correlations(x_DNF, rank_DN, known_DN)))
-    return [name for name, value in zip(names, worst_F, strict=True) if value > LEAK]
+        mean_FH[:, h] = _mean_correlations(x_DNF, rank_DN, known_DN)
+    best_F = np.abs(mean_FH).argmax(axis=1)
+    found = [
+        Leak(name, float(mean_FH[f, h]), horizons[h])
+        for f, (name, h) in enumerate(zip(features, best_F, strict=True))
+    ]
+    return [leak for leak in found if abs(leak.correlation) > LEAK]
 
 
 def _mean_correlations(x_DNF: NDArray[np.float32], rank_DN: Floats, known_DN: Bools) -> Floats:
