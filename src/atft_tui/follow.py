@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from atft_core.errors import AtftError
+from atft_core.errors import AtftError, RunDirectoryError
 from atft_core.run.criteria import Verdict, check
 from atft_core.run.diagnose import verdict_line
 from atft_core.run.directory import RunDirectory, created, find_runs, siblings
@@ -22,8 +22,9 @@ from atft_core.run.gates import gate
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.runbook import Runbook, Stage, stage_from_json
+from atft_core.run.snapshot import load_tail
 from atft_core.run.state import State, apply
-from atft_core.run.status import load, load_tail, status
+from atft_core.run.status import load, status
 from atft_core.run.wording import several, size
 from atft_tui import seen
 from atft_tui.view import LogView, StageView, View, frozen, stage_of_run
@@ -192,7 +193,6 @@ class Follower(threading.Thread):
 
     def _scan(self) -> None:
         """Find the run to show, and how the stages stand."""
-        self._follow(self._pick())
         runs = {stage.key: siblings(stage.output_dir) for stage in self._runbook.stages}
         newest = {key: found[-1] for key, found in runs.items() if found}
         holders = {key: run.holder() for key, run in newest.items()}
@@ -205,6 +205,7 @@ class Follower(threading.Thread):
             self._stages = tuple(
                 self._stage(stage, newest.get(stage.key)) for stage in self._runbook.stages
             )
+        self._follow(self._pick())
 
     def _pick(self) -> RunDirectory | None:
         if self._chosen is not None:
@@ -220,6 +221,8 @@ class Follower(threading.Thread):
 
     def _follow(self, run: RunDirectory | None) -> None:
         known = self._followed
+        if known is not None and not known.run.run_json.exists() and run in (None, known.run):
+            raise RunDirectoryError(f"{known.run.path} is gone: removed, or renamed")
         if run is None:
             self._followed = None
         elif known is None or (known.run.path, known.made) != (run.path, created(run)):

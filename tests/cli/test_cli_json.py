@@ -12,7 +12,7 @@ from atft_core import __version__
 from atft_core.config.keys import DESCRIPTIONS
 
 PANEL = ("--data-path", "p.parquet")
-SIZE = ("--stocks", "30", "--days", "200", "--signal", "2", "--seed", "4")
+SIZE = ("--stocks", "30", "--days", "200", "--signal", "1", "--seed", "4")
 HEAVY = {"torch", "optuna", "polars", "pyarrow", "scipy", "numpy", "pydantic", "typer", "click"}
 
 
@@ -57,7 +57,7 @@ def test_the_version_is_told_before_anything_heavy_is_imported(option):
 
 def test_synth_writes_what_it_says(made):
     path, said = made
-    assert said == {"path": str(path), "stocks": 30, "days": 200, "signal": 2.0, "seed": 4}
+    assert said == {"path": str(path), "stocks": 30, "days": 200, "signal": 1.0, "seed": 4}
     rows = pl.read_parquet(path)
     assert (rows["code"].n_unique(), rows["date"].n_unique()) == (30, 200)
     assert set(rows.columns) >= {"date", "code", "open", "high", "low", "close", "volume"}

@@ -7,15 +7,19 @@ import pytest
 from run_builders import IDENTITY, Log, dry_run, metrics, written
 
 from atft_core.run import events as ev
-from atft_core.run.criteria import Verdict
+from atft_core.run.criteria import Verdict, check
 from atft_core.run.gates import gate
-from atft_core.run.runbook import load, shipped
+from atft_core.run.runbook import load as load_book
+from atft_core.run.runbook import shipped
+from atft_core.run.snapshot import save
+from atft_core.run.stages import stage_to_json
+from atft_core.run.status import load
 
 
 @pytest.fixture
 def book(tmp_path):
     """The shipped runbook with its directories below tmp_path."""
-    found = load(shipped("runbook.toml"))
+    found = load_book(shipped("runbook.toml"))
     stages = tuple(replace(s, output_dir=tmp_path / s.output_dir.name) for s in found.stages)
     return replace(found, stages=stages)
 
@@ -170,3 +174,34 @@ def test_a_run_whose_log_has_lost_a_line_is_no_evidence(book):
     found = gate(book, book.stage("short"), IDENTITY)
     assert not found.open
     assert "has lost 1 event of its log" in found.reason
+
+
+def test_what_a_forged_snapshot_says_opens_nothing(book):
+    run = keep(book, dry_run(metrics(-0.03)))
+    save(run, dry_run().state)
+    assert check(load(run), book.stage("dry"))[-1].verdict is Verdict.PASS
+    assert not gate(book, book.stage("short"), IDENTITY).open
+
+
+def test_a_run_of_fewer_trials_or_epochs_than_the_stage_asks_for_is_no_evidence(book):
+    keep(book, dry_run(max_epochs=1))
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert not found.open
+    assert "was 1 trial x 1 epoch, not 1 trial x 2 epochs" in found.reason
+
+
+def test_bars_that_were_lowered_after_the_run_do_not_make_it_pass(book):
+    dry = book.stage("dry")
+    strict = replace(
+        dry, criteria=tuple(
+            replace(c, minimum=0.3, target=0.4) if c.name == "val_rank_ic" else c
+            for c in dry.criteria
+        ),
+    )  # fmt: skip
+    keep(book, dry_run(stage_spec=stage_to_json(strict)))
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert not found.open
+    assert "passes by criteria that were changed since it ran" in found.reason
+    assert "FAIL val RankIC h1" in found.reason
+    keep(book, dry_run(stage_spec=stage_to_json(dry)))
+    assert gate(book, book.stage("short"), IDENTITY).open

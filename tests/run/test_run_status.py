@@ -1,6 +1,5 @@
 """What a run is said to be doing: the lock, the log and the clock decide together."""
 
-import json
 import os
 import socket
 
@@ -8,11 +7,10 @@ import pytest
 from run_builders import Log, dry_run, sweep, written
 
 from atft_core.run import events as ev
-from atft_core.run.files import write_json
 from atft_core.run.lock import EngineLock, Holder
 from atft_core.run.processes import start_time
-from atft_core.run.state import State, to_json
-from atft_core.run.status import load, load_tail, read_status, status
+from atft_core.run.state import State
+from atft_core.run.status import load, read_status, status
 
 IN_TRAINING = Log().start().worker().add(ev.Progress(trial=0, worker_seq=9, epoch=1, phase="train"))
 BETWEEN = sweep([0.1, 0.2], end="")
@@ -86,40 +84,6 @@ def test_a_run_on_disk_is_read_with_its_lock(tmp_path):
     lock.release()
     state, found = read_status(run)
     assert (found.name, state.trials[0].phase) == ("DIED", "train")
-
-
-def test_a_snapshot_and_the_tail_after_it_are_the_whole_log(tmp_path):
-    log = sweep([0.01, 0.02])
-    run = written(log, tmp_path / "run")
-    whole = load(run)
-    assert len(whole.trials) == 2
-    lines = run.events.read_bytes().splitlines(keepends=True)
-    for cut in range(len(lines) + 1):
-        run.events.write_bytes(b"".join(lines[:cut]))
-        offset = run.events.stat().st_size
-        write_json(run.snapshot, {"offset": offset, "state": to_json(load(run))})
-        run.events.write_bytes(b"".join(lines))
-        state, tail = load_tail(run)
-        assert (state.seq, tail.offset) == (cut, offset)
-        assert load(run) == whole
-        run.snapshot.unlink()
-
-
-@pytest.mark.parametrize(
-    "snapshot",
-    [
-        "", "{", "[]", "null", '{"offset": 0}', '{"offset": "x", "state": {}}',
-        '{"offset": 0, "state": {"trials": [], "alerts": []}}', '{"offset": 0, "state": []}',
-        '{"offset": 0, "state": {"trials": {}, "alerts": [], "born_later": 1}}',
-        json.dumps({"offset": 10**9, "state": to_json(State(seq=99))}),
-    ],
-)  # fmt: skip
-def test_a_damaged_snapshot_is_ignored(tmp_path, snapshot):
-    run = written(dry_run(), tmp_path / "run")
-    whole = load(run)
-    run.snapshot.write_text(snapshot)
-    assert load(run) == whole
-    assert whole.end_state == "FINISHED"
 
 
 def test_a_run_without_a_log_is_empty(tmp_path):

@@ -52,9 +52,12 @@ def _until_end(run: RunDirectory, *, quiet: bool, after: int) -> tuple[State, St
 
 def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -> int:
     if ended.name != "FINISHED":
+        retry = "Put that right and start again" if ended.reason.startswith("preflight") else (
+            f"Continue with `atft resume {run.path}`"
+        )  # fmt: skip
         raise AtftError(
             f"The run ended as {ended.name}: {ended.reason or 'no reason was written'}.",
-            hint=f"Continue with `atft resume {run.path}`; its log is {run.log}",
+            hint=f"{retry}; its log is {run.log}",
         )
     if not state.stage_spec:
         failed = all(trial.state == "FAIL" for trial in state.trials.values())

@@ -116,8 +116,8 @@ def _print_plan(plan: Json) -> None:
 
 def _find(asked: StageRequest) -> tuple[Runbook, Stage]:
     runbook = load(asked.runbook or shipped("runbook.toml"))
-    if asked.then:
-        runbook.stage(asked.then)
+    if asked.then and runbook.stage(asked.then).key == asked.stage:
+        raise UsageError(f"--then {asked.then} is the stage itself.", hint="Name the next one.")
     return runbook, runbook.stage(asked.stage)
 
 

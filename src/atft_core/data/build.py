@@ -18,7 +18,7 @@ from atft_core.data.cache import Identity, cache_file, identify, why_build, writ
 from atft_core.data.checks import Finding
 from atft_core.data.columns import Computed, Progress, make_features
 from atft_core.data.inputs import Inputs, read_inputs
-from atft_core.data.labels import has_labels, make_labels
+from atft_core.data.labels import days_with_an_order, has_labels, make_labels
 from atft_core.data.leaks import panel_leaks
 from atft_core.data.market import MARKET_NAMES, market_state
 from atft_core.data.neighbours import trailing_neighbours
@@ -107,6 +107,7 @@ def _paths(data: DataConfig) -> tuple[Path, Path | None]:
     return path, sector
 
 
+@np.errstate(all="ignore")  # what cannot be computed counts as missing, and is reported as such
 def build_panel(
     config: Config, identity: Identity, say: Progress
 ) -> tuple[Panel | None, list[Finding]]:
@@ -118,7 +119,8 @@ def build_panel(
     data, close_TN = config.data, inputs.columns.get("close")
     y_TNH = _labels(config, inputs)
     counts_H = has_labels(y_TNH, inputs.valid_TN)
-    findings += checks.check_labels(config.label.horizons, counts_H, len(y_TNH))
+    ordered_H = days_with_an_order(y_TNH, inputs.valid_TN)
+    findings += checks.check_labels(config.label.horizons, counts_H, ordered_H, len(y_TNH))
     if checks.has_errors(findings):
         return None, findings
     computed, more = make_features(data, inputs, say)

@@ -68,7 +68,8 @@ RULES: dict[str, Rule] = {
     "constant_column": Rule(WARNING, "kept; it carries no information"),
     "mostly_missing": Rule(WARNING, "kept; missing counts as average"),
     "unknown_sector": Rule(WARNING, "these stocks have no sector; others are not affected"),
-    "leak_suspicion": Rule(WARNING, "no run starts with it: does it know the future?"),
+    "leak_suspicion": Rule(ERROR, "no run starts with it: does it know the future?"),
+    "constant_labels": Rule(ERROR, "stocks that all move alike cannot be ranked"),
 }
 """Every kind of finding."""
 
@@ -215,13 +216,18 @@ def check_returns(names: Labels, step_TN: Floats, limit: float) -> list[Finding]
     return [found] if found.count else []
 
 
-def check_labels(horizons: Sequence[int], counts_H: NDArray[np.int64], days: int) -> list[Finding]:
-    """Horizons without a single label."""
-    return [
-        Finding("no_labels", f"horizon {h} has no label in {days} days")
-        for h, count in zip(horizons, counts_H, strict=True)
-        if count == 0
-    ]
+def check_labels(
+    horizons: Sequence[int], counts_H: NDArray[np.int64], ordered_H: NDArray[np.int64], days: int
+) -> list[Finding]:
+    """Horizons without a label, or without a day on which the labels differ."""
+    found = []
+    for horizon, count, ordered in zip(horizons, counts_H, ordered_H, strict=True):
+        if not count:
+            found.append(Finding("no_labels", f"horizon {horizon} has no label in {days} days"))
+        elif not ordered:
+            message = f"the labels of horizon {horizon} never differ within a day"
+            found.append(Finding("constant_labels", message))
+    return found
 
 
 def _thin_days(count_T: NDArray[np.int64]) -> list[int]:

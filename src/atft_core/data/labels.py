@@ -80,3 +80,12 @@ def has_labels(y_TNH: NDArray[np.float32], valid_TN: Bools) -> NDArray[np.int64]
     """Number of labels of each horizon, [H]."""
     counts_H: NDArray[np.int64] = (np.isfinite(y_TNH) & valid_TN[..., None]).sum(axis=(0, 1))
     return counts_H
+
+
+def days_with_an_order(y_TNH: NDArray[np.float32], valid_TN: Bools) -> NDArray[np.int64]:
+    """Number of days on which the labels of a horizon are not all the same, [H]."""
+    known_TNH = np.isfinite(y_TNH) & valid_TN[..., None]
+    highest_TH = np.where(known_TNH, y_TNH, -np.inf).max(axis=1)
+    lowest_TH = np.where(known_TNH, y_TNH, np.inf).min(axis=1)
+    days_H: NDArray[np.int64] = (highest_TH > lowest_TH).sum(axis=0)
+    return days_H

@@ -124,7 +124,7 @@ def column_findings(table: Table, wanted: dict[str, str], numeric: Iterable[str]
     findings = []
     for key, column in wanted.items():
         if column not in table.schema:
-            near = nearest(column, table.schema.names())
+            near = nearest(column, [n for n in table.schema.names() if n not in wanted.values()])
             advice = f"set {key} to the column's name: --set {key}={near or 'NAME'}"
             hint = f"; did you mean {near!r}?" if near else f"; there are {_some(table.schema)}"
             message = f"no column {column!r} in {table.path.name}{hint}"

@@ -13,6 +13,8 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from optuna.exceptions import StorageInternalError
+
 from atft_core.config.hashing import code_version, config_hash
 from atft_core.config.load import read_resolved
 from atft_core.config.schema import Config
@@ -28,7 +30,7 @@ from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.files import write_json
 from atft_core.run.lock import EngineLock
 from atft_core.run.state import State
-from atft_core.run.status import load, read_status
+from atft_core.run.status import evidence, read_status
 
 
 def main(argv: list[str]) -> int:
@@ -38,6 +40,9 @@ def main(argv: list[str]) -> int:
     except AtftError as error:
         answer_refusal(error)
         return error.exit_code
+    except OSError as error:  # a file of the run that is not what it must be
+        answer_refusal(RunDirectoryError(_told(error), hint="Put it right, or start a new run."))
+        return RunDirectoryError.exit_code
     answer(run_dir=str(session.run.path))
     _leave_terminal(session.run)
     return _work(session)
@@ -67,7 +72,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
     if Path(str(facts.get("cwd"))).is_dir():  # the runbook's directories are relative to it
         os.chdir(facts["cwd"])
     _refuse_edited(run, config)
-    begun = load(run).identity
+    begun = evidence(run).identity
     prepared = prepare(config, demo=bool(begun.get("demo")))
     if prepared.identity["data_hash"] != begun.get("data_hash"):
         raise EngineError(
@@ -91,7 +96,7 @@ def _refuse_live(run: RunDirectory) -> None:
 
 def _refuse_edited(run: RunDirectory, config: Config) -> None:
     """A study has one configuration: its evidence counts for what run.json names."""
-    begun = load(run)
+    begun = evidence(run)
     if not begun.n_trials:
         raise RunDirectoryError(
             f"{run.events} does not say how this run began: it is missing or damaged.",
@@ -135,8 +140,15 @@ def _work(session: Session) -> int:
 
 
 def _told(error: Exception) -> str:
-    """What an error says: ours in words with their hint, a stranger's as it is."""
-    return " ".join(str(error).split()) if isinstance(error, AtftError) else repr(error)
+    """What an error says: ours in words with their hint, the system's with the file."""
+    if isinstance(error, AtftError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    if isinstance(error, StorageInternalError):
+        cause = str(error.__cause__ or error).splitlines()[0]
+        return f"study.db cannot be used: {cause}; is another program at it? `atft resume` goes on"
+    return repr(error)
 
 
 def _deadline(state: State) -> float | None:

@@ -19,14 +19,15 @@ from atft_core.config.schema import Config
 from atft_core.engine.study import open_study
 from atft_core.gpu import GpuSampler
 from atft_core.run import events as ev
+from atft_core.run import snapshot
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Event, Stamped
-from atft_core.run.files import DISK_FULL, write_json
+from atft_core.run.files import DISK_FULL
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.processes import start_time
-from atft_core.run.state import State, apply, to_json
+from atft_core.run.state import State, apply
 
 T = TypeVar("T")
 SNAPSHOT_SECONDS = 60.0
@@ -125,8 +126,7 @@ class Session:
         """Let the next reader start from here instead of from the beginning; disposable."""
         self._snapshotted = time.monotonic()
         with suppress(OSError):
-            value = {"offset": self.run.events.stat().st_size, "state": to_json(self.state)}
-            write_json(self.run.snapshot, value, durable=False)
+            snapshot.save(self.run, self.state)
 
     def announce(self, code: str) -> None:
         """Say which process is the engine now, and which version of the code it runs."""

@@ -16,23 +16,30 @@ from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from atft_core.config.schema import Config, EngineConfig
 from atft_core.engine.space import configured
 from atft_core.errors import EngineError
 from atft_core.run.directory import RunDirectory
 
-LOCK_TIMEOUT = 60.0
-"""Seconds to wait for a reader that holds study.db."""
+LOCK_TIMEOUT = 600.0
+"""Seconds to wait for a program that holds study.db; the worker trains on meanwhile."""
 
 
 def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study:
     """The study, made on first use with trial 0 = the configured values."""
     _refuse_emptied(run, trials_known)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = RDBStorage(
-        f"sqlite:///{run.study}", engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT}}
-    )
+    try:
+        storage = RDBStorage(
+            f"sqlite:///{run.study}", engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT}}
+        )
+    except SQLAlchemyError as error:
+        raise EngineError(
+            f"{run.study} cannot be opened: {str(error).splitlines()[0]}.",
+            hint=f"Restore it: cp {run.study_snapshot} {run.study}",
+        ) from error
     study = optuna.create_study(
         study_name=config.engine.study_name,
         storage=storage,

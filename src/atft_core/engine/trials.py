@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import statistics
 import time
 from dataclasses import dataclass
 
@@ -240,7 +242,22 @@ def _last_word(session: Session, trial: Trial) -> Outcome | None:
     if not isinstance(word, dict) or attempt == 0 or word.get("attempt") != attempt:
         return None
     state, reason = str(word.get("state")), str(word.get("reason", ""))
-    return Outcome(state, reason, finite(word.get("value"))) if state in WORDS else None
+    if state not in WORDS or (state == "complete" and not _borne_out(session, trial, word)):
+        return None
+    return Outcome(state, reason, finite(word.get("value")))
+
+
+def _borne_out(session: Session, trial: Trial, word: Json) -> bool:
+    """Whether the epochs that were reported give the value that a worker says it has reached."""
+    config, epochs = session.config, session.state.trial(trial.number).epochs
+    last = epochs[-config.objective.last_epochs :]
+    known = [
+        v for row in last if (v := row.metric("rank_ic", config.objective.horizon)) is not None
+    ]
+    value = finite(word.get("value"))
+    if len(epochs) < config.train.max_epochs or not known or value is None:
+        return False
+    return math.isclose(value, statistics.median(known), abs_tol=1e-9)
 
 
 def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:

@@ -180,7 +180,9 @@ class TrialDirectory:
 
 
 def _refuse_foreign(path: Path) -> None:
-    if path.is_symlink() or not path.is_dir():
+    if path.is_symlink():
+        raise RunDirectoryError(f"{path} is a symbolic link.", hint="Name a directory itself.")
+    if not path.is_dir():
         raise RunDirectoryError(f"{path} exists and is not a directory.", hint="Name another one.")
     foreign = [entry.name for entry in path.iterdir() if entry.name not in _SKELETON]
     if foreign and not (path / "run.json").exists():

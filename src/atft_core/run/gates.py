@@ -11,10 +11,10 @@ from atft_core.run.checklist import bar, value
 from atft_core.run.criteria import Result, Verdict, check, overall
 from atft_core.run.directory import RunDirectory, siblings
 from atft_core.run.events import Json
-from atft_core.run.stages import Runbook, Stage
+from atft_core.run.stages import Runbook, Stage, stage_from_json
 from atft_core.run.state import State
 from atft_core.run.status import evidence
-from atft_core.run.wording import several
+from atft_core.run.wording import scale, several
 
 _IDENTITY = {
     "data_hash": "other data",
@@ -47,7 +47,7 @@ def gate(runbook: Runbook, stage: Stage, identity: Json | None) -> Gate:
     for run, state, fault in _runs(before):
         excuse = fault or _difference(state, runbook, identity)
         if not excuse:
-            return _decide(stage, before, run, check(state, before), compared=identity is not None)
+            return _decide(stage, before, run, state, compared=identity is not None)
         passed_over.append(f"{run.path}: {excuse}")
     seen = f" ({'; '.join(passed_over)})" if passed_over else f" in {before.output_dir}"
     return Gate(False, f"no run of {before.title!r} counts{seen}. {_ways(stage, before)}")
@@ -67,6 +67,9 @@ def _runs(before: Stage) -> Iterator[tuple[RunDirectory, State, str]]:
         elif state.end_state != "FINISHED":
             ending = f"ended as {state.end_state}" if state.end_state else "has not ended"
             yield run, state, ending
+        elif state.n_trials < before.n_trials or state.max_epochs < before.max_epochs:
+            asked = scale(before.n_trials, before.max_epochs)
+            yield run, state, f"was {scale(state.n_trials, state.max_epochs)}, not {asked}"
         elif state.lost:
             yield run, state, f"has lost {several(state.lost, 'event')} of its log"
         else:
@@ -87,15 +90,29 @@ def _difference(state: State, runbook: Runbook, identity: Json | None) -> str:
 
 
 def _decide(
-    stage: Stage, before: Stage, run: RunDirectory, results: list[Result], *, compared: bool
+    stage: Stage, before: Stage, run: RunDirectory, state: State, *, compared: bool
 ) -> Gate:
-    found = tuple(results)
+    found, eased = tuple(check(state, before)), _failed_when_it_ran(state, before)
     unsaid = "" if compared else " (data, configuration and code are compared at the start)"
+    if eased and overall(found) is Verdict.PASS:
+        reason = (
+            f"{before.title} in {run.path} passes by criteria that were changed since it ran; "
+            f"by its own it has {'; '.join(eased)}{unsaid}."
+        )
+        return Gate(False, f"{reason} {_ways(stage, before)}", run.path, found)
     if overall(found) is Verdict.PASS:
         return Gate(True, f"{before.title} passed in {run.path}{unsaid}", run.path, found)
     rows = [row(result, before) for result in found if result.verdict is not Verdict.PASS]
     reason = f"{before.title} in {run.path} has open criteria: {'; '.join(rows)}{unsaid}."
     return Gate(False, f"{reason} {_ways(stage, before)}", run.path, found)
+
+
+def _failed_when_it_ran(state: State, before: Stage) -> list[str]:
+    """Open criteria of the stage as the runbook had it when the run was started."""
+    own = stage_from_json(state.stage_spec) if state.stage_spec else before
+    if (own.criteria, own.gate) == (before.criteria, before.gate):
+        return []
+    return [row(r, own) for r in check(state, own) if r.verdict is not Verdict.PASS]
 
 
 def row(result: Result, stage: Stage) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from atft_core.errors import RunDirectoryError
 from atft_core.run.directory import RunDirectory
-from atft_core.run.files import read_json
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.processes import alive
-from atft_core.run.state import State, apply, from_json
+from atft_core.run.snapshot import load_tail
+from atft_core.run.state import State, apply
 
 ENGINE_BUDGET = 1800.0
 """Seconds of silence allowed between trials and before the first one (data, preflight)."""
@@ -87,7 +86,7 @@ def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
     try:
         for stamped in tail.events():
             apply(state, stamped)
-    except (AttributeError, TypeError, KeyError, ValueError) as error:
+    except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as error:
         raise RunDirectoryError(
             f"{run.events} is damaged after event {state.seq}: {error}.",
             hint="Restore it from a copy, or start a new run.",
@@ -98,18 +97,6 @@ def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
 def evidence(run: RunDirectory) -> State:
     """The state of a run from its whole log: what gates and checks believe, not the snapshot."""
     return _fold_all(run, State(), Tail(run.events))
-
-
-def load_tail(run: RunDirectory) -> tuple[State, Tail]:
-    """State and reading position to start from; a damaged snapshot is ignored."""
-    saved: Any = read_json(run.snapshot)
-    try:
-        offset = int(saved["offset"])
-        if offset <= run.events.stat().st_size:
-            return from_json(saved["state"]), Tail(run.events, offset)
-    except (AttributeError, TypeError, KeyError, ValueError, OSError):
-        pass  # the snapshot is disposable: without it everything is folded again
-    return State(), Tail(run.events)
 
 
 def read_status(run: RunDirectory) -> tuple[State, Status]:

@@ -86,7 +86,12 @@ def loss_terms_pull_the_right_way(scene: Scene) -> Outcome:
         slopes[name] = float((gradient_BNH * block.rank_BNH).sum())
     detail = ", ".join(f"{name} {slope:+.3g}" for name, slope in slopes.items())
     idle = [name for name, slope in slopes.items() if slope == 0]
-    note = f"; no gradient: {', '.join(idle)} in blocks of {len(block.days)} days" if idle else ""
+    note = (
+        f"; no gradient: {', '.join(idle)} in blocks of {len(block.days)} days with so few ranked "
+        "stocks: set its weight to 0, or train.block_days higher"
+        if idle
+        else ""
+    )
     return Outcome(all(slope < 0 for slope in slopes.values()), f"slopes {detail}{note}")
 
 

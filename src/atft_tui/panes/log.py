@@ -6,6 +6,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+import regex
 from textual.content import Content
 
 from atft_core.run.foreign import clean
@@ -19,6 +20,8 @@ _MARKED = (
     (re.compile(r"^(Warning|.*\bData warning)\b"), "$text-warning"),
     (re.compile(r"\bVal Metrics\b"), "$text-accent"),
 )
+_SECONDS = 0.05
+"""What an expression may take for one line: some take for ever, and the screen waits for it."""
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d)\S*\s")
 
 
@@ -26,20 +29,20 @@ _STAMP = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d)\S*\s")
 class Filter:
     """A regular expression; a leading `!` keeps what does not match."""
 
-    pattern: re.Pattern[str]
+    pattern: regex.Pattern[str]
     inverse: bool
     text: str
 
     def keeps(self, text: str) -> bool:
-        """Whether a line is shown."""
-        return bool(self.pattern.search(text)) is not self.inverse
+        """Whether a line is shown; TimeoutError when that takes too long to find out."""
+        return bool(self.pattern.search(text, timeout=_SECONDS)) is not self.inverse
 
 
 def parse_filter(text: str) -> Filter | None:
-    """The filter that was typed, None for an empty one; re.error says what is wrong with it."""
+    """The filter that was typed, None for an empty one; regex.error says what is wrong with it."""
     inverse = text.startswith("!")
     pattern = text.removeprefix("!")
-    return Filter(re.compile(pattern), inverse, text) if pattern else None
+    return Filter(regex.compile(pattern), inverse, text) if pattern else None
 
 
 class LogPane(Pane):
@@ -74,7 +77,13 @@ class LogPane(Pane):
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """All kept lines; the pane scrolls."""
-        self._take_in(view, narrow=width < 90)
+        try:
+            self._take_in(view, narrow=width < 90)
+        except TimeoutError:
+            self.app.notify("the filter takes too long: removed", severity="warning", markup=False)
+            self.filter, self._source = None, LogView(path=view.log.path)
+            self._kept.clear()
+            self._take_in(view, narrow=width < 90)
         if not self._kept:
             why = "no line matches" if self.filter and view.log.lines else "no log yet"
             return [Row(line((f" {why}", "$text-muted")))]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+import regex
 from textual import on
 from textual.containers import Horizontal
 from textual.message import Message
@@ -48,7 +48,7 @@ class FilterLine(Horizontal):
         event.stop()
         try:
             chosen = parse_filter(event.value)
-        except re.error as error:
+        except regex.error as error:
             self.query_one("#bad", Label).update(clean(f"bad expression: {error}", 70))
             return
         self.close()
