@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 import torch
-from drill import assert_log_equals_study, atft, refused, start, wait_for, wait_for_end
+from drill import assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -97,6 +97,43 @@ def test_a_file_in_the_way_of_a_trial_stops_the_run_and_not_the_trial(panel, hom
     checkpoints.unlink()
     (home / "aside").rename(checkpoints)
     finishes(run)
+
+
+def test_a_value_that_the_epochs_do_not_bear_out_is_not_believed(panel, home):
+    run = stopped(panel, home, epochs=8)
+    attempt = json.loads(run.trial(0).exit.read_text())["attempt"]
+    forged = {"attempt": attempt, "state": "complete", "reason": "", "value": 7.77, "epoch": 8}
+    run.trial(0).exit.write_text(json.dumps(forged))
+    state = finishes(run)
+    assert abs(state.trials[0].value) < 1
+
+
+def test_a_configuration_that_is_edited_during_the_run_stops_it(panel, home):
+    run = start(panel, home / "out", "--set", "engine.max_retries=0", trials=2, epochs=6)
+    wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    config = run.config.read_text()
+    run.config.write_text(config.replace("sharpe = 0.1 ", "sharpe = 0.9 "))
+    state, status = wait_for_end(run)
+    assert status.name == "STOPPED"
+    assert "trial 1 cannot go on" in status.reason
+    assert "is not what this run started with" in status.reason
+    assert [t.state for t in state.trials.values()] == ["COMPLETE", "WAITING"]
+    run.config.write_text(config)
+    finishes(run)
+
+
+def test_a_worker_that_lost_its_engine_is_not_given_a_rival(panel, home):
+    run = start(panel, home / "out", trials=1, epochs=300)
+    state = wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    kill(state.engine_pid)
+    worker = state.trials[0].pid
+    said = refused("hpo", "--data-path", panel, "--output-dir", run.path, "--study-name", "s")
+    assert f"A worker of {run.path} is still at work (pid {worker})" in said
+    assert f"atft resume {run.path}" in said
+    atft("resume", run.path, "--detach")
+    wait_for(run, lambda s: s.engines == 2 and s.trials[0].pid == worker)
+    atft("stop", run.path, "--now")
+    assert wait_for_end(run)[1].reason == "stopped on request"
 
 
 def test_an_engine_whose_lock_file_was_removed_is_still_seen_and_stopped(panel, home):

@@ -5,10 +5,11 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from drill import atft, start, wait_for, wait_for_end
-from small_book import begin, events, write_book
+from small_book import begin, events, run_stage, write_book
 
 from atft_core.config.keys import dump
 from atft_core.config.load import with_values
@@ -40,6 +41,19 @@ def test_a_stopped_run_starts_nothing_until_it_is_resumed_and_finished(panel, ho
     wait_for(short, lambda state: state.engines)
     atft("stop", short.path, "--now")
     assert wait_for_end(short)[1].name == "STOPPED"
+
+
+def test_a_stop_during_the_last_trial_ends_the_chain_as_well(panel, home):
+    book = write_book(home)
+    said = json.loads(run_stage("dry", book, panel, "--then", "short", "--detach", "--json"))
+    run = RunDirectory(Path(said["run_dir"]))
+    wait_for(run, lambda state: state.trials)
+    atft("stop", run.path)
+    assert wait_for_end(run)[1].name == "FINISHED"
+    assert queued(run) == [
+        "next stage short not started: stopped on request after the running trial"
+    ]
+    assert not (home / "short").exists()
 
 
 def test_a_deadline_that_is_still_to_come_holds_after_a_resume(panel, home):

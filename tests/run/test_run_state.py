@@ -206,3 +206,20 @@ def test_events_that_are_missing_are_counted_and_told():
     assert state.lost == 2
     assert [text for *_, text in state.alerts] == ["2 events before this one cannot be read"]
     assert fold(events).lost == 0
+
+
+def test_a_worker_that_ran_other_code_is_part_of_what_the_run_is():
+    log = Log().start().worker(settings={"code": "v2"})
+    assert log.state.identity["code"] == "v1, v2"
+    assert Log().start().worker(settings={"code": "v1"}).state.identity["code"] == "v1"
+
+
+def test_an_engine_that_slept_is_no_silence_of_its_worker():
+    log = Log().start().worker()
+    told = {"trial": 0, "attempt": 1, "epoch": 1, "phase": "train"}
+    begun = log.t
+    log.add(ev.Progress(worker_seq=8, said=begun + 100, **told), after=900)
+    log.add(ev.Progress(worker_seq=9, said=begun + 350, **told))
+    assert log.state.trials[0].hangs == 0
+    log.add(ev.Progress(worker_seq=10, said=begun + 900, **told))
+    assert log.state.trials[0].hangs == 1

@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 import tui_run
+from textual.widgets import Input
 from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 
 from atft_core.run import events as ev
+from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
 from atft_core.run.lock import EngineLock
 from atft_core.run.runbook import load
@@ -217,3 +220,30 @@ async def test_a_log_of_a_hundred_megabytes_is_opened_at_its_end(book, live):
     async with console(load(book.path), size=WIDE) as shown:
         await shown.shows("the end")
         assert "not shown" in shown.said("log")
+
+
+async def test_a_filter_that_takes_for_ever_is_removed_and_the_console_goes_on(book, live):
+    tui_run.log(live, "a" * 60 + "!")
+    async with console(book, size=MIDDLE) as shown:
+        await shown.press("slash")
+        shown.app.screen.query_one("#pattern", Input).value = "(a|aa)+$"
+        await shown.press("enter")
+        await shown.until(lambda: "the filter takes too long: removed" in shown.notices())
+        assert shown.pane("log").filter is None
+        await shown.press("question_mark")
+        assert shown.screen == "HelpScreen"
+
+
+async def test_a_run_that_is_removed_is_said_to_be_gone_and_its_successor_is_shown(book, finished):
+    async with console(book, finished.path, size=WIDE) as shown:
+        await shown.shows("FINISHED")
+        shutil.rmtree(finished.path)
+        await shown.shows("gone: removed, or renamed")
+        again = tui_run.finished_dry_run(book)
+        assert again.path == finished.path
+        lines = again.events.read_text().splitlines(keepends=True)
+        again.events.write_text("".join(lines[:3]))
+        again.snapshot.unlink(missing_ok=True)
+        write_json(again.run_json, again.facts() | {"created": 1.0})
+        await shown.until(lambda: not shown.app.view.trouble)
+        assert shown.app.view.state.seq == 3
