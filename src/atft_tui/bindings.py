@@ -48,6 +48,7 @@ KEYS: tuple[Key, ...] = (
         "jq .epochs {run}/trial_0/metrics.json"),
     Key("main", "6", "6", "zoom('log')", "", "zoom the log",
         "tail -f {run}/logs/ml_training.log"),
+    Key("main", "tab", "tab", "app.focus_next", "", "to the next pane; shift+tab: back"),
     Key("main", "escape", "escape", "back", "", "back from a zoom"),
     Key("main", "question_mark", "?", "help", "help", "this page", "atft --help"),
     Key("main", "q", "q", "leave", "leave", "leave the console; the run goes on",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
+from pathlib import Path
 
 from atft_tui.format import shown_path
 from atft_tui.view import View
@@ -18,4 +21,15 @@ def farewell(view: View | None) -> list[str]:
     first = "The run goes on" if view.live else "The run"
     said = f"{first}: {where} ({view.status.name}{at})" if view.live else (
         f"{first} {where} is {view.status.name}.")  # fmt: skip
-    return [said, f"  come back   atft-tui {where}", f"  look        atft status {where}"]
+    return [
+        said,
+        f"  come back   {_typed('atft-tui')} {where}",
+        f"  look        {_typed('atft')} status {where}",
+    ]
+
+
+def _typed(command: str) -> str:
+    """A command as it works in this shell: `make demo` puts nothing on the PATH."""
+    beside = Path(sys.executable).parent / command
+    found = shutil.which(command) or not beside.exists()
+    return command if found else shlex.quote(shown_path(beside))

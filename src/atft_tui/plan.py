@@ -18,6 +18,10 @@ def plan_rows(plan: dict[str, Any], width: int, *, resume: bool) -> list[Content
     lines += _pair("data", _data(plan.get("data", {})), width)
     lines += _pair("hash", figure(plan.get("data", {}).get("hash")), width)
     lines += _split(plan.get("split", {}))
+    if resume:
+        where = f"its own, in {clean(str(plan.get('stopped_run')))}/config.toml; no gate is asked"
+        return [*lines, *_pair("settings", where, width)]
+    lines += _pair("output", clean(str(plan.get("output_dir"))), width)
     lines += _pair("cost", _cost(plan), width)
     lines += _gate(plan.get("gate", {}), width)
     lines += _settings(plan.get("settings", {}), width)

@@ -105,7 +105,9 @@ def stage_of_run(stage: Stage, state: State, status: Status, results: list[Resul
 def _running(stage: Stage, state: State) -> StageView:
     trial = state.current
     if trial is None:
-        return StageView(stage, "RUNNING", "running", "running, between trials")
+        preparing = not state.preflight and not state.trials
+        doing = "running, preflight" if preparing else "running, between trials"
+        return StageView(stage, "RUNNING", "running", doing)
     nth = f"{trial.number + 1}/{state.n_trials}"
     epoch = f"{len(trial.epochs)}/{state.max_epochs}"
     left = seconds_left(state, max(state.t, trial.heard))

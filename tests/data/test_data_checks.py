@@ -11,7 +11,20 @@ from atft_core.data.checks import RULES, Finding, Severity
 
 def findings(tmp_path, frame):
     config = config_for(written(tmp_path, frame), label={"horizons": (1, 5)})
-    return {f.rule: f for f in check_panel(config)}
+    return {f.rule: f for f in check_panel(config) if f.rule != "few_days"}
+
+
+def test_a_panel_that_is_too_short_for_the_split_is_an_error(tmp_path):
+    config = config_for(written(tmp_path, rows()), label={"horizons": (1, 5)})
+    (found,) = check_panel(config)
+    assert (found.rule, found.severity) == ("few_days", Severity.ERROR)
+    assert "too few for the split" in found.message
+
+
+def test_stocks_that_all_move_alike_cannot_be_ranked(tmp_path):
+    bars = ("open", "high", "low", "close")
+    frame = rows().with_columns(pl.lit(5.0).alias(name) for name in bars)
+    assert findings(tmp_path, frame)["constant_labels"].severity is Severity.ERROR
 
 
 def test_a_clean_panel_has_no_findings(tmp_path):

@@ -5,6 +5,7 @@ import math
 import pytest
 from run_builders import SETTINGS, Log, dry_run
 
+from atft_core.run import events as ev
 from atft_core.run.diagnose import verdict_line
 from atft_core.run.status import Status
 
@@ -60,6 +61,8 @@ def test_trouble_comes_before_speed(name):
 
 
 def test_a_run_without_an_epoch_says_what_to_wait_for():
-    state = Log().start().state
+    log = Log().start()
+    assert verdict_line(log.state, RUNNING).word == "preflight"
+    state = log.add(ev.Preflight(checks=[{"name": "c", "ok": True}])).state
     assert verdict_line(state, RUNNING).action == "wait for the first epoch"
     assert verdict_line(state, Status("STOPPED")).action == "start a run"

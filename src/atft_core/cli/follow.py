@@ -12,6 +12,7 @@ from atft_core.errors import AtftError, CriteriaNotMetError
 from atft_core.run.criteria import Verdict, check, overall
 from atft_core.run.directory import RunDirectory
 from atft_core.run.journal import Tail
+from atft_core.run.lock import Holder
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.runbook import stage_from_json
 from atft_core.run.state import State, apply
@@ -24,6 +25,9 @@ INTERRUPTED = 130
 def follow(run_dir: Path, *, quiet: bool = False, after: int = 0) -> int:
     """Print what happens after event `after`, until the engine lets go; Ctrl-C stops the run."""
     run = RunDirectory(run_dir)
+    if not quiet:
+        say(f"Run directory {run_dir}. Ctrl-C stops the run; without this terminal it goes on.",
+            to=sys.stderr)  # fmt: skip
     try:
         state, ended = _until_end(run, quiet=quiet, after=after)
     except KeyboardInterrupt:
@@ -45,7 +49,8 @@ def _until_end(run: RunDirectory, *, quiet: bool, after: int) -> tuple[State, St
                 for line in lines(state, stamped):
                     say(f"{stamp(stamped.t)[11:]} {line}")
         now = status(state, held, time.time())
-        if not now.live and (state.engines or now.name == "DIED"):
+        chaining = bool(state.then) and now.name == "FINISHED" and held is Holder.ENGINE
+        if not now.live and not chaining and (state.engines or now.name == "DIED"):
             return state, now
         time.sleep(POLL_SECONDS)
 
@@ -55,8 +60,9 @@ def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -
         retry = "Put that right and start again" if ended.reason.startswith("preflight") else (
             f"Continue with `atft resume {run.path}`"
         )  # fmt: skip
+        reason = ended.reason.rstrip(".") or "no reason was written"
         raise AtftError(
-            f"The run ended as {ended.name}: {ended.reason or 'no reason was written'}.",
+            f"The run ended as {ended.name}: {reason}.",
             hint=f"{retry}; its log is {run.log}",
         )
     if not state.stage_spec:
@@ -68,4 +74,5 @@ def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -
         from atft_core.cli.status import checklist
 
         say(checklist(results, stage.gate))
+        say(f"{stage.title}: {overall(results)} (run {ended.name}, {run.path})")
     return 0 if overall(results) is Verdict.PASS else CriteriaNotMetError.exit_code

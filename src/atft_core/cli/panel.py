@@ -10,7 +10,7 @@ from atft_core.config.load import resolve
 from atft_core.config.schema import Config
 from atft_core.errors import UsageError
 from atft_core.run.foreign import clean
-from atft_core.run.wording import size
+from atft_core.run.wording import several, size
 
 
 def _config(data_path: Path | None, config_file: Path | None, assignments: Sequence[str]) -> Config:
@@ -77,8 +77,8 @@ def check(
     else:
         for finding in findings:
             say(f"{finding.severity:<8} {clean(finding.text)}")
-        if not findings:
-            say("no defects found")
+        warnings = len(findings) - len(errors)
+        say(f"{several(len(errors), 'error')}, {several(warnings, 'warning')}")
     return 1 if errors else 0
 
 

@@ -21,6 +21,7 @@ from atft_core.engine.prepare import prepare
 from atft_core.errors import UsageError
 from atft_core.run.directory import check_name, free_path
 from atft_core.run.events import Json
+from atft_core.run.foreign import clean
 from atft_core.run.runbook import Runbook, Stage, load, shipped
 from atft_core.run.user import absolute
 from atft_core.run.wording import scale
@@ -111,6 +112,8 @@ def _print_plan(plan: Json) -> None:
         say(f"{name:<7} {first} .. {last}  {plan['split'][f'{name}_days']} days")
     say(f"output  {plan['output_dir']}")
     say(f"gate    {'open' if gate['open'] else 'closed'}: {gate['reason']}")
+    for warning in plan["warnings"]:
+        say(f"warning {clean(warning)}")
     say(f"start   {plan['command']}")
 
 

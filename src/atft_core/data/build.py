@@ -79,18 +79,20 @@ def check_panel(config: Config, progress: Progress | None = None) -> list[Findin
         return [Finding("unreadable", error.message, advice=error.hint)]
     if panel is not None:
         say("looking for leaks", 0.95)
-        leaks = panel_leaks(panel, _training_days(config, panel))
-        findings += [Finding("leak_suspicion", str(leak)) for leak in leaks]
+        train, short = _training_days(config, panel)
+        leaks = panel_leaks(panel, train)
+        findings += short + [Finding("leak_suspicion", str(leak)) for leak in leaks]
     return sorted(findings, key=lambda f: f.severity is not checks.ERROR)
 
 
-def _training_days(config: Config, panel: Panel) -> range:
-    """All days where there are too few for a split."""
+def _training_days(config: Config, panel: Panel) -> tuple[range, list[Finding]]:
+    """The days to learn from; all, and what is wrong, where there are too few for a split."""
     try:
         purge, lookback = config.label.purge_days, config.model.lookback
-        return make_split(panel.dates_T, config.split, purge, lookback).train
-    except DataError:
-        return range(len(panel.dates_T))
+        return make_split(panel.dates_T, config.split, purge, lookback).train, []
+    except DataError as error:
+        short = Finding("few_days", error.message, advice=error.hint)
+        return range(len(panel.dates_T)), [short]
 
 
 def _silent(what: str, share: float) -> None:

@@ -59,6 +59,7 @@ RULES: dict[str, Rule] = {
     "infinite_feature": Rule(WARNING, "these values count as missing"),
     "negative_volume": Rule(ERROR, "set these values to null"),
     "few_stocks": Rule(ERROR, f"a day needs {MIN_NAMES} stocks to be ranked"),
+    "few_days": Rule(ERROR, "use a longer panel or a shorter split"),
     "no_labels": Rule(ERROR, "use a longer panel or shorter label.horizons"),
     "extreme_return": Rule(WARNING, "labels that contain one: data.extreme_label_policy"),
     "gap": Rule(WARNING, "missing days inside a stock's life stay missing; nothing is filled"),

@@ -24,6 +24,16 @@ from atft_core.run.user import absolute
 
 NO_SECTOR = {"", "n/a", "na", "nan", "none", "null", "unknown", "-"}
 """Names under which files say that a sector is not known."""
+ALIASES = {
+    "date": ("day", "datetime", "timestamp", "trade_date", "日付"),
+    "code": ("ticker", "symbol", "stock", "secid", "permno", "isin", "コード", "銘柄コード"),
+    "open": ("adj_open", "始値"),
+    "high": ("adj_high", "高値"),
+    "low": ("adj_low", "安値"),
+    "close": ("adj_close", "adjclose", "adj close", "price", "終値"),
+    "volume": ("adj_volume", "vol", "出来高"),
+}
+"""Other usual names of the columns."""
 READERS: dict[bytes, Callable[[Path], pl.LazyFrame]] = {
     b"PAR1": lambda path: pl.scan_parquet(path, glob=False),
     b"ARRO": lambda path: pl.scan_ipc(path, glob=False),
@@ -97,11 +107,11 @@ def _magic(path: Path) -> bytes:
 def _near_file(path: Path) -> str:
     if not path.parent.is_dir():
         return f"The directory {path.parent} does not exist either."
-    names = sorted(entry.name for entry in path.parent.iterdir())
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return (
-        f"Did you mean {path.parent / close[0]}?" if close else f"Nothing like it in {path.parent}."
-    )
+    stems = {entry.stem: entry for entry in sorted(path.parent.iterdir()) if entry.suffix}
+    close = difflib.get_close_matches(path.stem, stems, n=1)
+    if close:
+        return f"Did you mean {stems[close[0]]}?"
+    return f"Nothing like it in {path.parent}. Name your panel with --data-path."
 
 
 def _damaged(path: Path, error: BaseException) -> DataError:
@@ -124,7 +134,8 @@ def column_findings(table: Table, wanted: dict[str, str], numeric: Iterable[str]
     findings = []
     for key, column in wanted.items():
         if column not in table.schema:
-            near = nearest(column, [n for n in table.schema.names() if n not in wanted.values()])
+            free = [name for name in table.schema.names() if name not in wanted.values()]
+            near = _alias(column, free) or nearest(column, free)
             advice = f"set {key} to the column's name: --set {key}={near or 'NAME'}"
             hint = f"; did you mean {near!r}?" if near else f"; there are {_some(table.schema)}"
             message = f"no column {column!r} in {table.path.name}{hint}"
@@ -135,6 +146,12 @@ def column_findings(table: Table, wanted: dict[str, str], numeric: Iterable[str]
             message = f"{column!r} holds {dtype}, not numbers"
             findings.append(Finding("wrong_dtype", message))
     return findings
+
+
+def _alias(column: str, names: list[str]) -> str:
+    """Another usual name of the same thing; empty when none of them is there."""
+    by_folded = {name.casefold(): name for name in names}
+    return next((by_folded[a] for a in ALIASES.get(column, ()) if a in by_folded), "")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

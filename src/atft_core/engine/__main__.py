@@ -87,6 +87,8 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
 def _refuse_live(run: RunDirectory) -> None:
     """An engine whose lock file was removed is still at work."""
     state, status = read_status(run)
+    if status.name == "STOPPING":
+        raise RunBusyError(f"{run.path} is just stopping.", hint="Resume it in some seconds.")
     if status.live:
         raise RunBusyError(
             f"{run.path} belongs to a running engine (pid {state.engine_pid}).",

@@ -14,10 +14,12 @@ from atft_core.config.schema import Config
 from atft_core.engine.create import refuse_unlabelled
 from atft_core.engine.prepare import Progress, prepare
 from atft_core.errors import AtftError
+from atft_core.gpu import Nvml
 from atft_core.run.directory import RunDirectory, free_path, siblings
 from atft_core.run.events import Json
 from atft_core.run.gates import gate
 from atft_core.run.lock import Holder
+from atft_core.run.measure_run import unmeasured_gpu
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import State
 from atft_core.run.status import load, status
@@ -76,8 +78,19 @@ def plan_stage(
         "disk_free": shutil.disk_usage(_existing(output_dir)).free,
         "settings": {key: [get(config, key), origins.get(key, "")] for key in SETTINGS},
         "stopped_run": _stopped(earlier),
-        "warnings": prepared.facts.get("warnings", []),
+        "warnings": [*prepared.facts.get("warnings", []), *_unmeasurable(stage)],
     }
+
+
+def _unmeasurable(stage: Stage) -> list[str]:
+    """Criteria that this machine cannot measure: better known before the night than after it."""
+    wanted = any(criterion.name == "gpu_utilisation" for criterion in stage.criteria)
+    nvml = Nvml() if wanted else None
+    if nvml is None or not nvml.reason:
+        return []
+    reason = nvml.reason
+    nvml.close()
+    return [unmeasured_gpu(reason)]
 
 
 def _existing(path: Path) -> Path:

@@ -51,9 +51,12 @@ class Session:
     disk_full: bool = False
 
     def __post_init__(self) -> None:
+        self.run.log.parent.mkdir(exist_ok=True)
+        fresh = not self.run.log.exists()
         for stamped in Tail(self.run.events).events():
             apply(self.state, stamped)
-        self.run.log.parent.mkdir(exist_ok=True)
+            if not self.state.engines and fresh:  # what was written before there was an engine
+                self._tell(stamped)
         self.journal = Journal(self.run.events)
         self.sampler = GpuSampler(self.run.gpu)
         self._study: Study | None = None
@@ -100,11 +103,14 @@ class Session:
         """Write an event, believe it, and tell people about it."""
         stamped = self._append(event)
         apply(self.state, stamped)
+        self._tell(stamped)
+        if time.monotonic() - self._snapshotted > SNAPSHOT_SECONDS:
+            self.save_snapshot()
+
+    def _tell(self, stamped: Stamped) -> None:
         told = lines(self.state, stamped)
         with suppress(OSError), self.run.log.open("a", encoding="utf-8") as log:  # may be full, too
             log.writelines(f"{stamp(stamped.t)} {line}\n" for line in told)
-        if time.monotonic() - self._snapshotted > SNAPSHOT_SECONDS:
-            self.save_snapshot()
 
     def _append(self, event: Event) -> Stamped:
         stamped = self._with_room(lambda: self.journal.write(event))

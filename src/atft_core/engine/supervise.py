@@ -15,6 +15,7 @@ from atft_core.engine.study import pruning_possible
 from atft_core.engine.trials import TICK_SECONDS, ended, run_trial
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
+from atft_core.run.measure_run import unmeasured_gpu
 from atft_core.run.wording import finite
 
 FUTILE_TRIALS = 3
@@ -85,11 +86,7 @@ def _foresee(session: Session) -> Iterator[tuple[str, str]]:
     stage = session.state.stage_spec
     bars = {row.get("name"): row for row in stage.get("criteria", [])}
     if "gpu_utilisation" in bars and session.sampler.reason:
-        yield (
-            "warning",
-            f"GPU use cannot be measured ({session.sampler.reason}): that criterion stays UNKNOWN "
-            'and the next gate closed; gpu = "stall_share" in the runbook judges by the wait',
-        )
+        yield "warning", unmeasured_gpu(session.sampler.reason)
     expected = finite(session.state.estimate.get("epoch_seconds"))
     allowed = finite(bars.get("epoch_seconds", {}).get("minimum"))
     if expected is not None and allowed is not None and expected > allowed:

@@ -56,7 +56,13 @@ def bar(result: Result, gate: Bar) -> str:
     """The bar that decides, or what should be seen."""
     if result.wanted:
         return result.wanted
-    return bound(result, deciding_bar(result.minimum, result.target, gate))
+    moved = result.decides is not None and gate == "minimum" and result.minimum is not None
+    return bound(result, result.decides if moved else _stated(result, gate))
+
+
+def _stated(result: Result, gate: Bar) -> float | None:
+    """The bar as the runbook has it."""
+    return deciding_bar(result.minimum, result.target, gate)
 
 
 def error(result: Result) -> str:

@@ -103,6 +103,8 @@ class Result:
     """Both in words, where the value only counts what was seen wrong."""
     alarm: bool = False
     """Whether the note should look like a failure."""
+    decides: float | None = None
+    """The bar that the value had to pass: the stage's, moved by what its uncertainty explains."""
 
 
 def check(state: State, stage: Stage) -> list[Result]:
@@ -132,9 +134,8 @@ def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
     measure = criterion.measure(state, spec)
     value, bar = finite(measure.value), deciding_bar(spec.minimum, spec.target, gate)
     forgiving = spec.minimum is not None and (gate == "minimum" or spec.target is None)
-    met = value is not None and bar is not None and _meets(
-        value, bar, criterion.comparison, measure.slack if forgiving else 0.0
-    )  # fmt: skip
+    decides = _moved(bar, criterion.comparison, measure.slack if forgiving else 0.0)
+    met = value is not None and decides is not None and _HOLDS[criterion.comparison](value, decides)
     return Result(
         name=spec.name,
         title=spec.title,
@@ -154,6 +155,7 @@ def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
         observed=measure.observed,
         wanted=criterion.wanted,
         alarm=measure.alarm,
+        decides=decides,
     )
 
 
@@ -167,18 +169,19 @@ def _verdict(measure: Measure, value: float | None, *, met: bool, may_change: bo
     return Verdict.PASS if met else Verdict.FAIL
 
 
-def _meets(value: float, bar: float, comparison: Comparison, slack: float = 0.0) -> bool:
-    """Whether the value is on the right side, moved by `slack` in its favour."""
-    moved = value + slack if comparison in (">", ">=") else value - slack
-    return _HOLDS[comparison](moved, bar)
+def _moved(bar: float | None, comparison: Comparison, slack: float) -> float | None:
+    """The bar, moved by `slack` in favour of the value."""
+    if bar is None:
+        return None
+    return bar - slack if comparison in (">", ">=") else bar + slack
 
 
 def _on_target(
     value: float | None, spec: CriterionSpec, comparison: Comparison, measure: Measure
 ) -> bool | None:
-    if value is None or spec.target is None:
+    if value is None or spec.target is None or measure.alarm:  # too good: no praise before a look
         return None
-    return _meets(value, spec.target, comparison) and not measure.alarm
+    return _HOLDS[comparison](value, spec.target)
 
 
 def _note(measure: Measure, value: float | None, bar: float | None) -> str:

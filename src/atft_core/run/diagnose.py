@@ -60,6 +60,8 @@ def verdict_line(state: State, status: Status) -> Diagnosis:
     if status.name in _TROUBLE:
         return Diagnosis(status.name, status.reason or "no reason was given", _TROUBLE[status.name])
     newest = _newest(state)
+    if status.live and not state.preflight and not state.trials:
+        return Diagnosis("preflight", "data, model and loss are checked before any trial", "wait")
     if newest is None:
         doing = "wait for the first epoch" if status.live else "start a run"
         return Diagnosis("unknown", "no epoch has ended yet", doing)

@@ -101,7 +101,8 @@ def _decide(
         )
         return Gate(False, f"{reason} {_ways(stage, before)}", run.path, found)
     if overall(found) is Verdict.PASS:
-        return Gate(True, f"{before.title} passed in {run.path}{unsaid}", run.path, found)
+        how = f" (itself started by an override: {state.override})" if state.override else ""
+        return Gate(True, f"{before.title} passed in {run.path}{how}{unsaid}", run.path, found)
     rows = [row(result, before) for result in found if result.verdict is not Verdict.PASS]
     reason = f"{before.title} in {run.path} has open criteria: {'; '.join(rows)}{unsaid}."
     return Gate(False, f"{reason} {_ways(stage, before)}", run.path, found)

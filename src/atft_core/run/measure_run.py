@@ -46,6 +46,14 @@ def gpu_utilisation(state: State, spec: CriterionSpec) -> Measure:
     return Measure(value=weighted_median(spans), n=n, source=source, final=settled(state))
 
 
+def unmeasured_gpu(reason: str) -> str:
+    """What it means for a stage that the GPU's use cannot be measured, and what to do."""
+    return (
+        f"GPU use cannot be measured ({reason}): that criterion stays UNKNOWN and the next gate "
+        'closed; [profile] gpu = "stall_share" in a copy of the runbook judges by the wait for data'
+    )
+
+
 def stall_share(state: State, spec: CriterionSpec) -> Measure:
     """Share of the train time in which the worker waited for data, over all epochs."""
     times = [(finite(row.time.get("wait")), finite(row.time.get("compute")))

@@ -149,6 +149,8 @@ def _run_started(state: State, event: ev.RunStarted, t: float) -> None:
     state.horizon, state.started = event.horizon, t
     state.identity, state.stage_spec = event.identity, event.stage_spec
     state.override, state.until, state.then = event.override, event.until, event.then
+    if event.override:
+        _warn(state, t, f"started although its gate was closed: {event.override}")
 
 
 def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:

@@ -33,7 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; the error's exit code when the run cannot be opened."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True
+        stream=sys.stdout,
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        force=True,
     )
     run = RunDirectory(Path(arguments[0]))
     try:

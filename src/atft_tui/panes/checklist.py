@@ -89,7 +89,8 @@ def _row(result: Result, gate: Bar, width: int) -> Row:
         (f"{cut(clean(value(result)), 8):>8}", "" if result.value is not None else _QUIET),
     ]  # fmt: skip
     if width < _WIDE:
-        return Row(line(*parts, (f"  {clean(bar(result, gate))}", _QUIET)), result.name)
+        doubt = ("  too good?", "$text-error") if result.alarm else ""
+        return Row(line(*parts, (f"  {clean(bar(result, gate))}", _QUIET), doubt), result.name)
     parts.append((f"  {pad(clean(bars(result, gate)), 19)} {error(result):<6}", _QUIET))
     room = width - name - 43  # the columns before it, and two cells of air
     if room >= _NOTE:

@@ -117,6 +117,7 @@ class ConfirmScreen(LiveScreen[Path | None]):
         self._pane.state = state
         self._pane.command = launch.shown(*self._arguments(override=self._locked), "--detach")
         self._pane.draw()
+        self.query_one("#override-field").display = self._locked
         plan = self._pane.plan or {}
         useful = {"start": bool(plan), "renew": bool(plan.get("stopped_run")),
                   "override": self._locked}  # fmt: skip
@@ -136,7 +137,6 @@ class ConfirmScreen(LiveScreen[Path | None]):
             self._pane.resume = bool(plan.get("stopped_run")) and not self._values
         else:
             self._pane.complaint = outcome.complaint
-        self.query_one("#override-field").display = bool(plan) and not plan["gate"]["open"]
         self._say_ready()
 
     def _say_ready(self) -> None:

@@ -84,8 +84,10 @@ def _bars(result: Result) -> list[tuple[str, str]]:
     if result.wanted:
         return [("wanted", result.wanted)]
     on_target = {True: "   reached", False: "   not reached", None: ""}[result.on_target]
+    moved = result.decides not in (None, result.minimum, result.target)
+    forgiven = f"   within its noise: {bound(result, result.decides)}" if moved else ""
     return [
-        ("minimum", bound(result, result.minimum) or MISSING),
+        ("minimum", (bound(result, result.minimum) or MISSING) + forgiven),
         ("target", (bound(result, result.target) or MISSING) + on_target),
     ]
 
