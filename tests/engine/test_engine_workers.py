@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from atft_core.engine.workers import Worker, adopt, end, tell
+from atft_core.engine.workers import Worker, adopt, end, environment, tell
 from atft_core.run.directory import create
 from atft_core.run.files import read_json
 from atft_core.run.processes import start_time
@@ -81,3 +81,10 @@ def test_an_order_to_a_worker_is_a_file_that_it_can_read(tmp_path):
     run.trial(0).path.mkdir()
     tell(run, 0, "prune")
     assert read_json(run.trial(0).control) == {"op": "prune"}
+
+
+def test_waiting_threads_do_not_spin_in_the_way_of_others_unless_told_to(monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert environment()["GOMP_SPINCOUNT"] == "3000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert environment()["GOMP_SPINCOUNT"] == "7"

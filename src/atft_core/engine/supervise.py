@@ -13,6 +13,7 @@ from atft_core.engine.requests import answer_requests, expire_requests
 from atft_core.engine.session import Session
 from atft_core.engine.study import pruning_possible
 from atft_core.engine.trials import TICK_SECONDS, ended, run_trial
+from atft_core.engine.workers import environment
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 from atft_core.run.measure_run import unmeasured_gpu
@@ -55,6 +56,7 @@ def _preflight(session: Session) -> ev.RunEnded | None:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=environment(),
         )
     while process.poll() is None:
         answer_requests(session)
