@@ -63,12 +63,10 @@ def test_a_torn_line_longer_than_a_chunk_is_removed(path):
     assert path.read_bytes() == b""
 
 
-def test_damaged_lines_and_unknown_kinds_are_skipped_and_counted(path):
+def test_damaged_lines_and_unknown_kinds_are_skipped(path):
     good = encode(Stamped(1, 1.0, ev.Alert(text="good")))
     path.write_bytes(f'{{"kind":"born_later"}}\n{good}\nnoise\n'.encode() + b"\xff\xfe\n")
-    tail = Tail(path)
-    assert texts(tail.events()) == ["good"]
-    assert tail.skipped == 3
+    assert texts(Tail(path).events()) == ["good"]
 
 
 def test_only_a_newline_ends_a_line(path):

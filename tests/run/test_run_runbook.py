@@ -98,11 +98,9 @@ def test_an_unknown_shipped_name_names_the_known_ones():
 # --- reading
 
 
-def test_stages_are_found_by_key_and_by_what_they_wait_for(tmp_path):
+def test_stages_are_found_by_key(tmp_path):
     book = load(write(tmp_path, 'name = "mine"\n' + STAGE + SECOND))
     assert (book.name, book.stage("short").requires) == ("mine", "dry")
-    assert book.after("dry") is book.stage("short")
-    assert book.after("short") is None
     with pytest.raises(UsageError) as error:
         book.stage("sort")
     assert error.value.hint.startswith("It has short, dry")

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 from optuna.study import Study
 
 from atft_core.config.schema import Config
+from atft_core.engine.reserve import Reserve
 from atft_core.engine.study import open_study
 from atft_core.gpu import GpuSampler
 from atft_core.run import events as ev
 from atft_core.run import snapshot
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Event, Stamped
-from atft_core.run.files import DISK_FULL
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.processes import start_time
 from atft_core.run.state import State, apply
 
-T = TypeVar("T")
 SNAPSHOT_SECONDS = 60.0
-DISK_BYTES = 32 * 2**20
-"""Free bytes below which a run stops in order."""
-RESERVE_BYTES = 2**20
-"""Kept aside, and let go when the disk fills, so that the end can still be written down."""
 
 
 @dataclass
@@ -48,7 +39,6 @@ class Session:
     drained: dict[int, Tail] = field(default_factory=dict)
     deadline: float | None = None
     signalled: bool = False
-    disk_full: bool = False
 
     def __post_init__(self) -> None:
         self.run.log.parent.mkdir(exist_ok=True)
@@ -59,12 +49,13 @@ class Session:
                 self._tell(stamped)
         self.journal = Journal(self.run.events)
         self.sampler = GpuSampler(self.run.gpu)
+        self.reserve = Reserve(self.run.path)
         self._study: Study | None = None
         self._snapshotted = time.monotonic()
 
     def __enter__(self) -> Session:
         self.sampler.start()
-        self._keep_reserve()
+        self.reserve.keep()
         return self
 
     def __exit__(
@@ -74,23 +65,10 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.sampler.stop()
-        self._release_reserve()
+        self.reserve.release()
         self.save_snapshot()
         self.journal.close()
         self.lock.release()
-
-    @property
-    def reserve(self) -> Path:
-        """A file whose only use is its size."""
-        return self.run.path / ".reserve"
-
-    def _keep_reserve(self) -> None:
-        with suppress(OSError), self.reserve.open("wb") as file:  # a full disk is found out soon
-            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
-
-    def _release_reserve(self) -> None:
-        self.disk_full = True
-        self.reserve.unlink(missing_ok=True)
 
     @property
     def study(self) -> Study:
@@ -113,20 +91,10 @@ class Session:
             log.writelines(f"{stamp(stamped.t)} {line}\n" for line in told)
 
     def _append(self, event: Event) -> Stamped:
-        stamped = self._with_room(lambda: self.journal.write(event))
+        stamped = self.reserve.write(lambda: self.journal.write(event))
         if event.durable:
-            self._with_room(self.journal.sync)
+            self.reserve.write(self.journal.sync)
         return stamped
-
-    def _with_room(self, step: Callable[[], T]) -> T:
-        """Do a step of writing; where the disk is full, once more with the reserve let go."""
-        try:
-            return step()
-        except OSError as error:
-            if error.errno not in DISK_FULL or self.disk_full:
-                raise
-            self._release_reserve()
-            return step()
 
     def save_snapshot(self) -> None:
         """Let the next reader start from here instead of from the beginning; disposable."""
@@ -153,8 +121,7 @@ class Session:
             return "the engine was asked to end by a signal"
         if self.state.stop == "now":
             return "stopped on request"
-        if self.disk_full or shutil.disk_usage(self.run.path).free < DISK_BYTES:
-            self._release_reserve()
+        if self.reserve.disk_is_full():
             return f"the disk of {self.run.path} is full"
         if self.deadline is not None and time.time() >= self.deadline:
             return "the time budget is used up"

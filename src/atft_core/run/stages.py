@@ -76,10 +76,6 @@ class Runbook:
         known = nearest_first(key, [stage.key for stage in self.stages])
         raise UsageError(f"{self.path} has no stage {key!r}.", hint=f"It has {', '.join(known)}.")
 
-    def after(self, key: str) -> Stage | None:
-        """The first stage that waits for the evidence of `key`."""
-        return next((stage for stage in self.stages if stage.requires == key), None)
-
 
 def nearest_first(word: str, known: list[str]) -> list[str]:
     """`known` with the words that `word` may have meant in front."""
