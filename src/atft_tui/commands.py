@@ -59,6 +59,7 @@ async def run(*args: str, looks: bool = False) -> Outcome:
     except asyncio.CancelledError:
         if looks and process.returncode is None:
             process.terminate()
+            await process.communicate()
         raise
     return Outcome(
         process.returncode or 0,

@@ -64,4 +64,4 @@ def test_in_tmux_it_is_drawn_resized_and_left(book, live, tmux):
     tmux("send-keys", "-t", "tested", "Escape")
     tmux.shows("3 Trials")
     tmux.type("q")
-    tmux.shows("come back   atft-tui output/short", "left with 0")
+    tmux.shows("come back   ", "atft-tui output/short", "left with 0")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from atft_core.config.hashing import config_hash
 from atft_core.config.load import resolve
 from atft_core.config.render import to_toml
 from atft_core.data.build import ensure_cache
@@ -52,7 +53,8 @@ def validation(home, *, seed, signal=1.0, shuffle=False):
         write_cache(home / "shuffled.arrow", shuffled_by_day(open_panel(cache), seed))
         cache = home / "shuffled.arrow"
     run = create(home / "run")
-    write_json(run.run_json, {"schema": 1, "cache": str(cache)})
+    facts = {"schema": 1, "cache": str(cache), "config_hash": config_hash(config)}
+    write_json(run.run_json, facts)
     run.config.write_text(to_toml(config, {}))
     run.trial(0).path.mkdir()
     write_json(run.trial(0).params, {"trial": 0, "params": {}})

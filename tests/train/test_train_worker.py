@@ -137,21 +137,23 @@ def test_a_second_worker_of_the_same_trial_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("break_it", "reason"),
+    ("break_it", "state", "reason"),
     [
-        (lambda run: None, "non-finite loss: the loss is nan at epoch 1"),
-        (lambda run: run.trial(0).params.unlink(), "RunDirectoryError: "),
-        (lambda run: run.config.write_text("[model]\nhidden = 1"), "ConfigError: "),
+        (lambda run: None, "failed", "non-finite loss: the loss is nan at epoch 1"),
+        (lambda run: run.trial(0).params.unlink(), "blocked", "RunDirectoryError: "),
+        (lambda run: run.config.write_text("[model]\nhidden = 1"), "failed", "ConfigError: "),
     ],
 )
-def test_a_failure_has_a_reason_of_one_line_and_a_traceback_in_the_log(tmp_path, break_it, reason):
+def test_a_failure_has_a_reason_of_one_line_and_a_traceback_in_the_log(
+    tmp_path, break_it, state, reason
+):
     panel = make_panel()
     panel.x_batches[0][:, 3, 2] = 0x7F80  # +inf as bfloat16
     run = make_run(tmp_path, panel, make_config())
     break_it(run)
     code, word = finish(run)
     assert code == 1
-    assert (word["state"], word["value"]) == ("failed", None)
+    assert (word["state"], word["value"]) == (state, None)
     assert word["reason"].startswith(reason)
     assert "\n" not in word["reason"]
     assert "Traceback" in run.trial(0).log.read_text()
