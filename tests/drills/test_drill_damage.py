@@ -33,11 +33,11 @@ def finishes(run):
 
 
 def test_what_would_make_another_experiment_of_it_is_refused_until_put_back(panel, home):
-    run = stopped(panel, home, epochs=20)
+    run = stopped(panel, home, epochs=40)
     config, events, study = (p.read_bytes() for p in (run.config, run.events, run.study))
     for edited in (
         config.replace(b"sharpe = 0.1 ", b"sharpe = 0.9 "),
-        config.replace(b"max_epochs = 20 ", b"max_epochs = 21 "),
+        config.replace(b"max_epochs = 40 ", b"max_epochs = 41 "),
     ):
         assert edited != config
         run.config.write_bytes(edited)
@@ -57,7 +57,7 @@ def test_what_would_make_another_experiment_of_it_is_refused_until_put_back(pane
 
 def test_what_can_be_made_again_is_made_again(panel, home):
     cache = home / "cache"
-    run = stopped(panel, home, "--set", f"data.cache_dir={cache}", epochs=8)
+    run = stopped(panel, home, "--set", f"data.cache_dir={cache}")
     (old,) = cache.iterdir()
     old.unlink()
     run.baselines.write_bytes(run.baselines.read_bytes()[:100])
@@ -76,7 +76,7 @@ def test_what_can_be_made_again_is_made_again(panel, home):
 
 def test_a_cache_that_moved_is_found_again(panel, home, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "before"))
-    run = stopped(panel, home, epochs=6)
+    run = stopped(panel, home)
     shutil.rmtree(home / "before")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "after"))
     finishes(run)
@@ -84,7 +84,7 @@ def test_a_cache_that_moved_is_found_again(panel, home, monkeypatch):
 
 
 def test_a_file_in_the_way_of_a_trial_stops_the_run_and_not_the_trial(panel, home):
-    run = stopped(panel, home, "--set", "engine.max_retries=0", epochs=6)
+    run = stopped(panel, home, "--set", "engine.max_retries=0")
     checkpoints = run.trial(0).checkpoints
     checkpoints.rename(home / "aside")
     checkpoints.write_text("a file where a directory belongs")
@@ -100,9 +100,9 @@ def test_a_file_in_the_way_of_a_trial_stops_the_run_and_not_the_trial(panel, hom
 
 
 def test_a_value_that_the_epochs_do_not_bear_out_is_not_believed(panel, home):
-    run = stopped(panel, home, epochs=8)
+    run = stopped(panel, home)
     attempt = json.loads(run.trial(0).exit.read_text())["attempt"]
-    forged = {"attempt": attempt, "state": "complete", "reason": "", "value": 7.77, "epoch": 8}
+    forged = {"attempt": attempt, "state": "complete", "reason": "", "value": 7.77, "epoch": 30}
     run.trial(0).exit.write_text(json.dumps(forged))
     state = finishes(run)
     assert abs(state.trials[0].value) < 1
