@@ -71,10 +71,10 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
     os.umask(0o027 if config.engine.group else 0o077)
     if Path(str(facts.get("cwd"))).is_dir():  # the runbook's directories are relative to it
         os.chdir(facts["cwd"])
-    _refuse_edited(run, config)
-    begun = evidence(run).identity
-    prepared = prepare(config, demo=bool(begun.get("demo")))
-    if prepared.identity["data_hash"] != begun.get("data_hash"):
+    begun = evidence(run)
+    _refuse_edited(run, config, begun)
+    prepared = prepare(config, demo=bool(begun.identity.get("demo")))
+    if prepared.identity["data_hash"] != begun.identity.get("data_hash"):
         raise EngineError(
             f"{config.data.path} (or its sector file) has changed since this run started.",
             hint="Trials on other data do not belong into one study: start a new run.",
@@ -96,9 +96,8 @@ def _refuse_live(run: RunDirectory) -> None:
         )
 
 
-def _refuse_edited(run: RunDirectory, config: Config) -> None:
-    """A study has one configuration: its evidence counts for what run.json names."""
-    begun = evidence(run)
+def _refuse_edited(run: RunDirectory, config: Config, begun: State) -> None:
+    """A study has one configuration: its evidence counts for what its log names."""
     if not begun.n_trials:
         raise RunDirectoryError(
             f"{run.events} does not say how this run began: it is missing or damaged.",

@@ -19,6 +19,7 @@ from atft_core import __version__
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
 from atft_core.engine.prepare import Prepared, prepare
+from atft_core.engine.workers import adopt
 from atft_core.errors import GateClosedError, RunBusyError, RunDirectoryError, UsageError
 from atft_core.run import events as ev
 from atft_core.run import user
@@ -28,7 +29,7 @@ from atft_core.run.files import write_atomically, write_json
 from atft_core.run.foreign import clean
 from atft_core.run.gates import gate
 from atft_core.run.journal import Journal
-from atft_core.run.lock import EngineLock, Holder, owner, probe
+from atft_core.run.lock import EngineLock, Holder
 from atft_core.run.runbook import Runbook, Stage, load, stage_to_json
 
 _VERSIONS = ("torch", "optuna", "polars", "pyarrow", "numpy", "scipy", "textual", "nvidia-ml-py")
@@ -103,26 +104,20 @@ def pass_gate(
 def refuse_twin(output_dir: Path) -> None:
     """Two runs of one stage at a time would only slow each other down."""
     for run in siblings(output_dir):
-        if run.holder() is Holder.NOBODY and (pid := surviving_worker(run)):
+        holder = run.holder()
+        left = [found for number in run.trials() if (found := adopt(run, number))]
+        if holder is Holder.NOBODY and left:
+            pid = left[0].pid
             raise RunBusyError(
                 f"A worker of {run.path} is still at work (pid {pid}); its engine is gone.",
                 hint=f"`atft resume {run.path}` takes it over; `kill {pid}` ends it.",
             )
-        if run.holder() is Holder.ENGINE:
+        if holder is Holder.ENGINE:
             raise RunBusyError(
                 f"{run.path} is being worked on by another engine.",
                 hint=f"Watch it with `atft status {run.path}`, or end it with "
                 f"`atft stop {run.path}`.",
             )
-
-
-def surviving_worker(run: RunDirectory) -> int:
-    """Pid of a worker that its engine has left at work; 0 when there is none."""
-    for number in run.trials():
-        lock = run.trial(number).lock
-        if probe(lock) is Holder.ENGINE:
-            return int(owner(lock).get("pid") or 0)
-    return 0
 
 
 def refuse_small_disk(output_dir: Path) -> None:

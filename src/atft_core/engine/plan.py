@@ -84,13 +84,12 @@ def plan_stage(
 
 def _unmeasurable(stage: Stage) -> list[str]:
     """Criteria that this machine cannot measure: better known before the night than after it."""
-    wanted = any(criterion.name == "gpu_utilisation" for criterion in stage.criteria)
-    nvml = Nvml() if wanted else None
-    if nvml is None or not nvml.reason:
+    if all(criterion.name != "gpu_utilisation" for criterion in stage.criteria):
         return []
+    nvml = Nvml()
     reason = nvml.reason
     nvml.close()
-    return [unmeasured_gpu(reason)]
+    return [unmeasured_gpu(reason)] if reason else []
 
 
 def _existing(path: Path) -> Path:

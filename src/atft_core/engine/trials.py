@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import statistics
 import time
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.events import Epoch, Json
 from atft_core.run.files import read_json, write_json
+from atft_core.run.measure import median_of_last
 from atft_core.run.state import ENDED
 from atft_core.run.wording import finite
 
@@ -250,14 +250,12 @@ def _last_word(session: Session, trial: Trial) -> Outcome | None:
 def _borne_out(session: Session, trial: Trial, word: Json) -> bool:
     """Whether the epochs that were reported give the value that a worker says it has reached."""
     config, epochs = session.config, session.state.trial(trial.number).epochs
-    last = epochs[-config.objective.last_epochs :]
-    known = [
-        v for row in last if (v := row.metric("rank_ic", config.objective.horizon)) is not None
-    ]
-    value = finite(word.get("value"))
-    if len(epochs) < config.train.max_epochs or not known or value is None:
+    objective = config.objective
+    reported = [row.metric("rank_ic", objective.horizon) for row in epochs]
+    measured, value = median_of_last(reported, objective.last_epochs), finite(word.get("value"))
+    if len(epochs) < config.train.max_epochs or measured is None or value is None:
         return False
-    return math.isclose(value, statistics.median(known), abs_tol=1e-9)
+    return math.isclose(value, measured, abs_tol=1e-9)
 
 
 def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:

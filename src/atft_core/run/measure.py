@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atft_core.run.state import ENDED, EpochRow, State, Trial
@@ -53,6 +54,15 @@ def epochs(state: State) -> list[tuple[Trial, EpochRow]]:
 def place(trial: Trial, row: EpochRow) -> str:
     """Where a number of one epoch comes from."""
     return f"trial {trial.number}, epoch {row.epoch}"
+
+
+def median_of_last(values: Sequence[float | None], last: int) -> float | None:
+    """What a trial is worth: the median over its last epochs; undefined ones are left out.
+
+    Not the best epoch: to pick it would be selection on the same days that judge the trial.
+    """
+    known = [value for value in values[-last:] if value is not None]
+    return statistics.median(known) if known else None
 
 
 def weighted_median(pairs: Iterable[tuple[float, int]]) -> float:

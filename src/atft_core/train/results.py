@@ -8,7 +8,6 @@ the averaged ones after the last epoch.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from atft_core.data.panel import Panel
 from atft_core.objective.metrics import DailyIC, Summary, daily_metrics, summarise
 from atft_core.run.events import Json
 from atft_core.run.files import write_atomically, write_json
+from atft_core.run.measure import median_of_last
 
 SPLITS = ("val", "holdout")
 OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -46,13 +46,8 @@ def score(panel: Panel, split: str, days: range, pred_DNH: NDArray[np.float32]) 
 
 
 def trial_value(rows: Sequence[Json], horizon: int, last: int) -> float | None:
-    """Median of the validation RankIC over the last epochs; undefined ones are left out.
-
-    Not the best epoch: to pick it would be selection on the same days that judge the trial.
-    """
-    found = [row["val"][str(horizon)]["rank_ic"] for row in rows[-last:]]
-    known = [value for value in found if value is not None]
-    return statistics.median(known) if known else None
+    """What a trial with these epochs is worth to the study."""
+    return median_of_last([row["val"][str(horizon)]["rank_ic"] for row in rows], last)
 
 
 def best_epoch(rows: Sequence[Json], horizon: int) -> int | None:
