@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atft_core.cross_section import Bools, Floats, centred_ranks
+from atft_core.cross_section import Floats
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
+from atft_core.data.stored import decode
 from atft_core.objective.metrics import DailyIC, daily_metrics
 
 SIGNALS = {"reversal": (-1.0, ("r1",)), "momentum": (1.0, ("momentum_12_1", "r20"))}
@@ -55,7 +56,7 @@ def signal_predictions(panel: Panel, days: range) -> dict[str, NDArray[np.float3
     for name, (sign, wanted) in SIGNALS.items():
         known = [panel.features.index(f) for f in wanted if f in panel.features]
         if known:
-            x_DN = panel.float_features(days)[..., known[0]]
+            x_DN = decode(panel.x_TNF[days.start : days.stop, :, known[0]])
             found[name] = np.repeat(np.float32(sign) * x_DN[..., None], len(panel.horizons), 2)
     return found
 
@@ -75,7 +76,8 @@ def ridge_predictions(panel: Panel, split: Split) -> NDArray[np.float32]:
         _solve(products, LAMBDAS[best])
         for products, best in zip(_products(panel, train), best_H, strict=True)
     ]
-    return panel.float_features(split.val) @ np.stack(fits, axis=1)
+    weight_FH = np.stack(fits, axis=1)
+    return np.concatenate([panel.float_features(days) @ weight_FH for days in _chunks(split.val)])
 
 
 def _products(panel: Panel, days: range) -> list[_Products]:
@@ -83,11 +85,11 @@ def _products(panel: Panel, days: range) -> list[_Products]:
     n_features, horizons = len(panel.features), range(len(panel.horizons))
     sums = [_Products(np.zeros((n_features, n_features)), np.zeros(n_features)) for _ in horizons]
     for chunk in _chunks(days):
-        x_DNF = panel.float_features(chunk)
+        x_DNF, span = panel.float_features(chunk), slice(chunk.start, chunk.stop)
         for h, total in enumerate(sums):
-            label_DN, known_DN = _labels(panel, chunk, h)
+            known_DN = np.isfinite(panel.y_TNH[span, :, h])
             x_SF = x_DNF[known_DN]
-            rank_S = centred_ranks(label_DN, known_DN)[known_DN].astype(np.float32)
+            rank_S = panel.rank_TNH[span, :, h][known_DN]
             total.xx_FF += x_SF.T @ x_SF
             total.xy_F += x_SF.T @ rank_S
             total.rows += len(rank_S)
@@ -122,12 +124,6 @@ def _tail_rank_ic(panel: Panel, days: range, fits: list[_Products]) -> Floats:
     days_LH = np.isfinite(rank_ic_LDH).sum(axis=1)
     means_LH: Floats = np.nansum(rank_ic_LDH, axis=1) / days_LH.clip(min=1)
     return np.where(days_LH > 0, means_LH, -np.inf)
-
-
-def _labels(panel: Panel, days: range, h: int) -> tuple[NDArray[np.float32], Bools]:
-    span = slice(days.start, days.stop)
-    label_DN = panel.y_TNH[span, :, h]
-    return label_DN, panel.valid_TN[span] & np.isfinite(label_DN)
 
 
 def _chunks(days: range) -> Iterator[range]:

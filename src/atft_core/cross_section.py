@@ -22,7 +22,7 @@ def rank_rows(x_DN: NDArray[np.floating], valid_DN: Bools) -> Floats:
     """
     known_DN = valid_DN & np.isfinite(x_DN)
     x_DN = np.where(known_DN, x_DN, np.inf)
-    order_DN = np.argsort(x_DN, axis=1, kind="stable")
+    order_DN = np.argsort(x_DN, axis=1)
     sorted_DN = np.take_along_axis(x_DN, order_DN, axis=1)
     ranks_DN = np.empty(x_DN.shape, dtype=np.float64)
     np.put_along_axis(ranks_DN, order_DN, _tie_means(sorted_DN), axis=1)
@@ -33,15 +33,12 @@ def rank_rows(x_DN: NDArray[np.floating], valid_DN: Bools) -> Floats:
 def _tie_means(sorted_DN: NDArray[np.floating]) -> Floats:
     """Mean 1-based position of the run of equal values that each position lies in."""
     n = sorted_DN.shape[1]
-    position_N = np.arange(n)
     starts_DN = np.ones(sorted_DN.shape, dtype=np.bool_)
-    starts_DN[:, 1:] = sorted_DN[:, 1:] != sorted_DN[:, :-1]
-    ends_DN = np.ones(sorted_DN.shape, dtype=np.bool_)
-    ends_DN[:, :-1] = starts_DN[:, 1:]
-    first_DN = np.maximum.accumulate(np.where(starts_DN, position_N, 0), axis=1)
-    backwards_DN = np.where(ends_DN, position_N, n)[:, ::-1]
-    last_DN = np.minimum.accumulate(backwards_DN, axis=1)[:, ::-1]
-    means_DN: Floats = (first_DN + last_DN) / 2.0 + 1.0
+    np.not_equal(sorted_DN[:, 1:], sorted_DN[:, :-1], out=starts_DN[:, 1:])
+    start_X = np.flatnonzero(starts_DN)  # of the runs, in all rows one after the other
+    length_X = np.diff(start_X, append=sorted_DN.size)
+    mean_X = start_X % max(n, 1) + (length_X + 1) / 2.0
+    means_DN: Floats = np.repeat(mean_X, length_X).reshape(sorted_DN.shape)
     return means_DN
 
 

@@ -58,6 +58,10 @@ class EngineError(AtftError):
     """The engine, or a worker, did not do what it was asked."""
 
 
+class FeedError(AtftError):
+    """A process that delivers data is dead or hangs."""
+
+
 class NonFiniteLossError(AtftError):
     """The loss became NaN or infinite: the weights are lost from here on."""
 

@@ -41,7 +41,7 @@ def test_a_name_without_effect_is_shown_as_inactive_with_the_reason(atft, monkey
         "PERSISTENT_WORKERS": "accepted, inactive",
         "SHARPE_WEIGHT": "applied",
     }
-    assert "feed = resident" in shown["NUM_WORKERS"]["detail"]
+    assert "ring feed" in shown["NUM_WORKERS"]["detail"]
     assert shown["SHARPE_WEIGHT"]["detail"] == "loss.sharpe"
     assert found["keys"]["data.workers"]["value"] == 8
     assert "# environment: NUM_WORKERS=8 accepted, inactive" in atft("config", "show").out

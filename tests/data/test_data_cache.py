@@ -12,11 +12,12 @@ import pyarrow as pa
 import pytest
 from data_panels import config_for, synthetic
 
-from atft_core.data import source
-from atft_core.data.build import build_panel, ensure_cache
-from atft_core.data.cache import BATCH_DAYS, identify
+from atft_core.cross_section import ranked_targets
+from atft_core.data import columns, source
+from atft_core.data.build import ensure_cache
+from atft_core.data.cache import write_cache
 from atft_core.data.panel import open_panel
-from atft_core.data.read import sector_path
+from atft_core.data.stored import RANK_STEP
 from atft_core.errors import DataError
 from atft_core.run import user
 
@@ -31,42 +32,83 @@ class Said(list):
 
 def test_what_is_opened_is_what_was_built(tmp_path):
     path = synthetic(tmp_path)
-    config = config_for(path)
-    identity = identify(config, path, sector_path(path, "auto"))
-    panel, _ = build_panel(config, identity, Said())
-    opened = open_panel(ensure_cache(config))
-    for name in ("dates_T", "x_TNF", "y_TNH", "valid_TN", "market_TM", "neighbour_days_R",
-                 "neighbours_RNK", "sector_N"):  # fmt: skip
-        first, second = getattr(panel, name), getattr(opened, name)
+    panel = open_panel(ensure_cache(config_for(path)))
+    again = tmp_path / "again.arrow"
+    write_cache(again, panel)
+    copy = open_panel(again)
+    for name in ("dates_T", "x_TNF", "y_TNH", "rank_TNH", "gauss_TNH", "valid_TN", "market_TM",
+                 "neighbour_days_R", "neighbours_RNK", "sector_N"):  # fmt: skip
+        first, second = getattr(panel, name), getattr(copy, name)
         assert first.dtype == second.dtype, name
         np.testing.assert_array_equal(first, second, err_msg=name)
-    for name in ("codes", "features", "groups", "horizons", "market_names", "sectors"):
-        assert getattr(panel, name) == getattr(opened, name)
-    assert opened.facts == {**panel.facts, "cache": opened.facts["cache"]}
-    assert opened.facts["rows"] == len(pl.read_parquet(path))
-    json.dumps(opened.facts)
+    for name in ("codes", "features", "groups", "horizons", "market_names", "sectors", "x_offset"):
+        assert getattr(panel, name) == getattr(copy, name)
+    assert copy.facts | {"cache": ""} == panel.facts | {"cache": ""}
+    assert panel.facts["rows"] == len(pl.read_parquet(path))
+    json.dumps(panel.facts)
 
 
-def test_features_are_mapped_and_not_copied(tmp_path):
+def test_large_columns_are_mapped_and_not_copied(tmp_path):
     panel = open_panel(ensure_cache(config_for(synthetic(tmp_path))))
-    assert [len(b) for b in panel.x_batches] == [BATCH_DAYS, BATCH_DAYS, BATCH_DAYS, 8]
-    assert not any(b.flags.owndata or b.flags.writeable for b in panel.x_batches)
+    for large in (panel.x_TNF, panel.y_TNH, panel.rank_TNH, panel.gauss_TNH):
+        assert not large.flags.owndata
+        assert not large.flags.writeable
+        assert large.flags.c_contiguous
     before = pa.total_allocated_bytes()
     open_panel(Path(panel.facts["cache"]))
     assert pa.total_allocated_bytes() - before < panel.x_TNF.nbytes / 10
+    stored = Path(panel.facts["cache"]).read_bytes()[panel.x_offset :][: panel.x_TNF.nbytes]
+    assert stored == panel.x_TNF.tobytes()
 
 
-def test_some_days_as_floats_cross_the_batches(tmp_path):
+def test_ranks_in_the_cache_are_those_of_the_labels(tmp_path):
+    panel = open_panel(ensure_cache(config_for(synthetic(tmp_path))))
+    rank, gauss = ranked_targets(panel.y_TNH, panel.valid_TN)
+    np.testing.assert_array_equal(panel.rank_TNH, rank)
+    np.testing.assert_array_equal(panel.gauss_TNH, gauss)
+    assert np.isnan(panel.y_TNH[~panel.valid_TN]).all()
+
+
+def test_some_days_as_floats(tmp_path):
     panel = open_panel(ensure_cache(config_for(synthetic(tmp_path), dtype="float32")))
-    for days in (range(60, 70), range(0, 200), range(64, 128), range(199, 200)):
+    for days in (range(60, 70), range(0, 200), range(199, 200)):
         found = panel.float_features(days)
         np.testing.assert_array_equal(found, panel.x_TNF[days.start : days.stop])
+    np.testing.assert_array_equal(panel.float_features([3, 7]), panel.x_TNF[[3, 7]])
+
+
+def test_ranks_in_one_byte_are_ranks_up_to_half_a_step(tmp_path):
+    path = synthetic(tmp_path)
+    exact = open_panel(ensure_cache(config_for(path, dtype="float32")))
+    small = open_panel(ensure_cache(config_for(path, dtype="uint8rank")))
+    assert small.x_TNF.dtype == np.uint8
+    found, wanted = small.float_features(range(200)), exact.float_features(range(200))
+    assert not found[~exact.valid_TN].any()  # what is missing is exactly 0
+    continuous = exact.features.index("r60")
+    error = np.abs(found - wanted)[..., continuous]
+    assert error.max() < RANK_STEP / 2 + np.sqrt(3) / 30  # and the difference of 1/n
+    assert np.abs(found).max() <= np.sqrt(3) + 1e-6
+
+
+def test_one_byte_is_for_ranks_only(tmp_path):
+    with pytest.raises(ValueError, match="uint8rank"):
+        config_for(synthetic(tmp_path), dtype="uint8rank", normalise="zscore")
+
+
+def test_features_do_not_depend_on_how_many_days_are_computed_at_once(tmp_path, monkeypatch):
+    config = config_for(synthetic(tmp_path, days=420))
+    whole = np.array(open_panel(ensure_cache(config)).x_TNF)
+    monkeypatch.setattr(columns, "SMALL", 0)
+    monkeypatch.setattr(columns, "SHARE", 0.0)
+    assert len(list(columns._chunks(420, 40, 33))) == 7
+    other = config_for(tmp_path / "input" / "panel.parquet", cache_dir=str(tmp_path / "other"))
+    np.testing.assert_array_equal(open_panel(ensure_cache(other)).x_TNF, whole)
 
 
 def test_any_arrow_reader_opens_it(tmp_path):
     cache = ensure_cache(config_for(synthetic(tmp_path)))
     frame = pl.read_ipc(cache)
-    assert frame.columns == ["date", "x", "y", "valid", "market", "neighbours"]
+    assert frame.columns == ["x", "y", "rank", "gauss", "date", "valid", "market", "neighbours"]
     assert frame["date"].dtype == pl.Date
     assert len(frame) == 200
 
@@ -119,7 +161,7 @@ def damage(cache, how):
     elif how == "other":
         pl.DataFrame({"a": [1]}).write_ipc(cache)
     elif how == "format":
-        cache.write_bytes(whole.replace(b'"format": 1,', b'"format": 0,'))
+        cache.write_bytes(whole.replace(b'"format": 2,', b'"format": 1,'))
     else:
         cache.write_bytes(b"no arrow at all")
 
@@ -128,7 +170,7 @@ def damage(cache, how):
 def test_a_damaged_cache_is_built_again_and_said(tmp_path, how):
     config, said = config_for(synthetic(tmp_path)), Said()
     cache = ensure_cache(config)
-    whole = open_panel(cache).x_TNF
+    whole = np.array(open_panel(cache).x_TNF)
     damage(cache, how)
     with pytest.raises(DataError):
         open_panel(cache)
@@ -146,7 +188,7 @@ path, action = sys.argv[1:]
 def progress(what, share):
     if action in what:
         os.kill(os.getpid(), signal.SIGKILL)
-    if action == "limit" and what == "writing the cache":
+    if action == "limit" and what == "finding neighbours":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
@@ -165,12 +207,13 @@ def caches(tmp_path):
     return sorted(p.name for p in (tmp_path / "xdg" / "atft").glob("*arrow*"))
 
 
-@pytest.mark.parametrize("moment", ["reading", "feature beta_60", "writing the cache"])
+@pytest.mark.parametrize("moment", ["reading", "labels", "features of", "writing to disk"])
 def test_a_killed_build_leaves_no_cache(tmp_path, moment):
     path = synthetic(tmp_path)
     assert build_elsewhere(path, moment).returncode == -9
-    assert caches(tmp_path) == []
-    ensure_cache(config_for(path))
+    assert not any(name.endswith(".arrow") for name in caches(tmp_path))
+    cache = ensure_cache(config_for(path))
+    assert caches(tmp_path) == [cache.name]  # and what it had begun is gone
 
 
 def test_a_full_disk_is_an_error_with_advice_and_leaves_nothing(tmp_path):

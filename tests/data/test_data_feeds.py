@@ -7,15 +7,12 @@ import pytest
 import torch
 from data_panels import built, synthetic
 
-from atft_core.config.schema import ModelConfig, SplitConfig
+from atft_core.config.schema import DataConfig, ModelConfig, SplitConfig
 from atft_core.cross_section import ranked_targets
-from atft_core.data.feeds import (
-    MARKET_BOUND,
-    ResidentFeed,
-    eval_blocks,
-    market_inputs,
-    train_blocks,
-)
+from atft_core.data import choose
+from atft_core.data.blocks import eval_blocks, train_blocks
+from atft_core.data.choose import make_feed
+from atft_core.data.feeds import MARKET_BOUND, MappedFeed, ResidentFeed, market_inputs
 from atft_core.data.splits import make_split
 from atft_core.errors import DataError
 from atft_core.model.atft import ATFT
@@ -30,9 +27,9 @@ def panel(tmp_path_factory):
     return built(synthetic(directory, days=240), cache_dir=str(directory / "cache"))
 
 
-def feed_of(panel):
+def feed_of(panel, kind=MappedFeed):
     split = make_split(panel.dates_T, SplitConfig(warmup=40), 20, LOOKBACK)
-    return ResidentFeed(panel, split, LOOKBACK, CPU), split
+    return kind(panel, split, LOOKBACK, CPU), split
 
 
 def test_a_block_has_the_days_it_says(panel):
@@ -46,14 +43,52 @@ def test_a_block_has_the_days_it_says(panel):
     assert block.y_BNH.shape == block.mask_BNH.shape == (8, 40, 4)
 
 
-def test_inputs_and_labels_are_views_of_what_is_resident(panel):
+FIELDS = ("x_TNF", "market_TM", "valid_TN", "graph_B", "y_BNH", "rank_BNH", "gauss_BNH",
+          "mask_BNH", "neighbours_BNK")  # fmt: skip
+FLOAT_BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
+
+
+def bits(tensor):
+    """Equal where every bit is, NaN included."""
+    return tensor.view(FLOAT_BITS.get(tensor.dtype, tensor.dtype)).clone()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "uint8rank"])
+def test_all_feeds_give_the_same_blocks_bit_for_bit(tmp_path, dtype):
+    given = built(synthetic(tmp_path, days=160), dtype=dtype)
+    split = make_split(given.dates_T, SplitConfig(warmup=40), 20, LOOKBACK)
+    spans = [*train_blocks(split.train, 8, seed=1), *eval_blocks(split.val, 32), range(159, 160)]
+    found = {}
+    for name in ("resident", "mmap", "ring"):
+        feed = make_feed(given, split, LOOKBACK, CPU, DataConfig(feed=name))
+        assert (feed.name, feed.reason) == (name, "data.feed asks for it")
+        found[name] = [[bits(getattr(b, f)) for f in FIELDS] for b in feed.blocks(spans)]
+        feed.close()
+    assert len(found["resident"]) == len(spans)
+    for name in ("mmap", "ring"):
+        for ours, theirs in zip(found[name], found["resident"], strict=True):
+            for field, a, b in zip(FIELDS, ours, theirs, strict=True):
+                assert torch.equal(a, b), (name, field)
+
+
+def test_the_numbers_of_a_block_are_those_of_the_panel(tmp_path):
+    days = range(100, 108)
+    for dtype in ("float32", "uint8rank"):
+        given = built(synthetic(tmp_path / dtype, days=150), dtype=dtype)
+        block = feed_of(given)[0].block(days)
+        expected = given.float_features(range(days.start - LOOKBACK + 1, days.stop))
+        np.testing.assert_array_equal(block.x_TNF.numpy(), expected)
+
+
+def test_a_mapped_block_is_a_view_of_the_file(panel):
     feed, _ = feed_of(panel)
     block = feed.block(range(100, 108))
-    for name in ("x_TNF", "market_TM", "valid_TN", "y_TNH", "rank_TNH", "gauss_TNH", "mask_TNH"):
-        resident = getattr(feed, name)
-        view = getattr(block, name if hasattr(block, name) else name.replace("_TNH", "_BNH"))
-        assert view.untyped_storage().data_ptr() == resident.untyped_storage().data_ptr()
-        assert view.is_contiguous()
+    assert block.x_TNF.data_ptr() == panel.x_TNF[91:].ctypes.data
+    assert block.y_BNH.data_ptr() == panel.y_TNH[100:].ctypes.data
+    assert block.nbytes > panel.x_TNF[91:108].nbytes
+    assert feed_of(panel, ResidentFeed)[0].block(range(100, 108)).x_TNF.data_ptr() != (
+        panel.x_TNF[91:].ctypes.data
+    )
 
 
 def test_labels_are_masked_and_never_filled(panel):
@@ -64,7 +99,8 @@ def test_labels_are_masked_and_never_filled(panel):
     assert not mask[:, :, 3].all(axis=1).any()
     np.testing.assert_array_equal(block.mask_BNH.numpy(), mask)
     np.testing.assert_array_equal(block.y_BNH.numpy()[mask], y[mask])
-    for labels in (block.y_BNH, block.rank_BNH, block.gauss_BNH):
+    assert np.isnan(block.y_BNH.numpy()[~mask]).all()
+    for labels in (block.rank_BNH, block.gauss_BNH):
         assert not labels.numpy()[~mask].any()
         assert torch.isfinite(labels).all()
 
@@ -77,21 +113,23 @@ def test_ranks_are_those_of_the_cross_section(panel):
     np.testing.assert_array_equal(block.gauss_BNH.numpy(), gauss)
 
 
-def test_the_graph_of_a_block_is_the_last_one_known_on_its_first_day(panel):
+def test_each_day_has_the_last_graph_known_on_it_whatever_its_block(panel):
     feed, _ = feed_of(panel)
     days = panel.neighbour_days_R
     assert list(days[:2]) == [60, 80]
-    assert (feed.block(range(59, 62)).neighbours_NK == -1).all()
-    for start, graph in ((60, 0), (79, 0), (80, 1), (81, 1)):
-        found = feed.block(range(start, start + 4)).neighbours_NK
-        assert found.dtype == torch.int64
-        np.testing.assert_array_equal(found.numpy(), panel.neighbours_RNK[graph])
+    found = feed.block(range(58, 83)).neighbours_BNK
+    assert found.dtype == torch.int64
+    assert (found[:2] == -1).all()
+    for day, graph in ((60, 0), (79, 0), (80, 1), (82, 1)):
+        np.testing.assert_array_equal(found[day - 58].numpy(), panel.neighbours_RNK[graph])
+        assert torch.equal(feed.block(range(day, day + 1)).neighbours_BNK[0], found[day - 58])
 
 
 def test_float32_panels_and_panels_without_graph_or_market_are_fed(panel):
     bare = replace(
         panel,
-        x_batches=tuple(np.ones(b.shape, np.float32) for b in panel.x_batches),
+        x_TNF=np.ones(panel.x_TNF.shape, np.float32),
+        x_offset=-1,
         market_TM=np.empty((240, 0), np.float32),
         market_names=(),
         neighbour_days_R=np.empty(0, np.int64),
@@ -101,10 +139,10 @@ def test_float32_panels_and_panels_without_graph_or_market_are_fed(panel):
     block = feed.block(range(100, 104))
     assert block.x_TNF.dtype == torch.float32
     assert block.market_TM.shape == (LOOKBACK + 3, 0)
-    assert block.neighbours_NK.shape == (40, 0)
+    assert block.neighbours_BNK.shape == (4, 40, 0)
     model = ATFT(ModelConfig(hidden=16, lookback=LOOKBACK), groups=panel.groups, n_market=0,
                  n_horizons=4, sector_N=torch.from_numpy(panel.sector_N.copy()))  # fmt: skip
-    scores = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_NK)
+    scores = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK)
     assert torch.isfinite(scores).all()
 
 
@@ -129,12 +167,26 @@ def test_the_market_is_scaled_by_the_training_days_only(panel):
     assert not market_inputs(constant, train).any()
 
 
-def test_the_reason_says_where_and_how_much(panel):
-    feed, _ = feed_of(panel)
-    assert feed.name == "resident"
-    assert "MiB" in feed.reason
-    assert "cpu" in feed.reason
-    assert feed.bytes > panel.x_TNF.nbytes
+def test_the_fastest_feed_is_chosen_for_which_there_is_memory(panel, monkeypatch):
+    _, split = feed_of(panel)
+    feed = make_feed(panel, split, LOOKBACK, CPU, DataConfig())
+    assert feed.name == "mmap"
+    assert feed.reason.startswith("the device is the CPU; 0.00 GiB fit into ")
+    monkeypatch.setattr(choose, "host_memory", lambda: panel.x_TNF.nbytes)
+    feed = make_feed(panel, split, LOOKBACK, CPU, DataConfig())
+    assert feed.name == "ring"
+    assert "do not fit into 0.00 GiB of free memory of the host" in feed.reason
+
+
+def test_a_container_with_less_memory_than_the_machine_counts(monkeypatch, tmp_path):
+    machine = choose.host_memory()
+    assert 0 < machine < 2**50
+    (tmp_path / "memory.max").write_text(f"{300 * 2**20}\n")
+    (tmp_path / "memory.current").write_text(f"{100 * 2**20}\n")
+    monkeypatch.setattr(choose, "CGROUP", tmp_path)
+    assert choose.host_memory() == 200 * 2**20
+    (tmp_path / "memory.max").write_text("max\n")
+    assert choose.host_memory() > 200 * 2**20
 
 
 @pytest.mark.parametrize(("length", "size"), [(220, 8), (224, 8), (300, 16), (30, 8), (16, 16)])
@@ -164,12 +216,9 @@ def test_train_blocks_depend_on_the_seed_only():
     assert train_blocks(range(5, 5), 8, seed=0) == []
 
 
-def test_eval_blocks_hold_every_day_once_in_order_and_stop_at_a_new_graph():
-    refresh = np.array([80, 100, 121, 140])
-    blocks = eval_blocks(range(95, 150), 16, refresh)
+def test_eval_blocks_hold_every_day_once_in_order():
+    blocks = eval_blocks(range(95, 150), 16)
     assert [day for block in blocks for day in block] == list(range(95, 150))
-    assert all(1 <= len(block) <= 16 for block in blocks)
-    for block in blocks:
-        assert not set(refresh) & set(block[1:])
-    assert eval_blocks(range(10, 12), 16, np.empty(0, np.int64)) == [range(10, 12)]
-    assert eval_blocks(range(10, 10), 16, refresh) == []
+    assert [len(block) for block in blocks] == [16, 16, 16, 7]
+    assert eval_blocks(range(10, 12), 16) == [range(10, 12)]
+    assert eval_blocks(range(10, 10), 16) == []

@@ -62,7 +62,7 @@ def spike():
 
 @pytest.mark.parametrize("policy", ["mask", "winsorise", "keep"])
 def test_extreme_returns_in_the_window_are_handled_by_the_policy(policy):
-    y = make_labels(spike(), (1, 3), 0, policy, 0.5)[:, 0]
+    y = np.stack(list(make_labels(spike(), (1, 3), 0, policy, 0.5)), axis=2)[:, 0]
     if policy == "mask":
         assert np.isnan(y[4, 0])
         assert np.isnan(y[2:5, 1]).all()

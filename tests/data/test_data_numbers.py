@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy import stats
 
-from atft_core.data.bfloat16 import to_bits, to_float32
 from atft_core.data.normalise import (
     day_deviations,
     day_means,
@@ -25,6 +24,7 @@ from atft_core.data.rolling import (
     window_std,
     window_sum,
 )
+from atft_core.data.stored import to_bits, to_float32
 
 
 def holes(days=90, stocks=7, seed=0):

@@ -6,9 +6,9 @@ import pytest
 from data_panels import built, config_for, rows, synthetic, written
 
 from atft_core.cross_section import centred_ranks
-from atft_core.data.bfloat16 import to_float32
 from atft_core.data.build import check_panel
 from atft_core.data.columns import ready_groups
+from atft_core.data.stored import to_float32
 
 FEATURES = ("f_return_1", "f_return_5", "f_intraday", "f_range", "f_volume_20", "f_volume_60")
 TARGETS = {h: f"target_{h}" for h in (1, 5, 10, 20)}

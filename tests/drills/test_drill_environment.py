@@ -29,7 +29,7 @@ def test_a_weight_from_the_environment_reaches_the_loss_of_the_worker(panel, hom
     (settings,) = events(run, ev.Settings)
     assert settings.values["loss"]["rank_ic"] == 0.6
     assert settings.values["loss"]["cs_ic"] == 0.3
-    assert settings.values["feed"] == "resident"
+    assert settings.values["feed"] == "mmap"
     lines = run.config.read_text().splitlines()
     (line,) = [line for line in lines if line.startswith("rank_ic = ")]
     assert line.split("#")[0].strip() == "rank_ic = 0.6"

@@ -31,13 +31,13 @@ def inputs(dtype=torch.float32, seed=1):
     x = torch.randn(t, N, F, generator=gen, dtype=torch.float64).to(dtype)
     market = torch.randn(t, 2, generator=gen, dtype=torch.float64).to(dtype)
     valid = torch.rand(t, N, generator=gen) > 0.15
-    neighbours = torch.randint(-1, N, (N, K), generator=gen)
+    neighbours = torch.randint(-1, N, (DAYS, N, K), generator=gen)
     return x, market, valid, neighbours
 
 
 def one_by_one(model, x, market, valid, neighbours):
-    windows = [slice(b, b + LOOKBACK) for b in range(DAYS)]
-    return torch.cat([model(x[w], market[w], valid[w], neighbours) for w in windows])
+    windows = [(slice(b, b + LOOKBACK), neighbours[b : b + 1]) for b in range(DAYS)]
+    return torch.cat([model(x[w], market[w], valid[w], graph) for w, graph in windows])
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
@@ -124,7 +124,7 @@ def test_the_order_of_the_stocks_does_not_matter():
     before = model(x, market, valid, neighbours)
     order = torch.randperm(N, generator=torch.Generator().manual_seed(2))
     place = torch.empty_like(order).scatter_(0, order, torch.arange(N))
-    renamed = torch.where(neighbours >= 0, place[neighbours.clamp_min(0)], -1)[order]
+    renamed = torch.where(neighbours >= 0, place[neighbours.clamp_min(0)], -1)[:, order]
     model.sector_N = model.sector_N[order]
     after = model(x[:, order], market, valid[:, order], renamed)
     torch.testing.assert_close(after, before[:, order], atol=1e-10, rtol=0)
@@ -167,11 +167,11 @@ def test_bfloat16_input_and_autocast_give_float32_scores():
 
 def test_no_neighbours_at_all_is_fine_and_impossible_blocks_are_refused():
     model, (x, market, valid, neighbours) = build(), inputs()
-    assert torch.isfinite(model(x, market, valid, neighbours[:, :0])).all()
+    assert torch.isfinite(model(x, market, valid, neighbours[..., :0])).all()
     with pytest.raises(DataError, match="lookback"):
         model(x[:3], market[:3], valid[:3], neighbours)
     with pytest.raises(DataError, match="stocks"):
-        model(x[:, :5], market, valid[:, :5], neighbours[:5])
+        model(x[:, :5], market, valid[:, :5], neighbours[:, :5])
 
 
 def test_dropout_acts_in_training_only():
@@ -203,7 +203,11 @@ def test_a_planted_signal_is_learnt_in_sixty_steps():
         noisy = signal + 2.0 * torch.randn_like(signal)
         rank = noisy.argsort(1).argsort(1).float()
         rank = ((rank - rank.mean()) / rank.std())[..., None]
-        return (x, torch.randn(days + 3, 2), x[..., 0] < 9, torch.full((n, K), -1)), rank, signal
+        return (
+            (x, torch.randn(days + 3, 2), x[..., 0] < 9, torch.full((days, n, K), -1)),
+            rank,
+            signal,
+        )
 
     for _ in range(60):
         given, rank, _ = block()

@@ -130,7 +130,7 @@ def test_a_neighbour_is_read_but_not_a_missing_an_invalid_or_another_stock():
     with torch.no_grad():
         graph.layers[0].kind_A4[:, MARKET] = -1e4  # the market's mean would carry any change
     unknown, valid = torch.full((5,), -1), torch.ones(1, 5, dtype=torch.bool)
-    neighbours = torch.tensor([[1, 2, -1]] * 5)
+    neighbours = torch.tensor([[[1, 2, -1]] * 5])
     z = torch.randn(1, 5, 8)
 
     def reaches_stock_3(changed, mask):
@@ -148,6 +148,6 @@ def test_a_neighbour_is_read_but_not_a_missing_an_invalid_or_another_stock():
 def test_a_market_of_one_stock_listens_to_itself():
     graph = StockGraph(8, 2, 2, 0.0, 1)
     z, alone = torch.randn(2, 1, 8), torch.ones(2, 1, dtype=torch.bool)
-    nobody = torch.full((1, 3), -1)
+    nobody = torch.full((2, 1, 3), -1)
     assert torch.isfinite(graph(z, alone, nobody, torch.zeros(1, dtype=torch.long))).all()
     assert torch.isfinite(graph(z, ~alone, nobody, torch.zeros(1, dtype=torch.long))).all()

@@ -10,6 +10,7 @@ import torch
 from atft_core.config.hashing import config_hash
 from atft_core.config.load import resolve
 from atft_core.config.render import to_toml
+from atft_core.cross_section import ranked_targets
 from atft_core.data.build import ensure_cache
 from atft_core.data.cache import write_cache
 from atft_core.data.panel import open_panel
@@ -40,7 +41,8 @@ def shuffled_by_day(panel, seed):
     for day, valid in enumerate(panel.valid_TN):
         stocks = np.flatnonzero(valid)
         y_TNH[day, stocks] = y_TNH[day, rng.permutation(stocks)]
-    return dataclasses.replace(panel, y_TNH=y_TNH)
+    rank_TNH, gauss_TNH = ranked_targets(y_TNH, panel.valid_TN)
+    return dataclasses.replace(panel, y_TNH=y_TNH, rank_TNH=rank_TNH, gauss_TNH=gauss_TNH)
 
 
 def validation(home, *, seed, signal=1.0, shuffle=False):

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from train_panels import make_panel
+from train_panels import make_panel, relabelled
 
 from atft_core.baselines import daily_baselines, ridge_predictions
-from atft_core.data.bfloat16 import to_bits
 from atft_core.data.splits import Split
+from atft_core.data.stored import to_bits
 from atft_core.objective.metrics import daily_metrics
 
 SPLIT = Split(train=range(10, 90), val=range(95, 125), holdout=range(130, 150), purge_days=5)
@@ -45,10 +45,10 @@ def test_nothing_after_the_training_days_reaches_the_fit():
     y = panel.y_TNH.copy()
     y[90:] = np.random.default_rng(5).normal(size=y[90:].shape)
     np.testing.assert_array_equal(
-        ridge_predictions(panel, SPLIT), ridge_predictions(replace(panel, y_TNH=y), SPLIT)
+        ridge_predictions(panel, SPLIT), ridge_predictions(relabelled(panel, y), SPLIT)
     )
     y[85] = -y[85]
-    changed = ridge_predictions(replace(panel, y_TNH=y), SPLIT)
+    changed = ridge_predictions(relabelled(panel, y), SPLIT)
     assert not np.array_equal(changed, ridge_predictions(panel, SPLIT))
 
 
@@ -66,6 +66,6 @@ def test_a_constant_feature_and_a_horizon_without_labels_are_no_problem():
     x[..., 4] = 0.0
     y = panel.y_TNH.copy()
     y[..., 1] = np.nan
-    found = daily_baselines(replace(panel, x_batches=(to_bits(x),), y_TNH=y), SPLIT)["ridge"]
+    found = daily_baselines(relabelled(replace(panel, x_TNF=to_bits(x)), y), SPLIT)["ridge"]
     assert np.isfinite(found.rank_ic_DH[:, 0]).all()
     assert np.isnan(found.rank_ic_DH[:, 1]).all()

@@ -9,11 +9,10 @@ import pytest
 import torch
 from train_panels import make_config, make_panel
 
-from atft_core.data.feeds import ResidentFeed
 from atft_core.errors import CheckpointError
 from atft_core.train.checkpoint import Owner, newest, restore, save
 from atft_core.train.loop import silent, train_epoch
-from atft_core.train.setup import build_learner, make_setup
+from atft_core.train.setup import build_learner, feed_of, make_setup
 
 torch.set_num_threads(1)
 OWNER = Owner(3, "abc")
@@ -22,7 +21,7 @@ OWNER = Owner(3, "abc")
 @pytest.fixture
 def trained():
     setup = make_setup(make_config(), make_panel())
-    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
+    feed = feed_of(setup)
     learner = build_learner(setup, 0)
     train_epoch(learner, feed, setup.split.train, seed=0, epoch=1, tick=silent)
     return setup, learner

@@ -5,17 +5,16 @@ import pytest
 import torch
 from train_panels import make_config, make_panel
 
-from atft_core.data.feeds import ResidentFeed
 from atft_core.errors import NonFiniteLossError
 from atft_core.train.loop import mixed_seed, predict_days, silent, train_epoch
-from atft_core.train.setup import build_learner, make_setup
+from atft_core.train.setup import build_learner, feed_of, make_setup
 
 torch.set_num_threads(1)
 
 
 def scene(**changes):
     setup = make_setup(make_config(**changes), make_panel())
-    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
+    feed = feed_of(setup)
     return setup, feed, build_learner(setup, 0)
 
 

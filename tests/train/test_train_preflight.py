@@ -8,9 +8,8 @@ import pytest
 import torch
 from train_panels import make_config, make_panel, make_run
 
-from atft_core.data.bfloat16 import to_bits
-from atft_core.data.feeds import ResidentFeed
 from atft_core.data.splits import Split
+from atft_core.data.stored import to_bits
 from atft_core.run.files import write_json
 from atft_core.train import checks
 from atft_core.train.against import baselines_of, compare, read_baselines, write_baselines
@@ -18,7 +17,7 @@ from atft_core.train.checks import CHECKS, Scene, run_checks
 from atft_core.train.preflight import main, middle_block
 from atft_core.train.report import LastWord
 from atft_core.train.results import read_table
-from atft_core.train.setup import make_setup
+from atft_core.train.setup import feed_of, make_setup
 from atft_core.train.worker import run_trial
 
 torch.set_num_threads(1)
@@ -36,7 +35,7 @@ SEARCH = {
 def scene(path, panel=None, disk_bytes=1, split=None, **changes):
     setup = make_setup(make_config(**changes), panel or make_panel())
     setup = replace(setup, split=split or setup.split)
-    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
+    feed = feed_of(setup)
     block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
     return Scene(setup, feed, block, disk_bytes, path)
 
@@ -80,7 +79,7 @@ class Mixing(torch.nn.Module):
         super().__init__()
         self.fault, self.lookback = fault, lookback
 
-    def forward(self, x_TNF, market_TM, valid_TN, neighbours_NK):
+    def forward(self, x_TNF, market_TM, valid_TN, neighbours_BNK):
         past = self.lookback - 1
         score_TN1 = x_TNF.float().sum(dim=2, keepdim=True)
         if self.fault == "blind":
@@ -136,7 +135,7 @@ def test_a_feature_that_is_the_label_is_named(tmp_path):
     panel = make_panel()
     x = panel.float_features(range(150))
     x[..., 3] = np.nan_to_num(panel.y_TNH[..., 1]) * 100
-    given = scene(tmp_path, panel=replace(panel, x_batches=(to_bits(x),)))
+    given = scene(tmp_path, panel=replace(panel, x_TNF=to_bits(x)))
     assert failed(given) == ["no feature is the label"]
     assert "x3" in CHECKS["no feature is the label"](given).detail
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 from train_panels import make_config, make_panel
 
-from atft_core.data.feeds import ResidentFeed
-from atft_core.train.setup import build_learner, make_setup
+from atft_core.train.setup import build_learner, feed_of, make_setup
 from atft_core.train.step import (
     UNDECAYED,
     gradient_norms,
@@ -21,7 +20,7 @@ torch.set_num_threads(1)
 
 def scene(**changes):
     setup = make_setup(make_config(**changes), make_panel())
-    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
+    feed = feed_of(setup)
     start = setup.split.train.start
     return build_learner(setup, 0), feed.block(range(start, start + 8))
 

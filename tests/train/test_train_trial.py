@@ -82,7 +82,7 @@ def test_the_events_tell_settings_phases_and_epochs(finished):
     settings = [e.values for e in events if isinstance(e, Settings)]
     assert len(settings) == 1
     observed = settings[0]
-    assert observed["feed"] == "resident"
+    assert observed["feed"] == "mmap"
     assert observed["loss"] == {
         "rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1, "huber": 0.05, "spearman": 0.0,
     }  # fmt: skip

@@ -148,7 +148,7 @@ def test_a_failure_has_a_reason_of_one_line_and_a_traceback_in_the_log(
     tmp_path, break_it, state, reason
 ):
     panel = make_panel()
-    panel.x_batches[0][:, 3, 2] = 0x7F80  # +inf as bfloat16
+    panel.x_TNF[:, 3, 2] = 0x7F80  # +inf as bfloat16
     run = make_run(tmp_path, panel, make_config())
     break_it(run)
     code, word = finish(run)

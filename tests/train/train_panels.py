@@ -1,13 +1,16 @@
 """Panels made by hand: small, with a signal that is known."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from atft_core.config.hashing import config_hash
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
-from atft_core.data.bfloat16 import to_bits
+from atft_core.cross_section import ranked_targets
 from atft_core.data.cache import write_cache
 from atft_core.data.panel import Panel
+from atft_core.data.stored import to_bits
 from atft_core.run.directory import create
 from atft_core.run.files import write_json
 
@@ -27,6 +30,7 @@ def make_panel(
     y[~valid] = np.nan
     for h, horizon in enumerate(horizons):
         y[days - horizon :, :, h] = np.nan
+    rank, gauss = ranked_targets(y.astype(np.float32), valid)
     start = np.datetime64("2020-01-01")
     names = ("x0", "r1", *(f"x{i}" for i in range(2, features)))
     return Panel(
@@ -35,8 +39,10 @@ def make_panel(
         features=names,
         groups=tuple("ab"[i % 2] for i in range(features)),
         horizons=horizons,
-        x_batches=(to_bits(x),),
+        x_TNF=to_bits(x),
         y_TNH=y.astype(np.float32),
+        rank_TNH=rank,
+        gauss_TNH=gauss,
         valid_TN=valid,
         market_TM=rng.normal(size=(days, 2)).astype(np.float32),
         market_names=("m0", "m1"),
@@ -46,6 +52,12 @@ def make_panel(
         sectors=("A", "B"),
         facts={"path": "by hand", "hash": "0", "days": days, "rows": int(valid.sum())},
     )
+
+
+def relabelled(panel, y):
+    """The panel with other labels, and their ranks."""
+    rank, gauss = ranked_targets(y, panel.valid_TN)
+    return replace(panel, y_TNH=y, rank_TNH=rank, gauss_TNH=gauss)
 
 
 def make_config(**changes):

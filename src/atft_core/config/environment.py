@@ -68,9 +68,9 @@ def _amp(text: str) -> str:
 
 
 _ALWAYS_SPAWN = "every process is a fresh interpreter"
-_RESIDENT = "feed = resident: the panel lives on the device"
-IDLE = {"data.workers": _RESIDENT, "data.prefetch": _RESIDENT}
-"""Keys that are accepted and change nothing, and why."""
+_RING_ONLY = "for the ring feed only; the others have no processes"
+IDLE = {"data.workers": _RING_ONLY, "data.prefetch": _RING_ONLY}
+"""Keys that are accepted and often change nothing, and why."""
 ORIGINAL: dict[str, Applied | Inactive] = {
     "RANKIC_WEIGHT": Applied("loss.rank_ic", float),
     "CS_IC_WEIGHT": Applied("loss.cs_ic", float),
@@ -90,8 +90,8 @@ ORIGINAL: dict[str, Applied | Inactive] = {
     ),
     "PERSISTENT_WORKERS": Inactive("producers, where there are any, live as long as the trial"),
     "ALLOW_UNSAFE_DATALOADER": Inactive("there is no data loader to allow"),
-    "FORCE_SINGLE_PROCESS": Inactive("the resident feed has no processes"),
-    "PIN_MEMORY": Inactive("the panel lives on the device"),
+    "FORCE_SINGLE_PROCESS": Inactive("data.feed decides: only the ring has processes"),
+    "PIN_MEMORY": Inactive("memory is pinned wherever a GPU reads it"),
     "USE_RANKIC": Inactive(
         "loss.rank_ic decides", ("1", "true"), "set RANKIC_WEIGHT=0 to switch the term off"
     ),

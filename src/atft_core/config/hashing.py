@@ -13,8 +13,8 @@ from atft_core.config.schema import Config
 
 SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name")
 """What differs between the stages of one experiment."""
-PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "engine.group")
-"""Where things lie; what they hold is hashed with the data."""
+PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "data.feed", "engine.group")
+"""Where things lie and which way they come; what they hold is hashed with the data."""
 
 
 def config_hash(config: Config) -> str:

@@ -52,8 +52,8 @@ class DataConfig(Section):
     """Ready target columns by horizon; empty: targets are computed from the close."""
     normalise: Literal["rank", "zscore"] = "rank"
     """How each feature is made comparable within a day."""
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """How features are stored; raw columns force float32."""
+    dtype: Literal["bfloat16", "float32", "uint8rank"] = "bfloat16"
+    """How features are stored; uint8rank: one byte, needs ranks; raw columns force float32."""
     max_abs_return: float = Field(0.5, gt=0)
     """One-day returns beyond this are reported and handled by `extreme_label_policy`."""
     extreme_label_policy: Literal["mask", "winsorise", "keep"] = "mask"
@@ -66,16 +66,20 @@ class DataConfig(Section):
     """Trading days between two measurements."""
     cache_dir: str = ""
     """Where caches are kept; empty: the user's cache directory."""
+    feed: Literal["auto", "resident", "mmap", "ring"] = "auto"
+    """Where blocks come from; auto: the fastest for which there is memory."""
     workers: int = Field(2, ge=0, le=64)
-    """Producers of the ring feed; accepted but inactive with the resident feed."""
+    """Producers of the ring feed; the other feeds have no processes."""
     prefetch: int = Field(2, ge=1, le=64)
-    """Blocks that the ring feed prepares ahead; inactive with the resident feed."""
+    """Blocks that the ring feed prepares ahead; the other feeds need not."""
 
     @model_validator(mode="after")
     def _features_make_sense(self) -> DataConfig:
         unknown = sorted(set(self.raw) - set(self.features))
         if unknown:
             raise ValueError(f"raw names {unknown}, which features does not list")
+        if self.dtype == "uint8rank" and self.normalise != "rank":
+            raise ValueError('dtype = "uint8rank" keeps ranks: set normalise = "rank"')
         twice = sorted({name for name in self.features if self.features.count(name) > 1})
         if twice:
             raise ValueError(f"features names {twice} twice")

@@ -5,27 +5,36 @@ Shapes: T days, N stocks, F features, H horizons.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atft_core.config.schema import Config, DataConfig
-from atft_core.cross_section import Floats
+from atft_core.cross_section import Floats, ranked_targets
 from atft_core.data import checks
-from atft_core.data.cache import Identity, cache_file, identify, why_build, write_cache
+from atft_core.data.cache import (
+    Identity,
+    cache_file,
+    file_versions,
+    identify,
+    new_cache,
+    why_build,
+)
 from atft_core.data.checks import Finding
-from atft_core.data.columns import Computed, Progress, make_features
+from atft_core.data.columns import PIECE, Named, Progress, fill_features, name_features
+from atft_core.data.draft import Draft
 from atft_core.data.inputs import Inputs, read_inputs
-from atft_core.data.labels import days_with_an_order, has_labels, make_labels
+from atft_core.data.labels import count_labels, make_labels
 from atft_core.data.leaks import panel_leaks
 from atft_core.data.market import MARKET_NAMES, market_state
 from atft_core.data.neighbours import trailing_neighbours
-from atft_core.data.panel import Panel
+from atft_core.data.panel import Frame, Panel, open_panel
 from atft_core.data.read import open_table, read_column, sector_path
 from atft_core.data.rolling import ratio, shift
-from atft_core.data.source import stamp
 from atft_core.data.splits import make_split
 from atft_core.errors import DataError
 from atft_core.run.user import absolute
@@ -44,45 +53,48 @@ def ensure_cache(config: Config, progress: Progress | None = None) -> Path:
     path, sector = _paths(config.data)
     if path.stat().st_size > SLOW_TO_HASH:
         say(f"hashing {path.name}", 0.0)
-    hashed = [stamp(each) for each in (path, sector) if each]
     identity = identify(config, path, sector)
     target = cache_file(config, identity)
     reason = why_build(target, identity)
     if not reason:
         return target
     say(reason, 0.0)
-    panel, findings = build_panel(config, identity, say)
-    checks.raise_errors(path, findings)
-    if panel is None:
+    checks.raise_errors(path, build_cache(config, identity, target, say))
+    if not target.exists():
         raise DataError(f"{path} cannot be used.")
-    if [stamp(each) for each in (path, sector) if each] != hashed:
-        raise DataError(
-            f"{path} (or its sector file) changed while it was read.",
-            hint="Start again once it is written.",
-        )
-    say("writing the cache", 0.95)
-    write_cache(target, panel)
-    say(f"cached {len(panel.dates_T)} days x {len(panel.codes)} stocks in {target}", 1.0)
+    say(f"cached in {target}", 1.0)
     return target
 
 
 def check_panel(config: Config, progress: Progress | None = None) -> list[Finding]:
-    """All that is wrong or doubtful with the panel, errors first; no cache is written.
+    """All that is wrong or doubtful with the panel, errors first; no cache stays.
 
     Only a wrong configuration raises (ConfigError).
     """
     say = _silent if progress is None else progress
     try:
         path, sector = _paths(config.data)
-        panel, findings = build_panel(config, identify(config, path, sector), say)
+        identity = identify(config, path, sector)
+        target = cache_file(config, identity)
+        with TemporaryDirectory(prefix=".check-", dir=_existing(target.parent)) as scratch:
+            cache = Path(scratch) / "panel.arrow"
+            findings = build_cache(config, identity, cache, say)
+            if cache.exists():
+                say("looking for leaks", 0.95)
+                findings += _leaks(config, open_panel(cache))
     except DataError as error:
         return [Finding("unreadable", error.message, advice=error.hint)]
-    if panel is not None:
-        say("looking for leaks", 0.95)
-        train, short = _training_days(config, panel)
-        leaks = panel_leaks(panel, train)
-        findings += short + [Finding("leak_suspicion", str(leak)) for leak in leaks]
     return sorted(findings, key=lambda f: f.severity is not checks.ERROR)
+
+
+def _existing(directory: Path) -> Path | None:
+    """Where a scratch file may be: where the cache would be, if that is there."""
+    return directory if directory.is_dir() else None
+
+
+def _leaks(config: Config, panel: Panel) -> list[Finding]:
+    train, short = _training_days(config, panel)
+    return short + [Finding("leak_suspicion", str(leak)) for leak in panel_leaks(panel, train)]
 
 
 def _training_days(config: Config, panel: Panel) -> tuple[range, list[Finding]]:
@@ -109,57 +121,90 @@ def _paths(data: DataConfig) -> tuple[Path, Path | None]:
     return path, sector
 
 
-@np.errstate(all="ignore")  # what cannot be computed counts as missing, and is reported as such
-def build_panel(
-    config: Config, identity: Identity, say: Progress
-) -> tuple[Panel | None, list[Finding]]:
-    """The panel of `config`, or None with the errors that forbid it."""
-    say(f"reading {identity.path.name}", 0.05)
+def build_cache(config: Config, identity: Identity, target: Path, say: Progress) -> list[Finding]:
+    """Write the cache of a panel, and say what was found in it; errors leave no cache."""
+    say(f"reading {identity.path.name}", 0.02)
     inputs, findings = read_inputs(config, identity)
     if inputs is None or checks.has_errors(findings):
-        return None, findings
-    data, close_TN = config.data, inputs.columns.get("close")
-    y_TNH = _labels(config, inputs)
-    counts_H = has_labels(y_TNH, inputs.valid_TN)
-    ordered_H = days_with_an_order(y_TNH, inputs.valid_TN)
-    findings += checks.check_labels(config.label.horizons, counts_H, ordered_H, len(y_TNH))
-    if checks.has_errors(findings):
-        return None, findings
-    computed, more = make_features(data, inputs, say)
-    findings += more
-    say("finding neighbours", 0.85)
-    graph = _graph(data, close_TN, inputs.valid_TN.shape)
-    market_TM = _market(close_TN, len(y_TNH))
-    panel = Panel(
+        return findings
+    named = name_features(config.data)
+    say("finding neighbours", 0.1)
+    frame = _frame(config, inputs, named)
+    with new_cache(target, frame, named.kind) as draft:
+        say("labels", 0.15)
+        counts, found = _fill_labels(draft, config, inputs)
+        findings += found
+        if checks.has_errors(findings):
+            return findings
+        filled = fill_features(draft.x_TNF, config.data, inputs, _within(say, 0.2, 0.95))
+        findings += filled.findings
+        if file_versions(identity.path, identity.sector) != identity.versions:
+            raise DataError(
+                f"{identity.path} (or its sector file) changed while it was read.",
+                hint="Start again once it is written.",
+            )
+        if not checks.has_errors(findings):
+            say("writing to disk", 0.95)
+            facts = _facts(identity, inputs, named, findings)
+            draft.finish(facts | {"labels": counts, "coverage": filled.coverage})
+    return findings
+
+
+def _within(say: Progress, start: float, end: float) -> Progress:
+    """The progress of a part of the work."""
+    return lambda what, share: say(what, start + (end - start) * share)
+
+
+@np.errstate(all="ignore")  # what cannot be computed counts as missing
+def _frame(config: Config, inputs: Inputs, named: Named) -> Frame:
+    close_TN = inputs.columns.get("close")
+    market_TM = _market(close_TN, len(inputs.valid_TN))
+    days_R, neighbours_RNK = _graph(config.data, close_TN, inputs.valid_TN.shape)
+    return Frame(
         dates_T=inputs.keys.dates_T,
         codes=inputs.keys.codes,
-        features=computed.features,
-        groups=computed.groups,
+        features=named.features,
+        groups=named.groups,
         horizons=config.label.horizons,
-        x_batches=(computed.x_TNF,),
-        y_TNH=y_TNH,
         valid_TN=inputs.valid_TN,
         market_TM=market_TM,
         market_names=MARKET_NAMES[: market_TM.shape[1]],
-        neighbour_days_R=graph[0],
-        neighbours_RNK=graph[1],
+        neighbour_days_R=days_R,
+        neighbours_RNK=neighbours_RNK,
         sector_N=inputs.sector_N,
         sectors=inputs.sectors,
-        facts=_facts(identity, inputs, computed, counts_H, findings),
     )
-    return panel, findings
 
 
-def _labels(config: Config, inputs: Inputs) -> NDArray[np.float32]:
-    data, horizons = config.data, config.label.horizons
+def _fill_labels(draft: Draft, config: Config, inputs: Inputs) -> tuple[list[int], list[Finding]]:
+    """Write the labels of each horizon and their ranks; their numbers, and what is wrong."""
+    horizons, counts, ordered = config.label.horizons, [], []
+    for h, y_TN in enumerate(_labels(config, inputs)):
+        y_TN = np.where(inputs.valid_TN, y_TN, np.float32(np.nan))
+        draft.y_TNH[..., h] = y_TN
+        for start in range(0, len(y_TN), PIECE):
+            days = slice(start, start + PIECE)
+            ranked = ranked_targets(y_TN[days, :, None], inputs.valid_TN[days])
+            draft.rank_TNH[days, :, h], draft.gauss_TNH[days, :, h] = (r[..., 0] for r in ranked)
+        labels, days_in_order = count_labels(y_TN)
+        counts.append(labels)
+        ordered.append(days_in_order)
+    return counts, checks.check_labels(horizons, counts, ordered, len(inputs.valid_TN))
+
+
+@np.errstate(all="ignore")
+def _labels(config: Config, inputs: Inputs) -> Iterator[NDArray[np.float32]]:
+    """Labels [T, N], horizon by horizon; NaN where there is none."""
+    data, label = config.data, config.label
     if not data.targets:
-        lag, policy, limit = (
-            config.label.entry_lag, data.extreme_label_policy, data.max_abs_return,
-        )  # fmt: skip
-        return make_labels(inputs.columns["close"], horizons, lag, policy, limit)
-    labels = [read_column(inputs.table, inputs.keys, data.targets[h]) for h in horizons]
-    y_TNH = np.stack(labels, axis=2).astype(np.float32)
-    return np.where(np.isfinite(y_TNH), y_TNH, np.float32(np.nan))
+        close_TN, policy = inputs.columns["close"], data.extreme_label_policy
+        yield from make_labels(
+            close_TN, label.horizons, label.entry_lag, policy, data.max_abs_return
+        )
+        return
+    for horizon in label.horizons:
+        y_TN = read_column(inputs.table, inputs.keys, data.targets[horizon]).astype(np.float32)
+        yield np.where(np.isfinite(y_TN), y_TN, np.float32(np.nan))
 
 
 def _graph(
@@ -178,11 +223,7 @@ def _market(close_TN: Floats | None, days: int) -> NDArray[np.float32]:
 
 
 def _facts(
-    identity: Identity,
-    inputs: Inputs,
-    computed: Computed,
-    counts_H: NDArray[np.int64],
-    findings: list[Finding],
+    identity: Identity, inputs: Inputs, named: Named, findings: list[Finding]
 ) -> dict[str, Any]:
     dates_T = inputs.keys.dates_T
     return {
@@ -197,9 +238,7 @@ def _facts(
         "days": len(dates_T),
         "first": str(dates_T[0]),
         "last": str(dates_T[-1]),
-        "features": len(computed.features),
-        "docs": computed.docs,
-        "coverage": computed.coverage,
-        "labels": [int(count) for count in counts_H],
+        "features": len(named.features),
+        "docs": named.docs,
         "warnings": [f.text for f in findings if f.severity is checks.WARNING],
     }

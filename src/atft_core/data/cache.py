@@ -1,8 +1,8 @@
-"""Writing the panel cache: one Arrow IPC file, complete or not there at all.
+"""Which cache belongs to a panel, and whether it is there: complete, or not at all.
 
 A cache is named after its content: panel file, sector file, data and label settings and format
 version. Another input has another name, so a run that is still reading an old cache keeps it, and
-"stale" cannot be overlooked. `data/panel.py` opens the file.
+"stale" cannot be overlooked. `data/draft.py` writes the file, `data/panel.py` opens it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,25 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from atft_core.config.schema import Config
+from atft_core.data.draft import Draft, draft_bytes
 from atft_core.data.features import FEATURES
-from atft_core.data.panel import FORMAT_VERSION, HEADER, Panel, open_panel
-from atft_core.data.source import source_hash
+from atft_core.data.panel import FORMAT_VERSION, Frame, Panel, open_panel, read_facts
+from atft_core.data.source import source_hash, stamp
+from atft_core.data.stored import Kind, kind_of
 from atft_core.errors import DataError
 from atft_core.run import user
 from atft_core.run.files import DISK_FULL, fsync_directory
 from atft_core.run.user import absolute
 
-BATCH_DAYS = 64
-"""Days per record batch: what a streaming reader holds at least."""
-NOT_CONTENT = {"path", "sector", "cache_dir", "workers", "prefetch"}
+NOT_CONTENT = {"path", "sector", "cache_dir", "feed", "workers", "prefetch"}
 """Settings of [data] that do not change what is in the cache."""
 
 
@@ -47,6 +45,8 @@ class Identity:
     sector: Path | None
     sector_hash: str
     settings_hash: str
+    versions: tuple[list[int], ...]
+    """Which versions of the files were hashed."""
 
     @property
     def key(self) -> str:
@@ -62,13 +62,20 @@ def identify(config: Config, path: Path, sector: Path | None) -> Identity:
         "label": config.label.model_dump(mode="json"),
         "built-in": [feature.name for feature in FEATURES],
     }
+    versions = file_versions(path, sector)  # before the hashes: a change meanwhile is seen
     return Identity(
+        versions=versions,
         path=path,
         hash=source_hash(path),
         sector=sector,
         sector_hash=source_hash(sector) if sector else "",
         settings_hash=_sha(json.dumps(settings, sort_keys=True)),
     )
+
+
+def file_versions(path: Path, sector: Path | None) -> tuple[list[int], ...]:
+    """Which version of each input file is there now."""
+    return tuple(stamp(each) for each in (path, sector) if each)
 
 
 def _sha(text: str) -> str:
@@ -94,9 +101,7 @@ def why_build(target: Path, identity: Identity) -> str:
         except DataError as error:
             return f"the cache is damaged ({error.message}); building it again"
         return "" if facts.get("key") == identity.key else "the cache is not the one its name says"
-    older = [
-        h["facts"] for h in _headers(target, identity) if h["facts"]["path"] == str(identity.path)
-    ]
+    older = [facts for facts in _known(target, identity) if facts["path"] == str(identity.path)]
     if not older:
         return "no cache of this panel yet"
     if all(facts["hash"] != identity.hash for facts in older):
@@ -104,23 +109,28 @@ def why_build(target: Path, identity: Identity) -> str:
     return "cached with other settings, sectors or by another version; building anew"
 
 
-def _headers(target: Path, identity: Identity) -> Iterator[dict[str, Any]]:
+def _known(target: Path, identity: Identity) -> Iterator[dict[str, Any]]:
     for file in target.parent.glob(f"{_stem(identity.path)}-*.arrow"):
-        with suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-            schema = pa.ipc.open_file(pa.memory_map(str(file))).schema
-            yield json.loads(schema.metadata[HEADER])
+        with suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError, IndexError):
+            yield read_facts(pa.ipc.open_file(pa.memory_map(str(file))))
 
 
-def write_cache(target: Path, panel: Panel) -> None:
-    """Write `panel` to `target` through a temporary file; an interruption leaves no cache."""
+@contextmanager
+def new_cache(target: Path, frame: Frame, kind: Kind) -> Iterator[Draft]:
+    """A cache to be filled in, in a temporary file; it replaces `target` once it is finished.
+
+    Left before `finish`, or interrupted, nothing stays. Raises DataError when it cannot be kept.
+    """
     temporary = target.with_name(f".{target.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_orphans(target.parent)
-        _check_space(target.parent, sum(b.nbytes for b in panel.x_batches) + panel.y_TNH.nbytes)
+        _check_space(target.parent, draft_bytes(frame, kind))
         try:
-            _write(temporary, panel)
-            temporary.replace(target)
+            with Draft(temporary, frame, kind) as draft:
+                yield draft
+            if draft.finished:
+                temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
         fsync_directory(target.parent)
@@ -131,6 +141,16 @@ def write_cache(target: Path, panel: Panel) -> None:
             f"The cache directory {target.parent} {what}.",
             hint="Choose another: --set data.cache_dir=DIR",
         ) from error
+
+
+def write_cache(target: Path, panel: Panel) -> None:
+    """Write a panel that is in memory."""
+    with new_cache(target, panel, kind_of(panel.x_TNF)) as draft:
+        draft.x_TNF[...] = panel.x_TNF
+        draft.y_TNH[...] = panel.y_TNH
+        draft.rank_TNH[...] = panel.rank_TNH
+        draft.gauss_TNH[...] = panel.gauss_TNH
+        draft.finish(panel.facts)
 
 
 def _remove_orphans(directory: Path) -> None:
@@ -149,64 +169,3 @@ def _check_space(directory: Path, needed: int) -> None:
             f"where {free / 2**20:.0f} MiB are free.",
             hint="Make room or choose another place: --set data.cache_dir=DIR",
         )
-
-
-def _write(path: Path, panel: Panel) -> None:
-    batches = _batches(panel)
-    first = next(batches)
-    schema = first.schema.with_metadata({HEADER: json.dumps(_header(panel)).encode()})
-    with path.open("wb") as file:
-        with pa.ipc.new_file(file, schema) as writer:
-            writer.write_batch(first)
-            for batch in batches:
-                writer.write_batch(batch)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _header(panel: Panel) -> dict[str, Any]:
-    return {
-        "format": FORMAT_VERSION,
-        "codes": panel.codes,
-        "features": panel.features,
-        "groups": panel.groups,
-        "horizons": panel.horizons,
-        "market": panel.market_names,
-        "neighbours": panel.neighbours_RNK.shape[2],
-        "sector": panel.sector_N.tolist(),
-        "sectors": panel.sectors,
-        "facts": panel.facts,
-    }
-
-
-def _batches(panel: Panel) -> Iterator[pa.RecordBatch]:
-    graph_at = {int(day): i for i, day in enumerate(panel.neighbour_days_R)}
-    x_TNF = panel.x_TNF
-    for start in range(0, len(panel.dates_T), BATCH_DAYS):
-        days = slice(start, start + BATCH_DAYS)
-        count = len(panel.dates_T[days])
-        graphs = [panel.neighbours_RNK[graph_at[t]] if t in graph_at else None
-                  for t in range(start, start + count)]  # fmt: skip
-        columns = {
-            "date": pa.array(panel.dates_T[days]),
-            "x": _fixed(x_TNF[days]),
-            "y": _fixed(panel.y_TNH[days]),
-            "valid": _fixed(panel.valid_TN[days]),
-            "market": _lists([row if row.size else None for row in panel.market_TM[days]],
-                             np.float32),
-            "neighbours": _lists(graphs, np.int32),
-        }  # fmt: skip
-        yield pa.RecordBatch.from_pydict(columns)
-
-
-def _fixed(array: NDArray[Any]) -> pa.FixedSizeListArray:
-    """Rows of a dense array, without copying (but bits)."""
-    values = np.ascontiguousarray(array).reshape(-1)
-    return pa.FixedSizeListArray.from_arrays(pa.array(values), values.size // len(array))
-
-
-def _lists(rows: list[NDArray[Any] | None], dtype: type[np.generic]) -> pa.ListArray:
-    """Rows of different length; None = empty."""
-    flat = [np.empty(0, dtype) if row is None else row.ravel() for row in rows]
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in flat])]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(flat).astype(dtype)))

@@ -218,7 +218,7 @@ def check_returns(names: Labels, step_TN: Floats, limit: float) -> list[Finding]
 
 
 def check_labels(
-    horizons: Sequence[int], counts_H: NDArray[np.int64], ordered_H: NDArray[np.int64], days: int
+    horizons: Sequence[int], counts_H: Sequence[int], ordered_H: Sequence[int], days: int
 ) -> list[Finding]:
     """Horizons without a label, or without a day on which the labels differ."""
     found = []

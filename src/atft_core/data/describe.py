@@ -9,6 +9,7 @@ from atft_core.data.build import check_panel, ensure_cache
 from atft_core.data.columns import Progress
 from atft_core.data.panel import Panel, open_panel
 from atft_core.data.splits import make_split, split_facts
+from atft_core.data.stored import kind_of
 from atft_core.errors import DataError
 
 __all__ = ["check_panel", "describe"]
@@ -27,7 +28,7 @@ def describe(config: Config, progress: Progress | None = None) -> dict[str, Any]
         **{key: facts[key] for key in ("path", "hash", "rows", "stocks", "days", "first", "last")},
         "cache": str(cache),
         "cache_bytes": cache.stat().st_size,
-        "stored": "bfloat16" if panel.x_batches[0].dtype.kind == "u" else "float32",
+        "stored": kind_of(panel.x_TNF),
         "sectors": len(panel.sectors),
         "graphs": len(panel.neighbour_days_R),
         "market": list(panel.market_names),

@@ -33,6 +33,8 @@ from atft_core.data.rolling import (
 
 YEAR, MONTH = 252, 21
 """Trading days."""
+HISTORY = YEAR + 1
+"""Days before a day that its features may depend on, and no more."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,102 +1,199 @@
-"""Blocks of whole days for the model. The resident feed: the panel lives on the device.
+"""Where blocks come from: a panel on the device, or mapped from its file.
 
 Shapes: T = L-1+B days of history, B prediction days, N stocks, F features, H horizons,
-M market inputs, K neighbours, L lookback.
+M market inputs, R graphs, L lookback.
 
-Features, market, masks and labels of a block are views of what is on the device: no copy, no
-loader, no wait. Labels are masked, never filled: mask = valid and finite.
+Only the features are large. Labels, masks, market and graphs (50 bytes per day and stock) are
+prepared once, in the cache, and lie on the device in every feed. There is no data loader: a day is
+one piece of the file, a block is another, and nothing is computed on the way. `ring.py` has the
+feed for panels that fit nowhere.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from atft_core.cross_section import ranked_targets
-from atft_core.data.panel import Panel, Stored
+from atft_core.data.blocks import Block
+from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
+from atft_core.data.staging import Staging
+from atft_core.data.stored import RANK_STEP, RANK_ZERO, Stored
 from atft_core.errors import DataError
 
 MARKET_BOUND = 5.0
 """Market inputs are clipped to this many training deviations: a crash must stay finite news."""
-MANY_BLOCKS = 10
-"""From here on an epoch may do without one block, for the sake of a random offset."""
+UPLOAD_DAYS = 64
+"""Days that are copied to the device at once."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """What one optimiser step or one validation step sees."""
+class Feed(Protocol):
+    """Where blocks come from; whoever uses them does not know how."""
 
-    days: range
-    """Prediction days, as indices into the panel's calendar."""
-    x_TNF: Tensor
-    """Features, bfloat16 or float32; 0 where missing."""
-    market_TM: Tensor
-    """Market inputs in training deviations, float32."""
-    valid_TN: Tensor
-    """Stocks traded on each day."""
-    neighbours_NK: Tensor
-    """The graph known on the first prediction day, long; -1 = none."""
-    y_BNH: Tensor
-    """Returns, float32; 0 where there is none."""
-    rank_BNH: Tensor
-    """Rank within the day, mean 0 and variance 1; 0 where there is none."""
-    gauss_BNH: Tensor
-    """Normal quantile of the rank; 0 where there is none."""
-    mask_BNH: Tensor
-    """Where a label exists."""
+    name: str
+    reason: str
 
-
-class ResidentFeed:
-    """The whole panel on one device; a block is made of views."""
-
-    name = "resident"
-
-    def __init__(self, panel: Panel, split: Split, lookback: int, device: torch.device) -> None:
-        self.lookback = lookback
-        _check_memory(panel, device)
-        mask_TNH = panel.valid_TN[..., None] & np.isfinite(panel.y_TNH)
-        rank_TNH, gauss_TNH = ranked_targets(panel.y_TNH, panel.valid_TN)
-        self.x_TNF = _upload(panel.x_batches, device)
-        self.market_TM = _to(market_inputs(panel.market_TM, split.train), device)
-        self.valid_TN = _to(panel.valid_TN, device)
-        self.y_TNH = _to(np.where(mask_TNH, panel.y_TNH, np.float32(0)), device)
-        self.rank_TNH, self.gauss_TNH = _to(rank_TNH, device), _to(gauss_TNH, device)
-        self.mask_TNH = _to(mask_TNH, device)
-        self.neighbour_days_R = panel.neighbour_days_R
-        self.neighbours_GNK = _to(_with_empty_graph(panel.neighbours_RNK), device)
-        self.reason = f"{self.bytes / 2**20:.0f} MiB, all of it on {device}"
-
-    @property
-    def bytes(self) -> int:
-        """Device memory that the panel takes."""
-        return sum(v.nbytes for v in vars(self).values() if isinstance(v, Tensor))
+    def blocks(self, spans: Sequence[range]) -> Iterator[Block]:
+        """The blocks of these prediction days, in this order; each is valid until the next."""
+        ...
 
     def block(self, days: range) -> Block:
-        """Inputs and labels of consecutive prediction days; DataError without enough history."""
+        """One block, valid until the next is asked for."""
+        ...
+
+    def close(self) -> None:
+        """Let go of processes and memory."""
+        ...
+
+
+class Surroundings:
+    """Everything of a panel but its features, on the device; makes blocks of both."""
+
+    def __init__(self, panel: Panel, split: Split, lookback: int, device: torch.device) -> None:
+        self.lookback, self.days = lookback, len(panel.dates_T)
+        self.market_TM = on_device(market_inputs(panel.market_TM, split.train), device)
+        self.valid_TN = on_device(panel.valid_TN, device)
+        self.y_TNH = on_device(panel.y_TNH, device)
+        self.rank_TNH = on_device(panel.rank_TNH, device)
+        self.gauss_TNH = on_device(panel.gauss_TNH, device)
+        self.graphs_GNK = on_device(_with_empty_graph(panel.neighbours_RNK), device)
+        days_T = np.arange(self.days)
+        graph_T = np.searchsorted(panel.neighbour_days_R, days_T, side="right").astype(np.int64)
+        self.graph_T = on_device(graph_T, device)
+
+    def seen(self, days: range) -> range:
+        """Days of history that a block of these prediction days needs; DataError without them."""
         first = days.start - self.lookback + 1
-        if first < 0 or days.stop > len(self.valid_TN) or len(days) < 1:
+        if first < 0 or days.stop > self.days or len(days) < 1:
             raise DataError(
                 f"days {days.start} to {days.stop - 1} with {self.lookback - 1} days of history "
-                f"are not all in a panel of {len(self.valid_TN)} days"
+                f"are not all in a panel of {self.days} days"
             )
-        seen, predicted = slice(first, days.stop), slice(days.start, days.stop)
-        graph = int(np.searchsorted(self.neighbour_days_R, days.start, side="right"))
+        return range(first, days.stop)
+
+    def block(self, days: range, x_TNF: Tensor) -> Block:
+        """Inputs and labels of consecutive prediction days; views, no copies."""
+        seen = slice(days.start - self.lookback + 1, days.stop)
+        predicted = slice(days.start, days.stop)
         return Block(
             days=days,
-            x_TNF=self.x_TNF[seen],
+            x_TNF=decoded(x_TNF),
             market_TM=self.market_TM[seen],
             valid_TN=self.valid_TN[seen],
-            neighbours_NK=self.neighbours_GNK[graph],
+            graphs_GNK=self.graphs_GNK,
+            graph_B=self.graph_T[predicted],
             y_BNH=self.y_TNH[predicted],
             rank_BNH=self.rank_TNH[predicted],
             gauss_BNH=self.gauss_TNH[predicted],
-            mask_BNH=self.mask_TNH[predicted],
         )
+
+
+class ResidentFeed:
+    """The whole panel in the memory of the device; a block is made of views."""
+
+    name = "resident"
+
+    def __init__(
+        self, panel: Panel, split: Split, lookback: int, device: torch.device, reason: str = ""
+    ) -> None:
+        self._around = Surroundings(panel, split, lookback, device)
+        self._x_TNF = _upload(panel.x_TNF, device)
+        self.reason = reason or f"all {panel.x_TNF.nbytes / 2**20:.0f} MiB of it are on {device}"
+
+    def blocks(self, spans: Sequence[range]) -> Iterator[Block]:
+        """Views of the resident panel."""
+        return map(self.block, spans)
+
+    def block(self, days: range) -> Block:
+        """Views of the resident panel."""
+        seen = self._around.seen(days)
+        return self._around.block(days, self._x_TNF[seen.start : seen.stop])
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class MappedFeed:
+    """The panel in its file, shared with every other process that reads it.
+
+    On the CPU a block is a view of the page cache; for a GPU it is copied once, through pinned
+    memory. The days of the next block are asked of the disk while this one is computed.
+    """
+
+    name = "mmap"
+
+    def __init__(
+        self, panel: Panel, split: Split, lookback: int, device: torch.device, reason: str = ""
+    ) -> None:
+        self._around = Surroundings(panel, split, lookback, device)
+        self._x_TNF = as_tensor(panel.x_TNF)
+        self._staging = Staging(device) if device.type == "cuda" else None
+        self._offset = panel.x_offset
+        self._file = os.open(panel.facts["cache"], os.O_RDONLY) if panel.x_offset >= 0 else -1
+        size = panel.x_TNF.nbytes / 2**20
+        self.reason = reason or f"{size:.0f} MiB, read where the file is mapped"
+
+    def blocks(self, spans: Sequence[range]) -> Iterator[Block]:
+        """Blocks, while the disk is already asked for the next."""
+        for i, days in enumerate(spans):
+            if i + 1 < len(spans):
+                self._ask_for(spans[i + 1])
+            yield self.block(days)
+
+    def block(self, days: range) -> Block:
+        """A view of the file, or its copy on the GPU."""
+        seen = self._around.seen(days)
+        x_TNF = self._x_TNF[seen.start : seen.stop]
+        return self._around.block(days, self._staging.upload(x_TNF) if self._staging else x_TNF)
+
+    def close(self) -> None:
+        """Close the file; blocks stay valid."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _ask_for(self, days: range) -> None:
+        if self._file < 0:
+            return
+        seen, row = self._around.seen(days), self._x_TNF[0].nbytes
+        start, size = self._offset + seen.start * row, len(seen) * row
+        os.posix_fadvise(self._file, start, size, os.POSIX_FADV_WILLNEED)
+
+
+def as_tensor(array: NDArray[np.generic]) -> Tensor:
+    """A tensor on the same memory, which may be a read-only file: nobody writes to blocks."""
+    bits = array.dtype == np.uint16
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        tensor = torch.from_numpy(array)
+    return tensor.view(torch.bfloat16) if bits else tensor
+
+
+def on_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    """The array on the device; on the CPU it is not copied."""
+    return as_tensor(array).to(device)
+
+
+def decoded(x: Tensor) -> Tensor:
+    """Features as numbers: ranks in one byte become float32, the rest is as it should be."""
+    return (x.float() - RANK_ZERO) * RANK_STEP if x.dtype == torch.uint8 else x
+
+
+def _upload(x_TNF: Stored, device: torch.device) -> Tensor:
+    """All features on the device, some days at a time."""
+    source_TNF = as_tensor(x_TNF)
+    resident_TNF = torch.empty(source_TNF.shape, dtype=source_TNF.dtype, device=device)
+    for start in range(0, len(x_TNF), UPLOAD_DAYS):
+        days = slice(start, start + UPLOAD_DAYS)
+        resident_TNF[days].copy_(source_TNF[days])
+    return resident_TNF
 
 
 def market_inputs(market_TM: NDArray[np.float32], train: range) -> NDArray[np.float32]:
@@ -112,68 +209,7 @@ def market_inputs(market_TM: NDArray[np.float32], train: range) -> NDArray[np.fl
     return np.where(known_TM, bounded_TM, np.float32(0))
 
 
-def _check_memory(panel: Panel, device: torch.device) -> None:
-    """DataError, rather than CUDA's, when the panel cannot fit."""
-    if device.type != "cuda":
-        return
-    # Three float32 forms of each label and its mask.
-    needed = sum(batch.nbytes for batch in panel.x_batches) + 13 * panel.y_TNH.size
-    free, _ = torch.cuda.mem_get_info(device)
-    if needed > free:
-        raise DataError(
-            f"The panel needs {needed / 2**30:.1f} GiB on {device}, {free / 2**30:.1f} are free.",
-            hint="Use fewer features or days, or data.dtype = bfloat16.",
-        )
-
-
-def _upload(batches: tuple[Stored, ...], device: torch.device) -> Tensor:
-    """All features on the device; the host holds one extra batch at a time."""
-    days = sum(len(batch) for batch in batches)
-    bits = batches[0].dtype == np.uint16
-    dtype = torch.bfloat16 if bits else torch.float32
-    x_TNF = torch.empty((days, *batches[0].shape[1:]), dtype=dtype, device=device)
-    first = 0
-    for batch in batches:
-        # A copy: torch refuses arrays that it may not write to, such as a mapped file.
-        part = torch.from_numpy(np.array(batch))
-        x_TNF[first : first + len(batch)].copy_(part.view(dtype))
-        first += len(batch)
-    return x_TNF
-
-
-def _to(array: NDArray[np.generic], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.array(array)).to(device)
-
-
 def _with_empty_graph(neighbours_RNK: NDArray[np.int32]) -> NDArray[np.int64]:
     """Graphs with one without edges in front: what is known before the first."""
     empty_1NK = np.full((1, *neighbours_RNK.shape[1:]), -1, dtype=np.int64)
     return np.concatenate([empty_1NK, neighbours_RNK.astype(np.int64)])
-
-
-def train_blocks(days: range, block_days: int, *, seed: int) -> list[range]:
-    """Full blocks of consecutive days in random order, at a random offset.
-
-    The number of blocks does not depend on the seed, so that every epoch has the same number of
-    steps; over the epochs every day is used. Fewer days than a block: one short block.
-    """
-    size = max(min(block_days, len(days)), 1)
-    count, rest = divmod(len(days), size)
-    if rest < size // 2 and count >= MANY_BLOCKS:
-        count -= 1  # else the offset could hardly move
-    rng = np.random.default_rng(seed)
-    offset = days.start + int(rng.integers(len(days) - count * size + 1))
-    starts = offset + size * rng.permutation(count)
-    return [range(int(start), int(start) + size) for start in starts]
-
-
-def eval_blocks(days: range, block_days: int, neighbour_days_R: NDArray[np.int64]) -> list[range]:
-    """Every day once and in order, cut where a new graph becomes known."""
-    refreshes = {int(day) for day in neighbour_days_R}
-    blocks: list[range] = []
-    start = days.start
-    for day in range(days.start + 1, days.stop + 1):
-        if day == days.stop or day - start == block_days or day in refreshes:
-            blocks.append(range(start, day))
-            start = day
-    return blocks

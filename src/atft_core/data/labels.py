@@ -1,54 +1,60 @@
 """Labels: the return from close[t + lag] to close[t + lag + h] on the union calendar.
 
-Shapes: T days, N stocks, H horizons. NaN = no label; nothing is filled.
+Shapes: T days, N stocks. NaN = no label; nothing is filled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atft_core.cross_section import Bools, Floats
+from atft_core.cross_section import Floats
 from atft_core.data.rolling import ratio, shift, window_sum
 
 Policy = Literal["mask", "winsorise", "keep"]
 
 
-def future_returns(close_TN: Floats, horizons: Sequence[int], lag: int) -> Floats:
-    """Plain labels [T, N, H]; NaN where either close is missing or beyond the calendar."""
-    entry_TN = ahead(close_TN, lag)
-    labels = [ratio(ahead(close_TN, lag + h), entry_TN) - 1.0 for h in horizons]
-    return np.stack(labels, axis=2)
+def future_return(close_TN: Floats, horizon: int, lag: int) -> Floats:
+    """Plain labels [T, N]; NaN where either close is missing or beyond the calendar."""
+    return ratio(ahead(close_TN, lag + horizon), ahead(close_TN, lag)) - 1.0
 
 
 def make_labels(
     close_TN: Floats, horizons: Sequence[int], lag: int, policy: Policy, limit: float
-) -> NDArray[np.float32]:
-    """Labels with one-day returns beyond `limit` handled by `policy`.
+) -> Iterator[NDArray[np.float32]]:
+    """Labels [T, N] of each horizon, with one-day returns beyond `limit` handled by `policy`.
 
     mask: a label whose days contain one is missing. winsorise: such a day counts as +-limit.
     keep: nothing happens.
     """
-    y_TNH = future_returns(close_TN, horizons, lag)
+    extreme = extreme_returns(close_TN, policy, limit)
+    for horizon in horizons:
+        y_TN = future_return(close_TN, horizon, lag)
+        if extreme is not None:
+            inside_TN = ahead(window_sum(extreme, horizon), lag + horizon)
+            if policy == "mask":
+                y_TN[inside_TN > 0] = np.nan
+            else:
+                y_TN = (1.0 + y_TN) * np.exp(-np.nan_to_num(inside_TN)) - 1.0
+        yield y_TN.astype(np.float32)
+
+
+def extreme_returns(close_TN: Floats, policy: Policy, limit: float) -> Floats | None:
+    """By how much each day weighs too much in every label that contains it; None if none does.
+
+    mask: 1 on such a day. winsorise: what has to be taken off the log return.
+    """
     step_TN = step_returns(close_TN)
     extreme_TN = np.abs(step_TN) > limit
     if policy == "keep" or not extreme_TN.any():
-        return y_TNH.astype(np.float32)
+        return None
     if policy == "mask":
-        count_TN = extreme_TN.astype(np.float64)
-        for i, h in enumerate(horizons):
-            inside_TN = ahead(window_sum(count_TN, h), lag + h) > 0
-            y_TNH[inside_TN, i] = np.nan
-        return y_TNH.astype(np.float32)
-    # What a day weighs too much is taken out of every label that contains it.
-    excess_TN = np.where(extreme_TN, np.log1p(step_TN) - np.log1p(clip(step_TN, limit)), 0.0)
-    for i, h in enumerate(horizons):
-        inside_TN = np.nan_to_num(ahead(window_sum(excess_TN, h), lag + h))
-        y_TNH[..., i] = (1.0 + y_TNH[..., i]) * np.exp(-inside_TN) - 1.0
-    return y_TNH.astype(np.float32)
+        return extreme_TN.astype(np.float64)
+    excess_TN = np.log1p(step_TN) - np.log1p(clip(step_TN, limit))
+    return np.where(extreme_TN, excess_TN, 0.0)
 
 
 def clip(x_TN: Floats, limit: float) -> Floats:
@@ -76,16 +82,9 @@ def ahead(x_TN: Floats, days: int) -> Floats:
     return moved_TN
 
 
-def has_labels(y_TNH: NDArray[np.float32], valid_TN: Bools) -> NDArray[np.int64]:
-    """Number of labels of each horizon, [H]."""
-    counts_H: NDArray[np.int64] = (np.isfinite(y_TNH) & valid_TN[..., None]).sum(axis=(0, 1))
-    return counts_H
-
-
-def days_with_an_order(y_TNH: NDArray[np.float32], valid_TN: Bools) -> NDArray[np.int64]:
-    """Number of days on which the labels of a horizon are not all the same, [H]."""
-    known_TNH = np.isfinite(y_TNH) & valid_TN[..., None]
-    highest_TH = np.where(known_TNH, y_TNH, -np.inf).max(axis=1)
-    lowest_TH = np.where(known_TNH, y_TNH, np.inf).min(axis=1)
-    days_H: NDArray[np.int64] = (highest_TH > lowest_TH).sum(axis=0)
-    return days_H
+def count_labels(y_TN: NDArray[np.float32]) -> tuple[int, int]:
+    """Number of labels, and of days on which they are not all the same."""
+    known_TN = np.isfinite(y_TN)
+    highest_T = np.where(known_TN, y_TN, -np.inf).max(axis=1)
+    lowest_T = np.where(known_TN, y_TN, np.inf).min(axis=1)
+    return int(known_TN.sum()), int((highest_T > lowest_T).sum())

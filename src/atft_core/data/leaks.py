@@ -46,8 +46,7 @@ def spaced_days(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], Bools]:
     """Features, labels and masks of evenly spaced days: labels of neighbouring days overlap."""
     days = list(train)[:: max(1, len(train) // LEAK_DAYS)]
-    x_DNF = np.concatenate([panel.float_features(range(day, day + 1)) for day in days])
-    return x_DNF, panel.y_TNH[days], panel.valid_TN[days]
+    return panel.float_features(days), panel.y_TNH[days], panel.valid_TN[days]
 
 
 def leaks(
@@ -73,14 +72,18 @@ def leaks(
 
 def _mean_correlations(x_DNF: NDArray[np.float32], rank_DN: Floats, known_DN: Bools) -> Floats:
     """Mean over days of each feature's correlation with the ranked label, [F]."""
-    n_D1 = known_DN.sum(axis=1, keepdims=True).clip(min=1)
-    x_DNF = np.where(known_DN[..., None], x_DNF, 0.0).astype(np.float64)
-    centred_DNF = np.where(known_DN[..., None], x_DNF - (x_DNF.sum(1) / n_D1)[:, None], 0.0)
-    norm_DF = np.sqrt(np.square(centred_DNF).sum(axis=1) * np.square(rank_DN).sum(1)[:, None])
-    product_DF = np.einsum("dnf,dn->df", centred_DNF, rank_DN)
-    correlation_DF = np.divide(
-        product_DF, norm_DF, out=np.zeros_like(product_DF), where=norm_DF > 1e-12
-    )
     days = max(1, int((known_DN.sum(axis=1) > 2).sum()))
-    means_F: Floats = correlation_DF.sum(axis=0) / days
-    return means_F
+    sums_F = np.zeros(x_DNF.shape[2])
+    for x_NF, rank_N, known_N in zip(x_DNF, rank_DN, known_DN, strict=True):
+        sums_F += _correlations(x_NF[known_N].astype(np.float64), rank_N[known_N])
+    return sums_F / days
+
+
+def _correlations(x_SF: Floats, rank_S: Floats) -> Floats:
+    """Correlation of each feature with a centred label, [F]; 0 where one does not vary."""
+    centred_SF = x_SF - x_SF.sum(axis=0) / max(len(x_SF), 1)
+    norm_F = np.sqrt(np.square(centred_SF).sum(axis=0) * np.square(rank_S).sum())
+    found_F: Floats = np.divide(
+        rank_S @ centred_SF, norm_F, out=np.zeros_like(norm_F), where=norm_F > 1e-12
+    )
+    return found_F

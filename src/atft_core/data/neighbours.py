@@ -16,6 +16,9 @@ from atft_core.cross_section import Floats
 KNOWN_SHARE = 0.8
 """Share of the window that a stock's returns must fill to have, and to be, a neighbour."""
 
+ROWS = 512
+"""Stocks whose correlations with all are in memory at once."""
+
 
 def trailing_neighbours(
     return_TN: Floats, k: int, window: int, refresh: int
@@ -46,9 +49,17 @@ def most_correlated(return_WN: Floats, k: int) -> NDArray[np.int32]:
     if width < 1:
         return found_NK
     unit_WC = centred_WN[:, index] / norm_N[index]
-    correlation_CC = unit_WC.T @ unit_WC
-    np.fill_diagonal(correlation_CC, -np.inf)
-    top_CK = np.argpartition(-correlation_CC, width - 1, axis=1)[:, :width]
-    order_CK = np.argsort(-np.take_along_axis(correlation_CC, top_CK, axis=1), axis=1)
-    found_NK[index, :width] = index[np.take_along_axis(top_CK, order_CK, axis=1)]
+    for start in range(0, len(index), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(index)))
+        correlation_RC = unit_WC[:, rows].T @ unit_WC
+        correlation_RC[rows - start, rows] = -np.inf  # nobody is his own neighbour
+        found_NK[index[rows], :width] = index[_highest(correlation_RC, width)]
     return found_NK
+
+
+def _highest(x_RC: Floats, k: int) -> NDArray[np.int64]:
+    """Columns of the k highest values of each row, highest first."""
+    top_RK = np.argpartition(-x_RC, k - 1, axis=1)[:, :k]
+    order_RK = np.argsort(-np.take_along_axis(x_RC, top_RK, axis=1), axis=1)
+    highest_RK: NDArray[np.int64] = np.take_along_axis(top_RK, order_RK, axis=1)
+    return highest_RK

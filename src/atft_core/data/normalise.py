@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft_core.cross_section import Bools, Floats, rank_rows
+from atft_core.data.stored import HIGHEST_RANK
 
 Z_BOUND = 5.0
 """z-scores are clipped here; bad prints lie far outside."""
@@ -20,12 +21,27 @@ Z_BOUND = 5.0
 
 def rank_days(x_TN: Floats, valid_TN: Bools) -> NDArray[np.float32]:
     """Average ranks with mean 0 and variance 1 per day; 0 where missing and on constant days."""
+    centred_TN, n_T1 = _centred_ranks(x_TN, valid_TN)
+    return _unit(centred_TN, np.square(centred_TN).sum(axis=1, keepdims=True) / n_T1)
+
+
+def even_rank_days(x_TN: Floats, valid_TN: Bools) -> NDArray[np.float32]:
+    """Average ranks spread evenly within +-HIGHEST_RANK per day; 0 where missing.
+
+    Without ties these are `rank_days` up to 1 / n; with ties their variance is below 1, so that
+    the bound always holds.
+    """
+    centred_TN, n_T1 = _centred_ranks(x_TN, valid_TN)
+    return (centred_TN * (HIGHEST_RANK / n_T1)).astype(np.float32)
+
+
+def _centred_ranks(x_TN: Floats, valid_TN: Bools) -> tuple[Floats, NDArray[np.int64]]:
+    """Twice each rank less the day's mean, and the number of stocks (at least 1) of each day."""
     ranks_TN = rank_rows(x_TN, valid_TN)
     known_TN = np.isfinite(ranks_TN)
     n_T1 = known_TN.sum(axis=1, keepdims=True)
-    # Twice a rank is a whole number: these sums are exact in any order.
-    centred_TN = np.where(known_TN, 2.0 * ranks_TN - (n_T1 + 1), 0.0)
-    return _unit(centred_TN, np.square(centred_TN).sum(axis=1, keepdims=True) / n_T1.clip(min=1))
+    # Twice a rank is a whole number: sums of these are exact in any order.
+    return np.where(known_TN, 2.0 * ranks_TN - (n_T1 + 1), 0.0), n_T1.clip(min=1)
 
 
 def zscore_days(x_TN: Floats, valid_TN: Bools) -> NDArray[np.float32]:

@@ -2,7 +2,9 @@
 
 Shapes: T days, N stocks, F features, H horizons, M market inputs, R graphs, K neighbours.
 
-The file is Arrow IPC, one row per day, record batches of some days; any Arrow reader opens it.
+The file is Arrow IPC. Its first record batch has one row per day, so that consecutive days lie
+side by side and a window is one piece of the file; a last batch without rows carries, as its own
+metadata, what was only known when the file was full. Any Arrow reader opens it.
 """
 
 from __future__ import annotations
@@ -16,21 +18,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft_core.data.bfloat16 import to_float32
+from atft_core.data.stored import Stored, decode
 from atft_core.errors import DataError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the cache file; raised whenever its content would differ for the same input."""
 HEADER = b"atft"
-"""Key of the schema metadata under which names, sectors and facts are kept as JSON."""
-
-Stored = NDArray[Any]
-"""uint16 (bfloat16 bits) or float32."""
+"""Key of the metadata: of the schema for names, of the last batch for facts. Both are JSON."""
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
-    """One panel. Arrays are read-only views of the file where they are large."""
+class Frame:
+    """What a panel is about: days, stocks, names and everything else that is small."""
 
     dates_T: NDArray[np.datetime64]
     """Trading days, ascending: every day on which any stock has a row."""
@@ -42,10 +41,6 @@ class Panel:
     """Group of each feature, for the gated selection."""
     horizons: tuple[int, ...]
     """Trading days ahead of each label."""
-    x_batches: tuple[Stored, ...]
-    """Features by batch of days, each [days, N, F]: bfloat16 bits or float32; 0 where missing."""
-    y_TNH: NDArray[np.float32]
-    """Returns; NaN = no label."""
     valid_TN: NDArray[np.bool_]
     """The stock was traded and its close is known."""
     market_TM: NDArray[np.float32]
@@ -60,68 +55,91 @@ class Panel:
     """Sector of each stock; -1 = unknown."""
     sectors: tuple[str, ...]
     """Names of the sectors."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panel(Frame):
+    """One panel. The large arrays are read-only views of the file."""
+
+    x_TNF: Stored
+    """Features: bfloat16 bits, float32, or ranks in one byte; 0 where missing."""
+    y_TNH: NDArray[np.float32]
+    """Returns; NaN = no label, as for every stock that is not valid."""
+    rank_TNH: NDArray[np.float32]
+    """Rank of the return within its day, mean 0 and variance 1; 0 where there is none."""
+    gauss_TNH: NDArray[np.float32]
+    """Normal quantile of the rank; 0 where there is none."""
     facts: dict[str, Any]
     """Where the panel came from: path, hash, rows, stocks, days, first, last, warnings ..."""
+    x_offset: int = -1
+    """Where in the file the features begin, in bytes; -1 = in no file."""
 
-    @property
-    def x_TNF(self) -> Stored:  # noqa: N802
-        """All features in one array. Copies the panel (0.3 s per GB) unless it is one batch."""
-        return self.x_batches[0] if len(self.x_batches) == 1 else np.concatenate(self.x_batches)
-
-    def float_features(self, days: range) -> NDArray[np.float32]:
-        """Features of consecutive days as float32, [len(days), N, F]; copies only those days."""
-        parts, first = [], 0
-        for batch in self.x_batches:
-            part = batch[max(days.start - first, 0) : max(days.stop - first, 0)]
-            parts.append(to_float32(part))
-            first += len(batch)
-        return np.concatenate(parts)
+    def float_features(self, days: range | list[int]) -> NDArray[np.float32]:
+        """Features of some days as float32, [len(days), N, F]; copies only those days."""
+        chosen = slice(days.start, days.stop) if isinstance(days, range) else days
+        return decode(self.x_TNF[chosen])
 
 
 def open_panel(cache: Path) -> Panel:
-    """Map a cache file into memory. Labels and masks are copied, features are not.
+    """Map a cache file into memory; nothing large is read.
 
     Raises DataError when the file is missing, damaged or of another version.
     """
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(cache)))
+        mapped = pa.memory_map(str(cache))
+        reader = pa.ipc.open_file(mapped)
         header = json.loads(reader.schema.metadata[HEADER])
-        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         if header["format"] != FORMAT_VERSION:
             raise DataError(f"{cache} has format {header['format']}, expected {FORMAT_VERSION}.")
-        return _panel(header, batches, cache)
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        facts = {**read_facts(reader), "cache": str(cache)}
+        return _panel(header, reader.get_batch(0), facts, mapped)
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError(
             f"The panel cache {cache} cannot be read: {error}",
             hint="`atft data build --config RUN_DIR/config.toml` builds it again.",
         ) from error
 
 
-def _panel(header: dict[str, Any], batches: list[pa.RecordBatch], cache: Path) -> Panel:
-    table = pa.Table.from_batches(batches)
-    n, horizons, names = len(header["codes"]), header["horizons"], header["market"]
-    dates_T = table["date"].to_numpy().astype("datetime64[D]")
-    days_R, neighbours_RNK = _graphs(table["neighbours"], n, header["neighbours"])
-    if len(dates_T) != header["facts"]["days"]:
-        raise ValueError(f"{len(dates_T)} days instead of {header['facts']['days']}")
+def read_facts(reader: pa.RecordBatchFileReader) -> dict[str, Any]:
+    """What the last batch carries: where the panel came from, and what was found in it."""
+    last = reader.get_batch_with_custom_metadata(reader.num_record_batches - 1)
+    facts: dict[str, Any] = json.loads(last.custom_metadata[HEADER])
+    return facts
+
+
+def _panel(
+    header: dict[str, Any],
+    batch: pa.RecordBatch,
+    facts: dict[str, Any],
+    mapped: pa.MemoryMappedFile,
+) -> Panel:
+    days, n, names = batch.num_rows, len(header["codes"]), header["market"]
+    if days != facts["days"]:
+        raise ValueError(f"{days} days instead of {facts['days']}")
+    days_R, neighbours_RNK = _graphs(batch.column("neighbours"), n, header["neighbours"])
+    x_TX = batch.column("x").flatten()
+    mapped.seek(0)  # one byte from here has the address at which the file is mapped
+    labels = (_rows(batch.column(name)).reshape(days, n, -1) for name in ("y", "rank", "gauss"))
+    y_TNH, rank_TNH, gauss_TNH = labels
     return Panel(
-        dates_T=dates_T,
+        dates_T=batch.column("date").to_numpy(zero_copy_only=False).astype("datetime64[D]"),
         codes=tuple(header["codes"]),
         features=tuple(header["features"]),
         groups=tuple(header["groups"]),
-        horizons=tuple(horizons),
-        x_batches=tuple(
-            _rows(batch.column("x")).reshape(-1, n, len(header["features"])) for batch in batches
-        ),
-        y_TNH=_stack(table["y"]).reshape(-1, n, len(horizons)),
-        valid_TN=_stack(table["valid"]).reshape(-1, n),
-        market_TM=_stack(table["market"]).reshape(len(dates_T), len(names)),
+        horizons=tuple(header["horizons"]),
+        x_TNF=x_TX.to_numpy().reshape(days, n, len(header["features"])),
+        y_TNH=y_TNH,
+        rank_TNH=rank_TNH,
+        gauss_TNH=gauss_TNH,
+        valid_TN=_rows(batch.column("valid")).reshape(days, n),
+        market_TM=_rows(batch.column("market")).reshape(days, len(names)),
         market_names=tuple(names),
         neighbour_days_R=days_R,
         neighbours_RNK=neighbours_RNK,
         sector_N=np.array(header["sector"], dtype=np.int64),
         sectors=tuple(header["sectors"]),
-        facts={**header["facts"], "cache": str(cache)},
+        facts=facts,
+        x_offset=x_TX.buffers()[1].address - mapped.read_buffer(1).address,
     )
 
 
@@ -130,12 +148,7 @@ def _rows(column: pa.Array) -> NDArray[Any]:
     return values
 
 
-def _stack(column: pa.ChunkedArray) -> NDArray[Any]:
-    return np.concatenate([_rows(chunk) for chunk in column.chunks])
-
-
-def _graphs(column: pa.ChunkedArray, n: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _graphs(column: pa.Array, n: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Days that carry a graph, and the graphs."""
-    lengths_T = np.concatenate([c.value_lengths().to_numpy() for c in column.chunks])
-    days_R = np.flatnonzero(lengths_T).astype(np.int64)
-    return days_R, _stack(column).astype(np.int32).reshape(len(days_R), n, k)
+    days_R = np.flatnonzero(column.value_lengths().to_numpy()).astype(np.int64)
+    return days_R, _rows(column).astype(np.int32).reshape(len(days_R), n, k)

@@ -9,7 +9,7 @@ never in memory as a whole.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -251,7 +251,21 @@ def _duplicates(keys: Keys) -> list[Finding]:
 
 def read_column(table: Table, keys: Keys, column: str) -> Floats:
     """One column as [T, N] float64; NaN where there is no row or no value."""
-    values_R = _collect(table, pl.col(column).cast(pl.Float64))[column].to_numpy()
+    return scatter(keys, read_columns(table, (column,))[0])
+
+
+def read_columns(table: Table, columns: Sequence[str]) -> list[NDArray[np.floating]]:
+    """Columns as the file has them, [R] each, float32 or float64; NaN where there is no value."""
+    wanted = [
+        pl.col(name) if table.schema[name] == pl.Float32 else pl.col(name).cast(pl.Float64)
+        for name in columns
+    ]
+    frame = _collect(table, *wanted)
+    return [frame[name].to_numpy() for name in columns]
+
+
+def scatter(keys: Keys, values_R: NDArray[np.floating]) -> Floats:
+    """Values of the file's rows by day and stock, [T, N] float64; NaN where there is no row."""
     x = np.full(len(keys.dates_T) * len(keys.codes), np.nan)
     x[keys.cell_R] = values_R
     return x.reshape(len(keys.dates_T), len(keys.codes))

@@ -66,15 +66,15 @@ class ATFT(nn.Module):
         self.head = BoundedGLUHead(width, n_features, n_horizons, model.dropout, model.linear)
 
     def forward(
-        self, x_TNF: Tensor, market_TM: Tensor, valid_TN: Tensor, neighbours_NK: Tensor
+        self, x_TNF: Tensor, market_TM: Tensor, valid_TN: Tensor, neighbours_BNK: Tensor
     ) -> Tensor:
         """Scores [B, N, H] of the days L-1 .. T-1; float32 also under autocast.
 
-        `x_TNF` and `market_TM` bfloat16 or float32, `valid_TN` bool, `neighbours_NK` long with
+        `x_TNF` and `market_TM` bfloat16 or float32, `valid_TN` bool, `neighbours_BNK` long with
         -1 = none (K may be 0). Features of invalid (day, stock) are not read, NaN included; their
         scores are finite and meaningless. Raises DataError on a block that cannot be scored.
         """
-        self._check(x_TNF, neighbours_NK)
+        self._check(x_TNF, neighbours_BNK)
         dtype, past = self.head.out_HW.dtype, self.lookback - 1
         x_TNF = torch.where(valid_TN[..., None], x_TNF, 0.0).to(dtype)
         # Without attention over time nobody asks for the tokens of the days before.
@@ -86,18 +86,18 @@ class ATFT(nn.Module):
         if self.time is not None:
             z_BND = z_BND + self.time(z_BND, token_TND, valid_TN)
         if self.graph is not None:
-            z_BND = self.graph(z_BND, valid_TN[past:], neighbours_NK, self.sector_N)
+            z_BND = self.graph(z_BND, valid_TN[past:], neighbours_BNK, self.sector_N)
         scores: Tensor = self.head(z_BND, x_TNF[past:])
         return scores
 
-    def _check(self, x_TNF: Tensor, neighbours_NK: Tensor) -> None:
+    def _check(self, x_TNF: Tensor, neighbours_BNK: Tensor) -> None:
         days, stocks = x_TNF.shape[:2]
         if days < self.lookback:
             raise DataError(f"a block of {days} days is shorter than lookback = {self.lookback}")
-        if not stocks == len(self.sector_N) == len(neighbours_NK):
+        if not stocks == len(self.sector_N) == neighbours_BNK.shape[1]:
             raise DataError(
                 f"the block has {stocks} stocks, sectors are known for {len(self.sector_N)} "
-                f"and neighbours for {len(neighbours_NK)}"
+                f"and neighbours for {neighbours_BNK.shape[1]}"
             )
 
 

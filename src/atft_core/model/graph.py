@@ -32,11 +32,11 @@ class StockGraph(nn.Module):
         )
 
     def forward(
-        self, z_BND: Tensor, valid_BN: Tensor, neighbours_NK: Tensor, sector_N: Tensor
+        self, z_BND: Tensor, valid_BN: Tensor, neighbours_BNK: Tensor, sector_N: Tensor
     ) -> Tensor:
         """Tokens that know of their surroundings, [B, N, D]."""
         for layer in self.layers:
-            z_BND = z_BND + layer(z_BND, valid_BN, neighbours_NK, sector_N)
+            z_BND = z_BND + layer(z_BND, valid_BN, neighbours_BNK, sector_N)
         return z_BND
 
 
@@ -54,16 +54,16 @@ class GraphAttention(nn.Module):
         self.out = joining_linear(hidden, hidden)
 
     def forward(
-        self, z_BND: Tensor, valid_BN: Tensor, neighbours_NK: Tensor, sector_N: Tensor
+        self, z_BND: Tensor, valid_BN: Tensor, neighbours_BNK: Tensor, sector_N: Tensor
     ) -> Tensor:
         """What each stock takes from the others, [B, N, D]."""
         z_BND = self.norm(z_BND)
         q_BNAE = self._split(self.query(z_BND) * (z_BND.shape[-1] // self.heads) ** -0.5)
         kv_BNX = self.key_value(z_BND)
         around_BN3X, seen_BN3 = self._surroundings(kv_BNX, valid_BN, sector_N)
-        near = [self._split(gather_stocks(x, neighbours_NK)) for x in kv_BNX.chunk(2, dim=-1)]
+        near = [self._split(gather_stocks(x, neighbours_BNK)) for x in kv_BNX.chunk(2, dim=-1)]
         around = [self._split(x) for x in around_BN3X.to(kv_BNX.dtype).chunk(2, dim=-1)]
-        seen_BNJ = torch.cat([seen_neighbours(valid_BN, neighbours_NK), seen_BN3], dim=2)
+        seen_BNJ = torch.cat([seen_neighbours(valid_BN, neighbours_BNK), seen_BN3], dim=2)
         joined: Tensor = self.out(self._attend(q_BNAE, near, around, seen_BNJ))
         return joined
 
@@ -100,18 +100,23 @@ class GraphAttention(nn.Module):
         return bias_JA
 
 
-def gather_stocks(x_BNX: Tensor, neighbours_NK: Tensor) -> Tensor:
+def gather_stocks(x_BNX: Tensor, neighbours_BNK: Tensor) -> Tensor:
     """Rows of the neighbours [B, N, K, X]; a missing one reads stock 0 and is masked by others."""
-    index = neighbours_NK.clamp_min(0).flatten()
-    rows_BNKX = x_BNX.index_select(1, index)
-    return rows_BNKX.view(len(x_BNX), *neighbours_NK.shape, x_BNX.shape[2])
+    rows_X = x_BNX.flatten(0, 1).index_select(0, _rows(neighbours_BNK))
+    return rows_X.view(*neighbours_BNK.shape, x_BNX.shape[2])
 
 
-def seen_neighbours(valid_BN: Tensor, neighbours_NK: Tensor) -> Tensor:
+def seen_neighbours(valid_BN: Tensor, neighbours_BNK: Tensor) -> Tensor:
     """Which neighbours exist and are valid that day, [B, N, K]."""
-    index = neighbours_NK.clamp_min(0).flatten()
-    there_BNK = valid_BN.index_select(1, index).view(len(valid_BN), *neighbours_NK.shape)
-    return there_BNK & (neighbours_NK >= 0)
+    there_BNK = valid_BN.flatten().index_select(0, _rows(neighbours_BNK))
+    return there_BNK.view(neighbours_BNK.shape) & (neighbours_BNK >= 0)
+
+
+def _rows(neighbours_BNK: Tensor) -> Tensor:
+    """Where the neighbours are when the stocks of all days stand one after the other."""
+    days, stocks = neighbours_BNK.shape[:2]
+    first_B11 = stocks * torch.arange(days, device=neighbours_BNK.device)[:, None, None]
+    return (neighbours_BNK.clamp_min(0) + first_B11).flatten()
 
 
 def mean_of_others(

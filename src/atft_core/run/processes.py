@@ -18,6 +18,14 @@ def start_time(pid: int) -> float:
     return 0.0 if fields[0] in ("Z", "X") else float(fields[_BOOT_TICKS_FIELD])
 
 
+def state_of(pid: int) -> str:
+    """The kernel's letter for what `pid` does: D waits for a disk, T is stopped; "" = gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def alive(pid: int, started: float) -> bool:
     """Whether `pid` is a live process (no zombie) that started at `started`."""
     return pid > 0 and started > 0 and start_time(pid) == started

@@ -22,13 +22,14 @@ from atft_core.config.keys import get
 from atft_core.config.load import with_values
 from atft_core.config.schema import Choice, Config, ModelConfig, Range
 from atft_core.cross_section import centred_ranks
-from atft_core.data.feeds import Block
+from atft_core.data.blocks import Block
+from atft_core.data.feeds import Feed
 from atft_core.data.leaks import LEAK, leaks, panel_leaks, spaced_days
 from atft_core.errors import AtftError
 from atft_core.model.atft import ATFT
 from atft_core.objective.losses import TERMS, active_terms, composite, horizon_weights
 from atft_core.objective.metrics import daily_metrics
-from atft_core.train.loop import Feed, blocks_of_epoch
+from atft_core.train.loop import blocks_of_epoch
 from atft_core.train.setup import Setup, build_learner, make_setup
 
 METRIC_DAYS = 20
@@ -130,9 +131,11 @@ def days_of_a_block_do_not_mix(scene: Scene) -> Outcome:
     lookback, block = scene.setup.config.model.lookback, scene.block
     alone = replace(
         block,
+        days=block.days[-1:],
         x_TNF=block.x_TNF[-lookback:],
         market_TM=block.market_TM[-lookback:],
         valid_TN=block.valid_TN[-lookback:],
+        graph_B=block.graph_B[-1:],
     )
     model = _network(scene.setup)
     gap = float((_predict(model, alone)[-1] - _predict(model, block)[-1]).abs().max())
@@ -229,7 +232,7 @@ def _network(setup: Setup, **switches: bool) -> ATFT:
 
 @torch.inference_mode()
 def _predict(model: ATFT, block: Block) -> Tensor:
-    scores: Tensor = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_NK)
+    scores: Tensor = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK)
     return scores
 
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import torch
 
+from atft_core.data.feeds import Feed
 from atft_core.model.atft import count_parameters
 from atft_core.run.events import Json
 from atft_core.run.processes import start_time
 from atft_core.train import disk, results
 from atft_core.train.disk import disk_bytes
-from atft_core.train.loop import EVAL_DAYS, Feed, blocks_of_epoch, predict_days, silent
+from atft_core.train.loop import EVAL_DAYS, blocks_of_epoch, predict_days, silent
 from atft_core.train.setup import Setup, build_learner
 from atft_core.train.step import train_step
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from atft_core.data.feeds import ResidentFeed
 from atft_core.data.panel import Panel
 from atft_core.errors import CheckpointError
 from atft_core.objective.metrics import Summary
@@ -18,7 +18,7 @@ from atft_core.run.files import read_json, write_json
 from atft_core.train import checkpoint, results
 from atft_core.train.loop import predict_days, silent
 from atft_core.train.results import Scores
-from atft_core.train.setup import build_learner, open_trial, owner, threads
+from atft_core.train.setup import build_learner, feed_of, open_trial, owner, threads
 
 
 def score_holdout(run: RunDirectory, trial: int) -> dict[str, Summary]:
@@ -66,11 +66,11 @@ def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:
         )
     learner = build_learner(setup, trial)
     checkpoint.load_weights(found, ema=learner.ema)
-    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
     days = setup.split.holdout
-    pred_DNH = predict_days(
-        learner.ema, feed, setup.panel, days, amp=learner.amp, tick=silent, phase="holdout"
-    )
+    with closing(feed_of(setup)) as feed:
+        pred_DNH = predict_days(
+            learner.ema, feed, setup.panel, days, amp=learner.amp, tick=silent, phase="holdout"
+        )
     return results.score(setup.panel, "holdout", days, pred_DNH), setup.panel
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from atft_core.data.feeds import Block, eval_blocks, train_blocks
+from atft_core.data.blocks import eval_blocks, train_blocks
+from atft_core.data.feeds import Feed
 from atft_core.data.panel import Panel
 from atft_core.errors import NonFiniteLossError
 from atft_core.model.atft import ATFT
@@ -35,17 +35,6 @@ when this was told to the outside, which is also when the device is waited for."
 def silent(phase: str, batch: int, batches: int) -> bool:
     """A tick for work of seconds that nobody watches."""
     return False
-
-
-class Feed(Protocol):
-    """Where blocks come from; the loop does not know how."""
-
-    name: str
-    reason: str
-
-    def block(self, days: range) -> Block:
-        """Inputs and labels of consecutive prediction days."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -87,10 +76,11 @@ def train_epoch(
     sums_V: Tensor | None = None
     pulls: list[dict[str, float]] = []
     start, began, wait = time.time(), time.perf_counter(), 0.0
-    for i, span in enumerate(blocks):
+    coming = feed.blocks(blocks)
+    for i in range(len(blocks)):
         told = tick("train", i, len(blocks))
         asked = time.perf_counter()
-        block = feed.block(span)
+        block = next(coming)
         wait += time.perf_counter() - asked
         done = (epoch - 1 + (i + 1) / len(blocks)) / learner.train.max_epochs
         values_V, pred_BNH = train_step(learner, block, done)
@@ -133,10 +123,10 @@ def predict_days(
 ) -> NDArray[np.float32]:
     """Scores [D, N, H] of `days` on the host, dropout off."""
     model.eval()
-    blocks = eval_blocks(days, EVAL_DAYS, panel.neighbour_days_R)
+    blocks = eval_blocks(days, EVAL_DAYS)
     parts = []
-    for i, span in enumerate(blocks):
+    for i, block in enumerate(feed.blocks(blocks)):
         tick(phase, i, len(blocks))
-        parts.append(predict_block(model, feed.block(span), amp=amp))
+        parts.append(predict_block(model, block, amp=amp))
     scores_DNH: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
     return scores_DNH

@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
 
-from atft_core.data.feeds import ResidentFeed
 from atft_core.data.panel import Panel
 from atft_core.errors import AtftError
 from atft_core.objective.metrics import DailyIC, summarise
@@ -24,7 +24,7 @@ from atft_core.run.files import write_json
 from atft_core.train.against import write_baselines
 from atft_core.train.checks import Scene, run_checks
 from atft_core.train.estimate import process_age, project
-from atft_core.train.setup import open_run, threads
+from atft_core.train.setup import feed_of, open_run, threads
 
 log = logging.getLogger("atft_core.train")
 
@@ -53,10 +53,10 @@ def preflight(run: RunDirectory) -> Json:
     """Check, measure and project; returns what preflight.json then holds."""
     setup = open_run(run)
     torch.set_num_threads(threads(setup.config))
-    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
-    estimate = project(setup, feed, startup=process_age())
-    block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
-    checks = run_checks(Scene(setup, feed, block, estimate["disk_bytes"], run.path))
+    with closing(feed_of(setup)) as feed:
+        estimate = project(setup, feed, startup=process_age())
+        block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
+        checks = run_checks(Scene(setup, feed, block, estimate["disk_bytes"], run.path))
     daily = write_baselines(run.baselines, setup.panel, setup.split)
     found: Json = {
         "checks": checks,

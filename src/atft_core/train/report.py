@@ -12,6 +12,7 @@ from atft_core.errors import (
     AtftError,
     CheckpointError,
     DataError,
+    FeedError,
     NonFiniteLossError,
     RunDirectoryError,
 )
@@ -26,7 +27,7 @@ PERIOD = 0.5
 """Seconds between two reports of progress within a phase."""
 
 
-_SURROUNDINGS = (OSError, DataError, RunDirectoryError, CheckpointError)
+_SURROUNDINGS = (OSError, DataError, FeedError, RunDirectoryError, CheckpointError)
 """What says nothing about a trial's parameters: the same trial can be tried again."""
 
 

@@ -16,6 +16,8 @@ import torch
 from atft_core.config.hashing import config_hash
 from atft_core.config.load import read_resolved, with_values
 from atft_core.config.schema import Config
+from atft_core.data.choose import make_feed
+from atft_core.data.feeds import Feed
 from atft_core.data.panel import Panel, open_panel
 from atft_core.data.splits import Split, make_split
 from atft_core.errors import ConfigError, DataError, RunDirectoryError
@@ -81,6 +83,12 @@ def choose_device(wanted: str) -> torch.device:
             hint="`atft doctor` shows what torch and the driver say.",
         )
     return torch.device(wanted)
+
+
+def feed_of(setup: Setup) -> Feed:
+    """Where this trial's blocks come from."""
+    config = setup.config
+    return make_feed(setup.panel, setup.split, config.model.lookback, setup.device, config.data)
 
 
 def threads(config: Config) -> int:

@@ -18,7 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from atft_core.config.schema import LossConfig, TrainConfig
-from atft_core.data.feeds import Block
+from atft_core.data.blocks import Block
 from atft_core.model.atft import ATFT
 from atft_core.objective.losses import composite, term_gradients
 
@@ -88,7 +88,7 @@ def learning_rate(peak: float, done: float) -> float:
 def predict_block(model: ATFT, block: Block, *, amp: bool) -> Tensor:
     """Scores [B, N, H] of the days of a block, float32."""
     with torch.autocast(block.x_TNF.device.type, torch.bfloat16, enabled=amp):
-        scores: Tensor = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_NK)
+        scores: Tensor = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK)
     return scores.float()
 
 

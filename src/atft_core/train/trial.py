@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from atft_core.config.hashing import code_version
-from atft_core.data.feeds import ResidentFeed
+from atft_core.data.feeds import Feed
 from atft_core.errors import EngineError
 from atft_core.model.atft import count_parameters
 from atft_core.objective.losses import TERMS
@@ -19,7 +19,6 @@ from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
 from atft_core.train.against import Baselines, baselines_of, compare
 from atft_core.train.loop import (
-    Feed,
     Tick,
     TrainReport,
     mixed_seed,
@@ -28,7 +27,7 @@ from atft_core.train.loop import (
 )
 from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
-from atft_core.train.setup import Setup, build_learner, open_trial, owner, threads
+from atft_core.train.setup import Setup, build_learner, feed_of, open_trial, owner, threads
 from atft_core.train.step import Learner
 
 ENDINGS = {"stop": "stopped", "prune": "pruned"}
@@ -60,7 +59,7 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
     """Open everything, tell the settings, and go back to the newest checkpoint."""
     setup = open_trial(run, trial)
     torch.set_num_threads(threads(setup.config))
-    feed = ResidentFeed(setup.panel, setup.split, setup.config.model.lookback, setup.device)
+    feed = feed_of(setup)
     learner = build_learner(setup, trial)
     reporter.log_batches = setup.config.train.val_debug
     reporter.settings(observed(setup, feed, learner))

@@ -81,6 +81,7 @@ def run_trial(run: RunDirectory, trial: int, attempt: int, word: LastWord) -> No
             raise
         finally:
             word.epoch = work.epoch
+            work.feed.close()
     log.info(
         "Trial %d %s after epoch %d, value %s", trial, word.state, word.epoch, number(word.value)
     )

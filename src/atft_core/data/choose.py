@@ -1,0 +1,89 @@
+"""Which feed a panel gets on this machine, and why."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from atft_core.config.schema import DataConfig
+from atft_core.data.feeds import Feed, MappedFeed, ResidentFeed
+from atft_core.data.panel import Panel
+from atft_core.data.ring import RingFeed
+from atft_core.data.splits import Split
+from atft_core.errors import DataError
+
+DEVICE_SHARE = 0.7
+"""Share of the free memory of a GPU that a panel may take; the rest is for activations."""
+HOST_SHARE = 0.8
+"""Share of the free memory of the host up to which a mapped panel stays in it."""
+MEMINFO = Path("/proc/meminfo")
+CGROUP = Path("/sys/fs/cgroup")
+"""Where a container's own limit is."""
+
+
+def make_feed(
+    panel: Panel, split: Split, lookback: int, device: torch.device, data: DataConfig
+) -> Feed:
+    """The feed that `data.feed` asks for, or the fastest one that the memory allows."""
+    chosen = (str(data.feed), "data.feed asks for it")
+    name, reason = fastest(panel, device) if data.feed == "auto" else chosen
+    if name == "ring":
+        return RingFeed(
+            panel, split, lookback, device, reason, workers=data.workers, prefetch=data.prefetch
+        )
+    if name == "mmap":
+        return MappedFeed(panel, split, lookback, device, reason)
+    _check_device_memory(panel, device)
+    return ResidentFeed(panel, split, lookback, device, reason)
+
+
+def fastest(panel: Panel, device: torch.device) -> tuple[str, str]:
+    """Name of the fastest feed for which there is memory, and why it is that one."""
+    size, host = panel.x_TNF.nbytes, host_memory()
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if size + label_bytes(panel) < DEVICE_SHARE * free:
+            return "resident", f"{_gib(size)} fit into {_gib(free)} of free memory on {device}"
+        why = f"{_gib(size)} do not fit into {_gib(free)} of free memory on {device}"
+    else:
+        why = "the device is the CPU"
+    if size < HOST_SHARE * host:
+        return "mmap", f"{why}; {_gib(size)} fit into {_gib(host)} of free memory of the host"
+    return "ring", f"{why}; {_gib(size)} do not fit into {_gib(host)} of free memory of the host"
+
+
+def label_bytes(panel: Panel) -> int:
+    """What every feed keeps on the device beside the features."""
+    return panel.y_TNH.nbytes + panel.rank_TNH.nbytes + panel.gauss_TNH.nbytes
+
+
+def _check_device_memory(panel: Panel, device: torch.device) -> None:
+    """DataError, rather than CUDA's, when the panel cannot fit."""
+    if device.type != "cuda":
+        return
+    needed = panel.x_TNF.nbytes + label_bytes(panel)
+    free, _ = torch.cuda.mem_get_info(device)
+    if needed > free:
+        raise DataError(
+            f"The panel needs {_gib(needed)} on {device}, {_gib(free)} are free.",
+            hint="Use data.feed = auto, fewer features or days, or data.dtype = bfloat16.",
+        )
+
+
+def host_memory() -> int:
+    """Bytes that may still be used: of the machine, or of the container if that has less."""
+    lines = MEMINFO.read_text().splitlines()
+    available = (
+        next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1024
+    )
+    with suppress(OSError, ValueError):  # no limit is the word "max"
+        limit = int((CGROUP / "memory.max").read_text())
+        used = int((CGROUP / "memory.current").read_text())
+        available = min(available, max(limit - used, 0))
+    return available
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"
