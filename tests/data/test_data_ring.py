@@ -124,7 +124,7 @@ for block in feed.blocks([range(t, t + 4) for t in range(40, 120, 4)]):
 
 
 def test_producers_and_memory_go_with_a_worker_that_is_killed(panel):
-    before = set(os.listdir("/dev/shm"))
+    before = set(Path("/dev/shm").iterdir())
     command = [sys.executable, "-c", WORKER, panel.facts["cache"]]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
         assert worker.stdout.readline() == b"ready\n"
@@ -133,4 +133,4 @@ def test_producers_and_memory_go_with_a_worker_that_is_killed(panel):
         worker.kill()
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
-    assert set(os.listdir("/dev/shm")) <= before
+    assert set(Path("/dev/shm").iterdir()) <= before

@@ -193,17 +193,23 @@ def doctor(json: Json = False) -> None:
     raise typer.Exit(command.show(as_json=json))
 
 
-@data.command("build", epilog="Example: atft data build --data-path panel.parquet")
+@data.command(
+    "build", epilog="Example: atft data build --data-path panel.parquet --dtype uint8rank"
+)
 def data_build(
     data_path: DataPath = None,
     config_file: ConfigFile = None,
     assignments: Assignments = None,
+    dtype: Annotated[
+        str, typer.Option(help="bfloat16, float32 or uint8rank: sets data.dtype.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Build the panel's cache, or find that it is there."""
     from atft_core.cli import panel
 
-    panel.build(data_path, config_file, assignments or [], as_json=json)
+    chosen = [f"data.dtype={dtype}"] if dtype else []
+    panel.build(data_path, config_file, [*(assignments or []), *chosen], as_json=json)
 
 
 @data.command("info", epilog="Example: atft data info --data-path panel.parquet --json")

@@ -12,6 +12,8 @@ from atft_core.run.foreign import clean
 from atft_core.run.wording import duration
 
 PLAIN_SECONDS = 2.0
+BAR = 20
+"""Characters of a progress bar."""
 LINE = 8000
 """Characters of a line above which it is cut: the reason of a closed gate may be long."""
 
@@ -56,7 +58,8 @@ class ProgressLine:
         left = f", {duration(elapsed / fraction - elapsed)} left" if 0.05 < fraction < 1 else ""
         text = f"{clean(what)} {100 * fraction:3.0f} %{left}"
         if self._terminal:
-            sys.stderr.write(f"\r\x1b[K{text}")
+            bar = "#" * round(BAR * fraction)
+            sys.stderr.write(f"\r\x1b[K[{bar:.<{BAR}}] {text}")
             sys.stderr.flush()
             self._open = True
         elif now - self._said > PLAIN_SECONDS:

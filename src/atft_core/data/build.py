@@ -5,7 +5,6 @@ Shapes: T days, N stocks, F features, H horizons.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +27,7 @@ from atft_core.data.checks import Finding
 from atft_core.data.columns import PIECE, Named, Progress, fill_features, name_features
 from atft_core.data.draft import Draft
 from atft_core.data.inputs import Inputs, read_inputs
-from atft_core.data.labels import count_labels, make_labels
+from atft_core.data.labels import by_stocks, count_labels, make_labels
 from atft_core.data.leaks import panel_leaks
 from atft_core.data.market import MARKET_NAMES, market_state
 from atft_core.data.neighbours import trailing_neighbours
@@ -157,7 +156,7 @@ def _within(say: Progress, start: float, end: float) -> Progress:
 
 @np.errstate(all="ignore")  # what cannot be computed counts as missing
 def _frame(config: Config, inputs: Inputs, named: Named) -> Frame:
-    close_TN = inputs.columns.get("close")
+    close_TN = inputs.close_TN
     market_TM = _market(close_TN, len(inputs.valid_TN))
     days_R, neighbours_RNK = _graph(config.data, close_TN, inputs.valid_TN.shape)
     return Frame(
@@ -178,33 +177,31 @@ def _frame(config: Config, inputs: Inputs, named: Named) -> Frame:
 
 def _fill_labels(draft: Draft, config: Config, inputs: Inputs) -> tuple[list[int], list[Finding]]:
     """Write the labels of each horizon and their ranks; their numbers, and what is wrong."""
-    horizons, counts, ordered = config.label.horizons, [], []
-    for h, y_TN in enumerate(_labels(config, inputs)):
-        y_TN = np.where(inputs.valid_TN, y_TN, np.float32(np.nan))
-        draft.y_TNH[..., h] = y_TN
-        for start in range(0, len(y_TN), PIECE):
-            days = slice(start, start + PIECE)
-            ranked = ranked_targets(y_TN[days, :, None], inputs.valid_TN[days])
-            draft.rank_TNH[days, :, h], draft.gauss_TNH[days, :, h] = (r[..., 0] for r in ranked)
-        labels, days_in_order = count_labels(y_TN)
-        counts.append(labels)
-        ordered.append(days_in_order)
-    return counts, checks.check_labels(horizons, counts, ordered, len(inputs.valid_TN))
+    _write_labels(draft.y_TNH, config, inputs)
+    horizons, days = config.label.horizons, len(inputs.valid_TN)
+    for start in range(0, days, PIECE):
+        piece = slice(start, start + PIECE)
+        ranked = ranked_targets(draft.y_TNH[piece], inputs.valid_TN[piece])
+        draft.rank_TNH[piece], draft.gauss_TNH[piece] = ranked
+    found = [count_labels(draft.y_TNH[..., h]) for h in range(len(horizons))]
+    counts, ordered = [labels for labels, _ in found], [days for _, days in found]
+    return counts, checks.check_labels(horizons, counts, ordered, days)
 
 
 @np.errstate(all="ignore")
-def _labels(config: Config, inputs: Inputs) -> Iterator[NDArray[np.float32]]:
-    """Labels [T, N], horizon by horizon; NaN where there is none."""
-    data, label = config.data, config.label
-    if not data.targets:
-        close_TN, policy = inputs.columns["close"], data.extreme_label_policy
-        yield from make_labels(
-            close_TN, label.horizons, label.entry_lag, policy, data.max_abs_return
-        )
+def _write_labels(y_TNH: NDArray[np.float32], config: Config, inputs: Inputs) -> None:
+    """Labels of valid stocks; NaN where there is none."""
+    data, label, valid_TN = config.data, config.label, inputs.valid_TN
+    if data.targets:
+        for h, horizon in enumerate(label.horizons):
+            y_TN = read_column(inputs.table, inputs.keys, data.targets[horizon])
+            y_TNH[..., h] = np.where(valid_TN & np.isfinite(y_TN), y_TN, np.nan)
         return
-    for horizon in label.horizons:
-        y_TN = read_column(inputs.table, inputs.keys, data.targets[horizon]).astype(np.float32)
-        yield np.where(np.isfinite(y_TN), y_TN, np.float32(np.nan))
+    policy, limit = data.extreme_label_policy, data.max_abs_return
+    for stocks, close_Tn in by_stocks(inputs.columns["close"]):
+        labels = make_labels(close_Tn, label.horizons, label.entry_lag, policy, limit)
+        for h, y_Tn in enumerate(labels):
+            y_TNH[:, stocks, h] = np.where(valid_TN[:, stocks], y_Tn, np.nan)
 
 
 def _graph(

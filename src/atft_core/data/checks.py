@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atft_core.cross_section import MIN_NAMES, Bools, Floats
+from atft_core.cross_section import MIN_NAMES, Bools
 from atft_core.errors import DataError
 from atft_core.run.foreign import clean
 
@@ -151,7 +151,9 @@ class Labels:
         )
 
 
-def check_values(names: Labels, column: str, x_TN: Floats, kind: str) -> list[Finding]:
+def check_values(
+    names: Labels, column: str, x_TN: NDArray[np.floating], kind: str
+) -> list[Finding]:
     """Infinite values, and prices or volumes that cannot be. `kind`: price, volume, feature."""
     rule = "infinite_feature" if kind == "feature" else "infinite_value"
     found = [_cells(names, rule, f"infinite values in {column!r}", np.isinf(x_TN))]
@@ -165,7 +167,7 @@ def check_values(names: Labels, column: str, x_TN: Floats, kind: str) -> list[Fi
     return [f for f in found if f.count]
 
 
-def check_column(column: str, x_TN: Floats, rows: int) -> list[Finding]:
+def check_column(column: str, x_TN: NDArray[np.floating], rows: int) -> list[Finding]:
     """Columns without information: nearly empty, or the same for every stock of every day."""
     known_TN = np.isfinite(x_TN)
     known = int(known_TN.sum())
@@ -198,7 +200,11 @@ def check_days(names: Labels, valid_TN: Bools) -> list[Finding]:
 
 
 def check_bars(
-    names: Labels, open_TN: Floats, high_TN: Floats, low_TN: Floats, close_TN: Floats
+    names: Labels,
+    open_TN: NDArray[np.floating],
+    high_TN: NDArray[np.floating],
+    low_TN: NDArray[np.floating],
+    close_TN: NDArray[np.floating],
 ) -> list[Finding]:
     """Bars whose high is not the highest or whose low is not the lowest price (by over 0.1 %)."""
     with np.errstate(invalid="ignore"):
@@ -209,10 +215,8 @@ def check_bars(
     return [found] if found.count else []
 
 
-def check_returns(names: Labels, step_TN: Floats, limit: float) -> list[Finding]:
+def check_returns(names: Labels, extreme_TN: Bools, limit: float) -> list[Finding]:
     """One-day returns beyond the limit."""
-    with np.errstate(invalid="ignore"):
-        extreme_TN = np.abs(step_TN) > limit
     found = _cells(names, "extreme_return", f"one-day returns beyond {limit:.0%}", extreme_TN)
     return [found] if found.count else []
 

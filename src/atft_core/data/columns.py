@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ Progress = Callable[[str, float], None]
 Normalise = Callable[[Floats, Bools], NDArray[np.float32]]
 MAX_GROUPS = 16
 """Groups of ready features; the selection costs a map per group."""
-SHARE = 0.25
+SHARE = 0.16
 """Share of the panel's size as float32 that the columns at hand may take."""
 SMALL = 2**28
 """Bytes that they may take in any case."""
@@ -85,6 +86,7 @@ def fill_features(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress
 def _fill_built_in(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) -> Filled:
     days, stocks = inputs.valid_TN.shape
     known_F = np.zeros(len(FEATURES), dtype=np.int64)
+    meter = _Meter(say, x_TNF.nbytes)
     normalise = _normalise(data, kind_of(x_TNF), "")
 
     def compute(i: int, bars: Bars, chunk: range) -> None:
@@ -96,7 +98,7 @@ def _fill_built_in(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progres
 
     with _threads(len(FEATURES)) as pool:
         for chunk in _chunks(days, stocks, len(FEATURES)):
-            say(f"features of {inputs.keys.dates_T[chunk.start]} on", chunk.start / days)
+            meter(f"features of {inputs.keys.dates_T[chunk.start]} on", chunk.start / days)
             bars = _bars(inputs, chunk)
             for done in [pool.submit(compute, i, bars, chunk) for i in range(len(FEATURES))]:
                 done.result()
@@ -116,16 +118,20 @@ def _chunks(days: int, stocks: int, features: int) -> Iterator[range]:
 def _bars(inputs: Inputs, chunk: range) -> Bars:
     """Bars of some days and of those before that features look back to."""
     seen = slice(max(chunk.start - HISTORY, 0), chunk.stop)
-    by_name = {f"{name}_TN": inputs.columns[name][seen] for name in (*PRICES, "volume")}
+    by_name = {
+        f"{name}_TN": inputs.columns[name][seen].astype(np.float64, copy=False)
+        for name in (*PRICES, "volume")
+    }
     return Bars(**by_name, sector_N=inputs.sector_N)
 
 
 def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) -> Filled:
     names, kind, filled = data.features, kind_of(x_TNF), Filled()
+    meter = _Meter(say, x_TNF.nbytes)
     valid = max(inputs.valid_TN.sum(), 1)
 
     def convert(name: str, values_R: NDArray[Any], stored_TN: Stored) -> list[Finding]:
-        column_TN = scatter(inputs.keys, values_R)
+        column_TN = scatter(inputs.keys, values_R).astype(np.float64, copy=False)
         known_TN = np.isfinite(column_TN) & inputs.valid_TN
         filled.coverage[name] = _share(known_TN.sum(), valid)
         found = checks.check_values(inputs.names, name, column_TN, "feature")
@@ -137,7 +143,7 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
     with _threads(len(names)) as pool:
         for first in range(0, len(names), at_once):
             group = names[first : first + at_once]
-            say(f"feature {first + 1} of {len(names)}", first / len(names))
+            meter(f"feature {first + 1} of {len(names)}", first / len(names))
             columns = read_columns(inputs.table, group)
             stored_TNg = np.empty((*inputs.valid_TN.shape, len(group)), x_TNF.dtype)
             jobs = [
@@ -148,6 +154,18 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
                 filled.findings += job.result()
             x_TNF[..., first : first + len(group)] = stored_TNg
     return filled
+
+
+class _Meter:
+    """Progress with the rate at which the panel comes into being."""
+
+    def __init__(self, say: Progress, size: int) -> None:
+        self._say, self._size, self._began = say, size, time.monotonic()
+
+    def __call__(self, what: str, share: float) -> None:
+        seconds = time.monotonic() - self._began
+        rate = f", {self._size * share / seconds / 2**20:.0f} MiB/s" if share and seconds else ""
+        self._say(f"{what}{rate}", share)
 
 
 def _columns_at_once(features: int, itemsize: int) -> int:

@@ -15,7 +15,7 @@ from atft_core.cross_section import Bools, Floats
 from atft_core.data import checks
 from atft_core.data.cache import Identity
 from atft_core.data.checks import Finding, Labels
-from atft_core.data.labels import step_returns
+from atft_core.data.labels import by_stocks, step_returns
 from atft_core.data.read import (
     Keys,
     Table,
@@ -36,11 +36,17 @@ class Inputs:
 
     table: Table
     keys: Keys
-    columns: dict[str, Floats]
-    """Those of open, high, low, close, volume that the panel has."""
+    columns: dict[str, NDArray[np.floating]]
+    """Those of open, high, low, close, volume that the panel has, as the file keeps them."""
     sector_N: NDArray[np.int64]
     sectors: tuple[str, ...]
     valid_TN: Bools
+
+    @property
+    def close_TN(self) -> Floats | None:  # noqa: N802
+        """The close in float64; None where the panel has none."""
+        close_TN = self.columns.get("close")
+        return None if close_TN is None else close_TN.astype(np.float64)
 
     @property
     def names(self) -> Labels:
@@ -104,8 +110,10 @@ def _check_inputs(config: Config, inputs: Inputs) -> list[Finding]:
     if all(name in columns for name in PRICES):
         findings += checks.check_bars(names, *(columns[name] for name in PRICES))
     if "close" in columns:
-        step_TN = step_returns(columns["close"])
-        findings += checks.check_returns(names, step_TN, config.data.max_abs_return)
+        extreme_TN = np.zeros(inputs.valid_TN.shape, dtype=np.bool_)
+        for stocks, close_Tn in by_stocks(columns["close"]):
+            extreme_TN[:, stocks] = np.abs(step_returns(close_Tn)) > config.data.max_abs_return
+        findings += checks.check_returns(names, extreme_TN, config.data.max_abs_return)
     else:
         findings.append(Finding("no_close", f"no column {config.data.close_column!r}"))
     return findings

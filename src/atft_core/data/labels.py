@@ -15,6 +15,8 @@ from atft_core.cross_section import Floats
 from atft_core.data.rolling import ratio, shift, window_sum
 
 Policy = Literal["mask", "winsorise", "keep"]
+STOCKS = 512
+"""Stocks whose labels are made at once."""
 
 
 def future_return(close_TN: Floats, horizon: int, lag: int) -> Floats:
@@ -55,6 +57,13 @@ def extreme_returns(close_TN: Floats, policy: Policy, limit: float) -> Floats | 
         return extreme_TN.astype(np.float64)
     excess_TN = np.log1p(step_TN) - np.log1p(clip(step_TN, limit))
     return np.where(extreme_TN, excess_TN, 0.0)
+
+
+def by_stocks(close_TN: NDArray[np.floating], size: int = STOCKS) -> Iterator[tuple[slice, Floats]]:
+    """Some columns at a time: what is done to a stock needs no other, and memory for itself."""
+    for start in range(0, close_TN.shape[1], size):
+        stocks = slice(start, start + size)
+        yield stocks, np.ascontiguousarray(close_TN[:, stocks], dtype=np.float64)
 
 
 def clip(x_TN: Floats, limit: float) -> Floats:
