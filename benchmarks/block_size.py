@@ -21,11 +21,10 @@ import torch
 
 from atft_core.config.load import resolve
 from atft_core.data.build import ensure_cache
-from atft_core.data.feeds import ResidentFeed
 from atft_core.data.panel import open_panel
 from atft_core.train import results
 from atft_core.train.loop import mixed_seed, predict_days, silent, train_epoch
-from atft_core.train.setup import build_learner, make_setup
+from atft_core.train.setup import build_learner, feed_of, make_setup
 
 BLOCKS = (32, 16, 8, 4, 1)
 SEEDS = (0, 1, 2)
@@ -69,16 +68,14 @@ def run(path: Path, block: int, rate: float, seed: int, epochs: int) -> Iterator
     ]  # fmt: skip
     config = resolve(assignments=settings, flags={"data.path": str(path)}).config
     setup = make_setup(config, open_panel(ensure_cache(config)))
-    feed = ResidentFeed(setup.panel, setup.split, config.model.lookback, setup.device)
+    feed = feed_of(setup)
     learner, days = build_learner(setup, trial=0), setup.split.val
     for epoch in range(1, epochs + 1):
         began = time.perf_counter()
         report = train_epoch(
             learner, feed, setup.split.train, seed=mixed_seed(seed, 0), epoch=epoch, tick=silent
         )
-        pred_DNH = predict_days(
-            learner.ema, feed, setup.panel, days, amp=learner.amp, tick=silent, phase="validate"
-        )
+        pred_DNH = predict_days(learner, feed, days, tick=silent, phase="validate")
         scores = results.score(setup.panel, "val", days, pred_DNH).summary
         yield {
             "panel": path.parent.name + "/" + path.stem,

@@ -46,7 +46,7 @@ def test_attention_equals_a_plain_loop_over_windows():
     valid = torch.rand(t, n) > 0.4
     got = block(query, token, valid)
     q = block.query(block.query_norm(query)).view(days, n, heads, -1)
-    k, v = (x.view(t, n, heads, -1) for x in block.key_value(token).chunk(2, -1))
+    k, v = (layer(token).view(t, n, heads, -1) for layer in (block.key, block.value))
     for b in range(days):
         for i in range(n):
             last, found = b + lookback - 1, []
@@ -72,10 +72,11 @@ def test_the_head_is_bounded_around_its_linear_path():
 @pytest.mark.parametrize("length", [2, 5, 6, 20])
 def test_fan_equals_the_fft_definition(length):
     rng = np.random.default_rng(length)
-    window = rng.normal(size=(2, 3, 4, length))
+    window = rng.normal(size=(5, 6, length))
     k = min(3, length // 2 + 1)
     basis, last = fourier_basis(length)
-    got = fan_statistics(torch.from_numpy(window), basis, last, k).numpy()
+    by_day = torch.from_numpy(window).transpose(1, 2)
+    got = fan_statistics(by_day, basis, last, k).transpose(1, 2).numpy()
     spectrum = np.fft.rfft(window, axis=-1)
     order = np.argsort(-np.abs(spectrum), axis=-1)
     amplitude = np.take_along_axis(np.abs(spectrum), order[..., :k], -1) / length
@@ -87,10 +88,10 @@ def test_fan_equals_the_fft_definition(length):
 
 
 def test_san_is_the_mean_and_deviation_of_each_slice():
-    window = torch.randn(2, 3, 4, 22, dtype=torch.float64)
+    window = torch.randn(5, 22, 6, dtype=torch.float64)
     got = san_statistics(window, 4)
-    slices = window[..., 2:].reshape(2, 3, 4, 4, 5)
-    expected = torch.cat([slices.mean(-1), slices.std(-1, correction=0)], -1)
+    slices = window[:, 2:].reshape(5, 4, 5, 6)
+    expected = torch.cat([slices.mean(2), slices.std(2, correction=0)], 1)
     torch.testing.assert_close(got, expected, atol=1e-6, rtol=0)
 
 

@@ -6,7 +6,8 @@ import torch
 from train_panels import make_config, make_panel
 
 from atft_core.errors import NonFiniteLossError
-from atft_core.train.loop import mixed_seed, predict_days, silent, train_epoch
+from atft_core.train import kept, loop
+from atft_core.train.loop import days_at_once, mixed_seed, predict_days, silent, train_epoch
 from atft_core.train.setup import build_learner, feed_of, make_setup
 
 torch.set_num_threads(1)
@@ -58,9 +59,9 @@ def test_every_day_is_predicted_once_without_dropout_whatever_the_blocks():
     setup, feed, learner = scene(model__dropout=0.5, model__graph_dropout=0.5)
     run(setup, feed, learner)
     days = setup.split.val
-    given = {"amp": False, "tick": silent, "phase": "validate"}
-    whole = predict_days(learner.ema, feed, setup.panel, days, **given)
-    single = [predict_days(learner.ema, feed, setup.panel, range(d, d + 1), **given) for d in days]
+    given = {"tick": silent, "phase": "validate"}
+    whole = predict_days(learner, feed, days, **given)
+    single = [predict_days(learner, feed, range(d, d + 1), **given) for d in days]
     assert whole.shape == (len(days), len(setup.panel.codes), 2)
     assert whole.dtype == np.float32
     np.testing.assert_allclose(whole, np.concatenate(single), atol=1e-5)
@@ -80,3 +81,36 @@ def test_a_loss_that_is_not_finite_ends_the_epoch_by_name(told):
 def test_seeds_of_several_numbers_differ():
     seeds = {mixed_seed(a, b, c) for a in range(3) for b in range(3) for c in range(3)}
     assert len(seeds) == 27
+
+
+def test_kept_statistics_are_those_that_are_computed():
+    setup, feed, learner = scene(model__lookback=6)
+    assert learner.kept is not None
+    for epoch in (1, 2):  # the second one finds them all
+        block = feed.block(range(60, 68))
+        kept = learner.kept.of(learner.model, block)
+        found = learner.model.window_statistics(block.x_TNF, block.valid_TN)
+        assert torch.equal(kept, found), epoch
+        assert kept.shape[2] == learner.model.statistics.n_out
+    assert learner.kept.of(learner.model, feed.block(range(setup.split.holdout.start, 148))) is None
+    given = {"tick": silent, "phase": "validate"}
+    with_them = predict_days(learner, feed, setup.split.val, **given)
+    learner.kept = None
+    np.testing.assert_array_equal(with_them, predict_days(learner, feed, setup.split.val, **given))
+
+
+def test_statistics_are_not_kept_without_the_memory(monkeypatch):
+    monkeypatch.setattr(kept, "free_memory", lambda device: 10_000)
+    assert scene()[2].kept is None
+    monkeypatch.undo()
+    assert scene(model__fan=False, model__san=False)[2].kept is None
+
+
+def test_blocks_of_validation_are_as_large_as_memory_allows(monkeypatch):
+    _, _, learner = scene()
+    assert days_at_once(learner) == loop.EVAL_DAYS
+    per_day = len(learner.ema.sector_N) * learner.ema.numbers_per_token * 4
+    monkeypatch.setattr(loop, "free_memory", lambda device: 40 * per_day / loop.EVAL_SHARE)
+    assert days_at_once(learner) == 40 - learner.ema.lookback
+    monkeypatch.setattr(loop, "free_memory", lambda device: 0)
+    assert days_at_once(learner) == 1

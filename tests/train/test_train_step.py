@@ -75,8 +75,10 @@ def test_predictions_and_losses_are_float32_under_autocast():
     assert learner.amp
     values_V, pred_BNH = train_step(learner, block, 0.1)
     assert values_V.dtype == pred_BNH.dtype == torch.float32
-    full = predict_block(learner.ema, block, amp=False)
-    half = predict_block(learner.ema, block, amp=True)
+    learner.amp = False
+    full = predict_block(learner, learner.ema, block)
+    learner.amp = True
+    half = predict_block(learner, learner.ema, block)
     assert 0 < float((full - half).abs().max()) < 0.1
 
 

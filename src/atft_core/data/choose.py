@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def fastest(panel: Panel, device: torch.device) -> tuple[str, str]:
     """Name of the fastest feed for which there is memory, and why it is that one."""
     size, host = panel.x_TNF.nbytes, host_memory()
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
+        free = free_memory(device)
         if size + label_bytes(panel) < DEVICE_SHARE * free:
             return "resident", f"{_gib(size)} fit into {_gib(free)} of free memory on {device}"
         why = f"{_gib(size)} do not fit into {_gib(free)} of free memory on {device}"
@@ -64,7 +65,7 @@ def _check_device_memory(panel: Panel, device: torch.device) -> None:
     if device.type != "cuda":
         return
     needed = panel.x_TNF.nbytes + label_bytes(panel)
-    free, _ = torch.cuda.mem_get_info(device)
+    free = free_memory(device)
     if needed > free:
         raise DataError(
             f"The panel needs {_gib(needed)} on {device}, {_gib(free)} are free.",
@@ -72,8 +73,13 @@ def _check_device_memory(panel: Panel, device: torch.device) -> None:
         )
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that may still be used where the model is."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else host_memory()
+
+
 def host_memory() -> int:
-    """Bytes that may still be used: of the machine, or of the container if that has less."""
+    """Bytes that may still be used: of the machine, or less where container or process may less."""
     lines = MEMINFO.read_text().splitlines()
     available = (
         next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1024
@@ -82,7 +88,17 @@ def host_memory() -> int:
         limit = int((CGROUP / "memory.max").read_text())
         used = int((CGROUP / "memory.current").read_text())
         available = min(available, max(limit - used, 0))
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit != resource.RLIM_INFINITY:
+        used = _kib(Path("/proc/self/status"), "VmData")
+        available = min(available, max(limit - used, 0))
     return available
+
+
+def _kib(path: Path, name: str) -> int:
+    """Bytes that a line of a file in /proc gives in KiB."""
+    lines = path.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 
 
 def _gib(size: int) -> str:

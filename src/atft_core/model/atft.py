@@ -33,6 +33,9 @@ from atft_core.model.blocks import (
 from atft_core.model.graph import StockGraph
 from atft_core.model.normalise import WindowStatistics
 
+NEIGHBOURS = 8
+"""A usual number, for estimates."""
+
 
 class ATFT(nn.Module):
     """Scores of every stock and horizon on B consecutive days; a switch off removes its block.
@@ -56,6 +59,8 @@ class ATFT(nn.Module):
         width, lookback, n_features = model.hidden, model.lookback, len(groups)
         n_market = n_market if model.market else 0
         self.lookback = lookback
+        self.numbers_per_token = 2 * n_features + 8 * width + 4 * width * NEIGHBOURS * model.graph
+        """About how many a (day, stock) keeps in memory at once when it is only scored."""
         self.register_buffer("sector_N", sector_N.long(), persistent=False)
         self.select = GroupedSelection(groups, width, n_market, model.selection)
         self.encode = DayEncoder(width, model.encoder_depth, model.dropout)
@@ -66,29 +71,57 @@ class ATFT(nn.Module):
         self.head = BoundedGLUHead(width, n_features, n_horizons, model.dropout, model.linear)
 
     def forward(
-        self, x_TNF: Tensor, market_TM: Tensor, valid_TN: Tensor, neighbours_BNK: Tensor
+        self,
+        x_TNF: Tensor,
+        market_TM: Tensor,
+        valid_TN: Tensor,
+        neighbours_BNK: Tensor,
+        statistics_BNX: Tensor | None = None,
     ) -> Tensor:
         """Scores [B, N, H] of the days L-1 .. T-1; float32 also under autocast.
 
         `x_TNF` and `market_TM` bfloat16 or float32, `valid_TN` bool, `neighbours_BNK` long with
-        -1 = none (K may be 0). Features of invalid (day, stock) are not read, NaN included; their
+        -1 = none (K may be 0); `statistics_BNX`: those of `window_statistics`, computed here when
+        not given. Features of invalid (day, stock) are not read, NaN included; their
         scores are finite and meaningless. Raises DataError on a block that cannot be scored.
         """
         self._check(x_TNF, neighbours_BNK)
-        dtype, past = self.head.out_HW.dtype, self.lookback - 1
-        x_TNF = torch.where(valid_TN[..., None], x_TNF, 0.0).to(dtype)
-        # Without attention over time nobody asks for the tokens of the days before.
-        first = 0 if self.time is not None else past
-        token_TND = self.encode(self.select(x_TNF[first:], market_TM[first:].to(dtype)))
-        z_BND = token_TND[past - first :]
-        if self.join is not None and self.statistics is not None:
-            z_BND = z_BND + self.join(self.statistics(x_TNF).to(dtype))
-        if self.time is not None:
-            z_BND = z_BND + self.time(z_BND, token_TND, valid_TN)
+        past = self.lookback - 1
+        x_TNF = torch.where(valid_TN[..., None], x_TNF, 0.0).to(self.head.out_HW.dtype)
+        z_BND = self.encode_histories(x_TNF, market_TM, valid_TN, statistics_BNX)
         if self.graph is not None:
             z_BND = self.graph(z_BND, valid_TN[past:], neighbours_BNK, self.sector_N)
         scores: Tensor = self.head(z_BND, x_TNF[past:])
         return scores
+
+    def window_statistics(self, x_TNF: Tensor, valid_TN: Tensor) -> Tensor:
+        """FAN and SAN [B, N, X] of the windows: of the data alone, so that they can be kept."""
+        if self.statistics is None:
+            return x_TNF.new_empty(len(x_TNF) - self.lookback + 1, x_TNF.shape[1], 0)
+        x_TNC = x_TNF[..., : self.statistics.channels]
+        statistics_BNX: Tensor = self.statistics(torch.where(valid_TN[..., None], x_TNC, 0.0))
+        return statistics_BNX
+
+    def encode_histories(
+        self,
+        x_TNF: Tensor,
+        market_TM: Tensor,
+        valid_TN: Tensor,
+        statistics_BNX: Tensor | None = None,
+    ) -> Tensor:
+        """What each stock's own last L days say, [B, N, D]; the part that windows share."""
+        past = self.lookback - 1
+        # Without attention over time nobody asks for the tokens of the days before.
+        first = 0 if self.time is not None else past
+        token_TND = self.encode(self.select(x_TNF[first:], market_TM[first:].to(x_TNF.dtype)))
+        z_BND: Tensor = token_TND[past - first :]
+        if self.join is not None:
+            if statistics_BNX is None:
+                statistics_BNX = self.window_statistics(x_TNF, valid_TN)
+            z_BND = z_BND + self.join(statistics_BNX.to(x_TNF.dtype))
+        if self.time is not None:
+            z_BND = z_BND + self.time(z_BND, token_TND, valid_TN)
+        return z_BND
 
     def _check(self, x_TNF: Tensor, neighbours_BNK: Tensor) -> None:
         days, stocks = x_TNF.shape[:2]

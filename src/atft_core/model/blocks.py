@@ -1,7 +1,8 @@
 """The parts of the network that look at one stock: selection, day encoder, time, head.
 
 Shapes: T = L+B-1 days of history, B prediction days, N stocks, F features, G feature groups,
-M market inputs, D hidden width, A attention heads, E = D/A, L lookback, H horizons, W head width.
+M market inputs, D hidden width, A attention heads, E = D/A, X = N A, L lookback, H horizons,
+W head width.
 Normalisation is LayerNorm over D only: nothing here depends on which days or stocks share a block.
 """
 # ruff: noqa: N815  -- buffers carry their shapes
@@ -18,6 +19,8 @@ JOIN_STD = 0.02
 """Weights with which a branch joins the same-day path: small, so that path learns first."""
 AGE_SLOPES = (0.0, 0.05, 0.2, 0.6)
 """Initial decay per day of age, by head in turn: from the whole window to the last days."""
+DAYS_AT_ONCE = 16
+"""Prediction days that attend together: each of them looks at the days of all, most in vain."""
 HEAD_BOUND = 3.0
 """The GLU head moves a score by at most this; the ranked target lies within +-1.73."""
 
@@ -106,7 +109,7 @@ class BandedAttention(nn.Module):
     Keys and values are computed once per (day, stock), not once per window; the result equals
     attention window by window, since position enters only as age (query day less key day), one
     learnt bias per head. Invalid days of a stock are not seen, but its own day always is, so that
-    no softmax is empty. Work grows with B x T per stock: keep B below a few hundred.
+    no softmax is empty.
     """
 
     def __init__(self, hidden: int, heads: int, lookback: int) -> None:
@@ -114,33 +117,49 @@ class BandedAttention(nn.Module):
         self.heads, self.lookback = heads, lookback
         self.query_norm = nn.LayerNorm(hidden)
         self.query = nn.Linear(hidden, hidden)
-        self.key_value = nn.Linear(hidden, 2 * hidden)
+        self.key = nn.Linear(hidden, hidden, bias=False)  # it would add the same to all logits
+        self.value = nn.Linear(hidden, hidden)
         self.out = joining_linear(hidden, hidden)
         slope_A = torch.tensor([AGE_SLOPES[a % len(AGE_SLOPES)] for a in range(heads)])
         self.age_AL = nn.Parameter(-slope_A[:, None] * torch.arange(lookback))
 
     def forward(self, query_BND: Tensor, token_TND: Tensor, valid_TN: Tensor) -> Tensor:
         """What each (prediction day, stock) found in its own past, [B, N, D]."""
-        key_TND, value_TND = self.key_value(token_TND).chunk(2, dim=-1)
-        q = self._split(self.query(self.query_norm(query_BND)))
-        k, v = self._split(key_TND), self._split(value_TND)
-        mask_NABT = self._mask(valid_TN, query_BND.shape[0]).to(q.dtype)
-        found_NABE = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_NABT)
-        found_BND = found_NABE.permute(2, 0, 1, 3).flatten(2)
+        q_XBE = self._by_head(self.query(self.query_norm(query_BND)))
+        k_XTE, v_XTE = self._by_head(self.key(token_TND)), self._by_head(self.value(token_TND))
+        days, past = len(query_BND), self.lookback - 1
+        parts = []
+        for first in range(0, days, DAYS_AT_ONCE):
+            asked = slice(first, min(first + DAYS_AT_ONCE, days))
+            seen = slice(first, asked.stop + past)
+            parts.append(
+                self._attend(q_XBE[:, asked], k_XTE[:, seen], v_XTE[:, seen], valid_TN[seen])
+            )
+        found_BND = torch.cat(parts, dim=1).transpose(0, 1).reshape(query_BND.shape)
         joined: Tensor = self.out(found_BND)
         return joined
 
-    def _split(self, x_TND: Tensor) -> Tensor:
-        return x_TND.view(*x_TND.shape[:2], self.heads, -1).permute(1, 2, 0, 3)
+    def _by_head(self, x_TND: Tensor) -> Tensor:
+        """[T, N, D] -> [N A, T, E]: a view, as products of many small matrices take it."""
+        return x_TND.view(len(x_TND), -1, x_TND.shape[2] // self.heads).transpose(0, 1)
 
-    def _mask(self, valid_TN: Tensor, n_days: int) -> Tensor:
-        """Additive mask [N, A, B, T]: the bias of the age inside the band, -inf elsewhere."""
+    def _attend(self, q_XBE: Tensor, k_XTE: Tensor, v_XTE: Tensor, valid_TN: Tensor) -> Tensor:
+        """Plain products: fused kernels give the bias no gradient, or take three times as long."""
+        logit_XBT = torch.bmm(q_XBE * q_XBE.shape[-1] ** -0.5, k_XTE.transpose(1, 2))
+        bias_ABT, hidden_N1BT = self._bias(valid_TN, q_XBE.shape[1])
+        logit_NABT = logit_XBT.view(-1, *bias_ABT.shape) + bias_ABT + hidden_N1BT
+        weight_XBT = logit_NABT.softmax(dim=-1).flatten(0, 1)
+        return torch.bmm(weight_XBT.to(v_XTE.dtype), v_XTE)
+
+    def _bias(self, valid_TN: Tensor, n_days: int) -> tuple[Tensor, Tensor]:
+        """Bias of the age [A, B, T], and -inf for what is not to be seen [N, 1, B, T], else 0."""
         day_T = torch.arange(valid_TN.shape[0], device=valid_TN.device)
         age_BT = day_T[-n_days:, None] - day_T
         band_BT = (age_BT >= 0) & (age_BT < self.lookback)
         seen_NBT = band_BT & (valid_TN.T[:, None] | (age_BT == 0))
-        bias_ABT = self.age_AL[:, age_BT.clamp(0, self.lookback - 1)]
-        return torch.where(seen_NBT[:, None], bias_ABT, -torch.inf)
+        hidden_NBT = torch.zeros_like(seen_NBT, dtype=self.age_AL.dtype)
+        hidden_NBT = hidden_NBT.masked_fill(~seen_NBT, -torch.inf)
+        return self.age_AL[:, age_BT.clamp(0, self.lookback - 1)], hidden_NBT[:, None]
 
 
 class BoundedGLUHead(nn.Module):

@@ -1,7 +1,7 @@
 """FAN and SAN as causal statistics: what a stock's own window looked like, seen from its last day.
 
-Shapes: T days, B prediction days, N stocks, C channels, L lookback, Q frequencies of
-the window, K of which are taken, S slices.
+Shapes: T days, B prediction days, N stocks, C channels, M = N C, L lookback, Q frequencies of the
+window, K of which are taken, S slices, X statistics of a channel.
 
 FAN (Ye et al., NeurIPS 2024) removes the strongest frequencies of a series, SAN (Liu et al.,
 NeurIPS 2023) the mean and deviation of its slices; both add them back to a forecast of the same
@@ -35,7 +35,7 @@ TINY = 1e-12
 class WindowStatistics(nn.Module):
     """Statistics [B, N, n_out] of all windows of a block, each (day, stock) once."""
 
-    basis_LP: Tensor
+    basis_PL: Tensor
     last_P: Tensor
 
     def __init__(self, n_features: int, lookback: int, *, fan: bool, san: bool) -> None:
@@ -46,8 +46,8 @@ class WindowStatistics(nn.Module):
         self.slices = max(1, min(SLICES, lookback // 2))
         per_channel = (self.frequencies + 1) * fan + 2 * self.slices * san
         self.n_out = self.channels * per_channel
-        basis_LP, last_P = fourier_basis(lookback)
-        self.register_buffer("basis_LP", basis_LP, persistent=False)
+        basis_PL, last_P = fourier_basis(lookback)
+        self.register_buffer("basis_PL", basis_PL, persistent=False)
         self.register_buffer("last_P", last_P, persistent=False)
 
     def forward(self, x_TNF: Tensor) -> Tensor:
@@ -55,55 +55,90 @@ class WindowStatistics(nn.Module):
         with torch.autocast(x_TNF.device.type, enabled=False):
             x_TNC = x_TNF[..., : self.channels]
             x_TNC = x_TNC.to(torch.promote_types(x_TNC.dtype, torch.float32))
-            window_BNCL = x_TNC.unfold(0, self.lookback, 1)
-            parts = []
-            if self.fan:
-                basis_LP, last_P = self.basis_LP.to(x_TNC.dtype), self.last_P.to(x_TNC.dtype)
-                parts.append(fan_statistics(window_BNCL, basis_LP, last_P, self.frequencies))
-            if self.san:
-                parts.append(san_statistics(window_BNCL, self.slices))
-            return torch.cat([part.flatten(2) for part in parts], dim=-1)
+            window_BLM = x_TNC.flatten(1).unfold(0, self.lookback, 1).transpose(1, 2)
+            # One day after the other on the CPU: what lies in between stays in its cache.
+            at_once = len(window_BLM) if x_TNF.is_cuda else 1
+            basis_PL, last_P = self.basis_PL.to(x_TNC.dtype), self.last_P.to(x_TNC.dtype)
+            parts = [
+                self._of(window_BLM[first : first + at_once], basis_PL, last_P)
+                for first in range(0, len(window_BLM), at_once)
+            ]
+            statistic_BXM = torch.cat(parts)
+            statistic_BXNC = statistic_BXM.view(*statistic_BXM.shape[:2], *x_TNC.shape[1:])
+            return statistic_BXNC.transpose(1, 2).flatten(2)
+
+    def _of(self, window_bLM: Tensor, basis_PL: Tensor, last_P: Tensor) -> Tensor:
+        parts = []
+        if self.fan:
+            parts.append(fan_statistics(window_bLM, basis_PL, last_P, self.frequencies))
+        if self.san:
+            parts.append(san_statistics(window_bLM, self.slices))
+        return torch.cat(parts, dim=1)
 
 
 def fourier_basis(length: int) -> tuple[Tensor, Tensor]:
-    """The real Fourier transform as a matrix, float64: (basis_LP, last_P).
+    """The real Fourier transform as a matrix, float64: (basis_PL, last_P).
 
     P = 2 Q, Q = L//2 + 1: cosines, then sines. `last_P` gives, per coefficient, its part in the
     value of the last day. A product instead of an FFT: equal for such short windows, works in every
     type, and a compiler can fuse it (it cannot fuse complex numbers).
     """
     frequency = torch.arange(length // 2 + 1, dtype=torch.float64)
-    angle = 2.0 * math.pi * torch.arange(length, dtype=torch.float64)[:, None] * frequency / length
-    basis_LP = torch.cat([angle.cos(), angle.sin()], dim=1)
+    angle = 2.0 * math.pi * frequency[:, None] * torch.arange(length, dtype=torch.float64) / length
+    basis_PL = torch.cat([angle.cos(), angle.sin()])
     twice = torch.where((frequency == 0) | (2 * frequency == length), 1.0, 2.0).repeat(2)
-    return basis_LP, basis_LP[-1] * twice / length
+    return basis_PL, basis_PL[:, -1] * twice / length
 
 
 def fan_statistics(
-    window_BNCL: Tensor, basis_LP: Tensor, last_P: Tensor, frequencies: int
+    window_BLM: Tensor, basis_PL: Tensor, last_P: Tensor, frequencies: int
 ) -> Tensor:
     """Amplitudes of the strongest frequencies, descending, and the rest on the last day.
 
-    [B, N, C, K + 1]. A constant 1 has amplitude 1, a cosine of height 1 has 1/2. The
-    strongest are chosen for each window and channel by itself.
+    [B, K + 1, M]. A constant 1 has amplitude 1, a cosine of height 1 has 1/2. The strongest are
+    chosen for each window by itself.
     """
-    cosine_BNCQ, sine_BNCQ = (window_BNCL @ basis_LP).chunk(2, dim=-1)
-    power_BNCQ = cosine_BNCQ.square() + sine_BNCQ.square()
-    amplitude_BNCQ = (power_BNCQ + TINY).sqrt() / window_BNCL.shape[-1]
+    spectrum_BPM = torch.bmm(basis_PL.expand(len(window_BLM), -1, -1), window_BLM)
+    cosine_BQM, sine_BQM = spectrum_BPM.chunk(2, dim=1)
+    index_BKM = strongest(cosine_BQM, sine_BQM, frequencies)
+    cosine_BKM, sine_BKM = cosine_BQM.gather(1, index_BKM), sine_BQM.gather(1, index_BKM)
+    power_BKM = cosine_BKM.square() + sine_BKM.square()
+    amplitude_BKM = (power_BKM + TINY).sqrt() / window_BLM.shape[1]
     last_cosine_Q, last_sine_Q = last_P.chunk(2)
-    at_end_BNCQ = cosine_BNCQ * last_cosine_Q + sine_BNCQ * last_sine_Q
-    top_BNCK, index_BNCK = amplitude_BNCQ.topk(frequencies, dim=-1)
-    main_BNC = at_end_BNCQ.gather(-1, index_BNCK).sum(dim=-1)
-    return torch.cat([top_BNCK, (window_BNCL[..., -1] - main_BNC)[..., None]], dim=-1)
+    main_BKM = cosine_BKM * last_cosine_Q[index_BKM] + sine_BKM * last_sine_Q[index_BKM]
+    rest_B1M = window_BLM[:, -1:] - main_BKM.sum(dim=1, keepdim=True)
+    return torch.cat([amplitude_BKM, rest_B1M], dim=1)
 
 
-def san_statistics(window_BNCL: Tensor, slices: int) -> Tensor:
-    """Mean and standard deviation (by n) of each slice, oldest first. [B, N, C, 2 S].
+@torch.no_grad()
+def strongest(cosine_BQM: Tensor, sine_BQM: Tensor, count: int) -> Tensor:
+    """Indices [B, K, M] of the highest powers, highest first.
+
+    The power's bits, which order as it does, carry the index in their last places: a maximum over
+    integers then finds both at once, five times faster than sorting each short row.
+    """
+    power_BQM = torch.addcmul(cosine_BQM.square(), sine_BQM, sine_BQM)
+    integers = torch.int64 if power_BQM.dtype == torch.float64 else torch.int32
+    frequencies = power_BQM.shape[1]
+    places = (1 << (frequencies - 1).bit_length()) - 1
+    index_Q1 = torch.arange(frequencies, dtype=integers, device=power_BQM.device)[:, None]
+    key_BQM = (power_BQM.view(integers) & ~places) | index_Q1
+    found = []
+    for _ in range(count):
+        index_B1M = (key_BQM.amax(dim=1, keepdim=True) & places).long()
+        key_BQM.scatter_(1, index_B1M, -1)
+        found.append(index_B1M)
+    return torch.cat(found, dim=1)
+
+
+def san_statistics(window_BLM: Tensor, slices: int) -> Tensor:
+    """Mean and standard deviation (by n) of each slice, oldest first. [B, 2 S, M].
 
     Slices have L // S days each; days left over are the oldest, and left out.
     """
-    days = window_BNCL.shape[-1] // slices
-    slice_BNCSd = window_BNCL[..., -days * slices :].unfold(-1, days, days)
-    mean_BNCS = slice_BNCSd.mean(dim=-1)
-    variance_BNCS = (slice_BNCSd - mean_BNCS[..., None]).square().mean(dim=-1)
-    return torch.cat([mean_BNCS, (variance_BNCS + TINY).sqrt()], dim=-1)
+    days = window_BLM.shape[1] // slices
+    used_BdM = window_BLM[:, -days * slices :]
+    slice_BSdM = used_BdM.reshape(len(used_BdM), slices, days, -1)
+    mean_BSM = slice_BSdM.mean(dim=2)
+    variance_BSM = (slice_BSdM - mean_BSM[:, :, None]).square().mean(dim=2)
+    return torch.cat([mean_BSM, (variance_BSM + TINY).sqrt()], dim=1)

@@ -16,7 +16,7 @@ from atft_core.run.events import Json
 from atft_core.run.processes import start_time
 from atft_core.train import disk, results
 from atft_core.train.disk import disk_bytes
-from atft_core.train.loop import EVAL_DAYS, blocks_of_epoch, predict_days, silent
+from atft_core.train.loop import blocks_of_epoch, days_at_once, predict_days, silent
 from atft_core.train.setup import Setup, build_learner
 from atft_core.train.step import train_step
 
@@ -74,12 +74,10 @@ def _seconds_per_block(setup: Setup, feed: Feed, blocks: Sequence[range]) -> flo
 def _seconds_per_eval_day(setup: Setup, feed: Feed) -> float:
     """Predicting and measuring a validation day."""
     val = setup.split.val
-    days = range(val.start, min(val.stop, val.start + EVAL_DAYS))
     learner = build_learner(setup, trial=0)
+    days = range(val.start, min(val.stop, val.start + days_at_once(learner)))
     start = time.perf_counter()
-    pred_DNH = predict_days(
-        learner.ema, feed, setup.panel, days, amp=learner.amp, tick=silent, phase="validate"
-    )
+    pred_DNH = predict_days(learner, feed, days, tick=silent, phase="validate")
     results.score(setup.panel, "val", days, pred_DNH)
     return (time.perf_counter() - start) / len(days)
 

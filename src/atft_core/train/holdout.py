@@ -68,9 +68,7 @@ def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:
     checkpoint.load_weights(found, ema=learner.ema)
     days = setup.split.holdout
     with closing(feed_of(setup)) as feed:
-        pred_DNH = predict_days(
-            learner.ema, feed, setup.panel, days, amp=learner.amp, tick=silent, phase="holdout"
-        )
+        pred_DNH = predict_days(learner, feed, days, tick=silent, phase="holdout")
     return results.score(setup.panel, "holdout", days, pred_DNH), setup.panel
 
 

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atft_core.data.blocks import eval_blocks, train_blocks
+from atft_core.data.choose import free_memory
 from atft_core.data.feeds import Feed
-from atft_core.data.panel import Panel
 from atft_core.errors import NonFiniteLossError
-from atft_core.model.atft import ATFT
 from atft_core.objective.losses import active_terms
 from atft_core.train.step import Learner, gradient_norms, predict_block, train_step
 
-EVAL_DAYS = 32
-"""Days scored at once: each (day, stock) is encoded about once, and the memory stays small."""
+EVAL_DAYS = 128
+"""Days scored at once where there is memory: the days of history before them hardly count."""
+EVAL_SHARE = 0.05
+"""Share of the free memory that the activations of such a block may take."""
 GRADIENT_BLOCKS = 2
 """Blocks per epoch on which the pull of each loss term is measured; it waits for the device."""
 
@@ -117,16 +118,24 @@ def _mean_pulls(pulls: Sequence[dict[str, float]]) -> dict[str, float]:
     return {f"grad_{name}": sum(p[name] for p in pulls) / len(pulls) for name in names}
 
 
+def days_at_once(learner: Learner) -> int:
+    """Days that are scored at once: as many as there is memory for, EVAL_DAYS at most."""
+    model = learner.ema
+    free = free_memory(model.sector_N.device)
+    per_day = len(model.sector_N) * model.numbers_per_token * 4
+    return int(min(max(EVAL_SHARE * free / per_day - model.lookback, 1), EVAL_DAYS))
+
+
 @torch.inference_mode()
 def predict_days(
-    model: ATFT, feed: Feed, panel: Panel, days: range, *, amp: bool, tick: Tick, phase: str
+    learner: Learner, feed: Feed, days: range, *, tick: Tick, phase: str
 ) -> NDArray[np.float32]:
-    """Scores [D, N, H] of `days` on the host, dropout off."""
-    model.eval()
-    blocks = eval_blocks(days, EVAL_DAYS)
+    """Scores [D, N, H] of `days` by the averaged weights, on the host, dropout off."""
+    learner.ema.eval()
+    blocks = eval_blocks(days, days_at_once(learner))
     parts = []
     for i, block in enumerate(feed.blocks(blocks)):
         tick(phase, i, len(blocks))
-        parts.append(predict_block(model, block, amp=amp))
+        parts.append(predict_block(learner, learner.ema, block))
     scores_DNH: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
     return scores_DNH

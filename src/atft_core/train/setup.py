@@ -25,6 +25,7 @@ from atft_core.model.atft import ATFT
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
 from atft_core.train.checkpoint import Owner
+from atft_core.train.kept import keep_statistics
 from atft_core.train.loop import mixed_seed
 from atft_core.train.step import Learner, make_learner
 
@@ -107,7 +108,10 @@ def build_learner(setup: Setup, trial: int) -> Learner:
         n_horizons=len(panel.horizons),
         sector_N=torch.from_numpy(panel.sector_N.copy()),
     )
-    return make_learner(model.to(setup.device), config.train, config.loss, panel.horizons)
+    model = model.to(setup.device)
+    learner = make_learner(model, config.train, config.loss, panel.horizons)
+    learner.kept = keep_statistics(model, setup.split, len(panel.codes), setup.device)
+    return learner
 
 
 def owner(setup: Setup, trial: int) -> Owner:

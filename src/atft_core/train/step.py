@@ -21,6 +21,7 @@ from atft_core.config.schema import LossConfig, TrainConfig
 from atft_core.data.blocks import Block
 from atft_core.model.atft import ATFT
 from atft_core.objective.losses import composite, term_gradients
+from atft_core.train.kept import KeptStatistics
 
 WARM_UP = 0.05
 """Share of all steps over which the learning rate rises: Adam's second moments are guesses then."""
@@ -45,6 +46,8 @@ class Learner:
     horizons: Sequence[int]
     amp: bool
     """Whether the forward pass runs in bfloat16."""
+    kept: KeptStatistics | None = None
+    """Window statistics that need not be computed again."""
     steps: int = 0
 
 
@@ -85,10 +88,12 @@ def learning_rate(peak: float, done: float) -> float:
     return peak * (FLOOR + (1.0 - FLOOR) * cosine)
 
 
-def predict_block(model: ATFT, block: Block, *, amp: bool) -> Tensor:
-    """Scores [B, N, H] of the days of a block, float32."""
-    with torch.autocast(block.x_TNF.device.type, torch.bfloat16, enabled=amp):
-        scores: Tensor = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK)
+def predict_block(learner: Learner, model: ATFT, block: Block) -> Tensor:
+    """Scores [B, N, H] of the days of a block, float32, by the learner's model or its average."""
+    statistics_BNX = learner.kept.of(model, block) if learner.kept else None
+    inputs = (block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK, statistics_BNX)
+    with torch.autocast(block.x_TNF.device.type, torch.bfloat16, enabled=learner.amp):
+        scores: Tensor = model(*inputs)
     return scores.float()
 
 
@@ -97,7 +102,7 @@ def train_step(learner: Learner, block: Block, done: float) -> tuple[Tensor, Ten
     for group in learner.optimiser.param_groups:
         group["lr"] = learning_rate(learner.train.learning_rate, done)
     learner.model.train()
-    pred_BNH = predict_block(learner.model, block, amp=learner.amp)
+    pred_BNH = predict_block(learner, learner.model, block)
     labels = (block.rank_BNH, block.gauss_BNH, block.y_BNH, block.mask_BNH)
     total, terms = composite(pred_BNH, *labels, learner.loss, learner.horizons)
     learner.optimiser.zero_grad(set_to_none=True)

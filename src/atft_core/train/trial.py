@@ -180,9 +180,7 @@ def publish(work: Work, row: Json, scores: Scores) -> None:
 def score_validation(work: Work, tick: Tick, phase: str) -> Scores:
     """Predict every validation day with the averaged weights, and measure."""
     panel, days, learner = work.setup.panel, work.setup.split.val, work.learner
-    pred_DNH = predict_days(
-        learner.ema, work.feed, panel, days, amp=learner.amp, tick=tick, phase=phase
-    )
+    pred_DNH = predict_days(learner, work.feed, days, tick=tick, phase=phase)
     return results.score(panel, "val", days, pred_DNH)
 
 
