@@ -10,7 +10,7 @@ from atft_core.model.blocks import (
     BoundedGLUHead,
     GroupedSelection,
 )
-from atft_core.model.graph import MARKET, StockGraph, mean_of_others
+from atft_core.model.graph import MARKET, GraphAttention, Group, StockGraph
 from atft_core.model.normalise import (
     WindowStatistics,
     fan_statistics,
@@ -116,12 +116,42 @@ def test_statistics_stay_float32_for_half_precision_input():
         assert block(torch.randn(8, 3, 4).bfloat16()).dtype == torch.float32
 
 
-def test_mean_of_others_leaves_out_oneself_the_invalid_and_the_unknown():
+def test_a_group_leaves_out_oneself_the_invalid_and_the_unknown():
     x = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])[None, :, None]
     valid = torch.tensor([[True, True, False, True, True, True]])
-    mean, exists = mean_of_others(x, valid, torch.tensor([0, 0, 0, 1, -1, 0]), 2)
-    assert exists.tolist() == [[True, True, True, False, False, True]]
+    group = Group(torch.tensor([0, 0, 0, 1, -1, 0]), 2, valid)
+    mean = (group.sums(x) - group.own_BN1 * x) / group.others_BN1
+    assert group.exists_BN.tolist() == [[True, True, True, False, False, True]]
     torch.testing.assert_close(mean[0, [0, 1, 2, 5], 0], torch.tensor([17.0, 16.5, 35 / 3, 1.5]))
+
+
+def test_graph_attention_equals_a_plain_loop_over_its_sources():
+    torch.manual_seed(0)
+    days, n, hidden, heads = 2, 7, 8, 2
+    layer = GraphAttention(hidden, heads, 0.0, 3).double()
+    torch.nn.init.normal_(layer.kind_A4)
+    z, valid = torch.randn(days, n, hidden).double(), torch.rand(days, n) > 0.2
+    sector = torch.tensor([0, 1, 0, 1, -1, 2, 0])
+    neighbours = torch.randint(-1, n, (days, n, 3))
+    got = layer(z, valid, neighbours, sector)
+    q, k, v = (f(layer.norm(z)).view(days, n, heads, -1) for f in (layer.query, layer.key,
+                                                                   layer.value))  # fmt: skip
+    for b in range(days):
+        for i in range(n):
+            others = [j for j in range(n) if j != i and valid[b, j]]
+            alike = [j for j in others if sector[j] == sector[i] >= 0]
+            near = [[j] for j in neighbours[b, i].tolist() if j >= 0 and valid[b, j]]
+            sources = [(0, j) for j in near] + [(1, alike), (2, others), (3, [i])]
+            sources = [(kind, members) for kind, members in sources if members]
+            found = []
+            for a in range(heads):
+                logit = torch.stack([
+                    q[b, i, a] @ k[b, members, a].mean(0) / 2.0 + layer.kind_A4[a, kind]
+                    for kind, members in sources
+                ])  # fmt: skip
+                value = torch.stack([v[b, members, a].mean(0) for _, members in sources])
+                found.append(logit.softmax(0) @ value)
+            torch.testing.assert_close(got[b, i], layer.out(torch.cat(found)))
 
 
 def test_a_neighbour_is_read_but_not_a_missing_an_invalid_or_another_stock():

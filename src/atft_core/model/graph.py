@@ -12,6 +12,8 @@ stock are masked, not removed, so the shapes of every day are the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -41,14 +43,19 @@ class StockGraph(nn.Module):
 
 
 class GraphAttention(nn.Module):
-    """One round: K neighbours, the sector's mean, the market's mean and the stock itself."""
+    """One round: K neighbours, the sector's mean, the market's mean and the stock itself.
+
+    A mean over the others is a sum over all less one's own, so of sector and market only the sums
+    are ever made; the softmax weighs them as if each stock had its own mean.
+    """
 
     def __init__(self, hidden: int, heads: int, dropout: float, n_sectors: int) -> None:
         super().__init__()
         self.heads, self.n_sectors = heads, n_sectors
         self.norm = nn.LayerNorm(hidden)
         self.query = nn.Linear(hidden, hidden)
-        self.key_value = nn.Linear(hidden, 2 * hidden)
+        self.key = nn.Linear(hidden, hidden)
+        self.value = nn.Linear(hidden, hidden)
         self.kind_A4 = nn.Parameter(torch.zeros(heads, 4))
         self.dropout = nn.Dropout(dropout)
         self.out = joining_linear(hidden, hidden)
@@ -58,46 +65,88 @@ class GraphAttention(nn.Module):
     ) -> Tensor:
         """What each stock takes from the others, [B, N, D]."""
         z_BND = self.norm(z_BND)
-        q_BNAE = self._split(self.query(z_BND) * (z_BND.shape[-1] // self.heads) ** -0.5)
-        kv_BNX = self.key_value(z_BND)
-        around_BN3X, seen_BN3 = self._surroundings(kv_BNX, valid_BN, sector_N)
-        near = [self._split(gather_stocks(x, neighbours_BNK)) for x in kv_BNX.chunk(2, dim=-1)]
-        around = [self._split(x) for x in around_BN3X.to(kv_BNX.dtype).chunk(2, dim=-1)]
-        seen_BNJ = torch.cat([seen_neighbours(valid_BN, neighbours_BNK), seen_BN3], dim=2)
-        joined: Tensor = self.out(self._attend(q_BNAE, near, around, seen_BNJ))
+        q_BND = self.query(z_BND) * (z_BND.shape[-1] // self.heads) ** -0.5
+        k_BND, v_BND = self.key(z_BND), self.value(z_BND)
+        near_BNKD = gather_stocks(k_BND, neighbours_BNK)
+        logits = [self._dot(q_BND[:, :, None], near_BNKD)]
+        own_BNA = self._dot(q_BND, k_BND)
+        groups = (
+            Group(sector_N, self.n_sectors, valid_BN),
+            Group(torch.zeros_like(sector_N), 1, valid_BN),
+        )
+        for group in groups:
+            others_BNA = self._dot(q_BND, group.sums(k_BND)) - group.own_BN1 * own_BNA
+            logits.append((others_BNA / group.others_BN1)[:, :, None])
+        logits.append(own_BNA[:, :, None])
+        seen_BNJ = torch.stack([*(group.exists_BN for group in groups),
+                                torch.ones_like(valid_BN)], dim=2)  # fmt: skip
+        seen_BNJ = torch.cat([seen_neighbours(valid_BN, neighbours_BNK), seen_BNJ], dim=2)
+        logit_BNJA = (torch.cat(logits, dim=2) + self._kind_bias(seen_BNJ)).masked_fill(
+            ~seen_BNJ[..., None], -torch.inf
+        )
+        weight_BNJA = self.dropout(logit_BNJA.softmax(dim=2))
+        joined: Tensor = self.out(self._mix(weight_BNJA, v_BND, neighbours_BNK, groups))
         return joined
 
-    def _split(self, x: Tensor) -> Tensor:
-        """[.., D] -> [.., A, E]."""
-        return x.view(*x.shape[:-1], self.heads, x.shape[-1] // self.heads)
-
-    def _surroundings(
-        self, kv_BNX: Tensor, valid_BN: Tensor, sector_N: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Keys and values of sector, market and self [B, N, 3, 2D], and which of them exist."""
-        sector, in_sector = mean_of_others(kv_BNX, valid_BN, sector_N, self.n_sectors)
-        market, in_market = mean_of_others(kv_BNX, valid_BN, torch.zeros_like(sector_N), 1)
-        own = torch.ones_like(valid_BN)
-        around_BN3X = torch.stack([sector, market, kv_BNX.to(sector.dtype)], dim=2)
-        return around_BN3X, torch.stack([in_sector, in_market, own], dim=2)
-
-    def _attend(
-        self, q_BNAE: Tensor, near: list[Tensor], around: list[Tensor], seen_BNJ: Tensor
+    def _mix(
+        self,
+        weight_BNJA: Tensor,
+        v_BND: Tensor,
+        neighbours_BNK: Tensor,
+        groups: Sequence[Group],
     ) -> Tensor:
-        """One softmax over the J = K + 3 (key, value) pairs; the two sources are never copied."""
-        logits = [(q_BNAE[:, :, None] * key).sum(dim=-1) for key, _ in (near, around)]
-        logit_BNJA = torch.cat(logits, dim=2) + self._kind_bias(seen_BNJ)
-        logit_BNJA = logit_BNJA.masked_fill(~seen_BNJ[..., None], -torch.inf)
-        weight_BNJA1 = self.dropout(logit_BNJA.softmax(dim=2)).to(q_BNAE.dtype)[..., None]
-        near_BNAE = (weight_BNJA1[:, :, :-3] * near[1]).sum(dim=2)
-        found_BNAE: Tensor = near_BNAE + (weight_BNJA1[:, :, -3:] * around[1]).sum(dim=2)
-        return found_BNAE.flatten(2)
+        """Values weighted by the J = K + 3 sources."""
+        weight_BNJA = weight_BNJA.to(v_BND.dtype)
+        near_BNKD = gather_stocks(v_BND, neighbours_BNK)
+        found_BND = self._weigh(weight_BNJA[:, :, :-3], near_BNKD).sum(dim=2)
+        own_BNA = weight_BNJA[:, :, -1]
+        for i, group in enumerate(groups):
+            share_BNA = weight_BNJA[:, :, i - 3] / group.others_BN1.to(v_BND.dtype)
+            found_BND = found_BND + self._weigh(share_BNA, group.sums(v_BND))
+            own_BNA = own_BNA - share_BNA * group.own_BN1.to(v_BND.dtype)
+        return found_BND + self._weigh(own_BNA, v_BND)
+
+    def _split(self, x_D: Tensor) -> Tensor:
+        """[.., D] -> [.., A, E]."""
+        return x_D.view(*x_D.shape[:-1], self.heads, x_D.shape[-1] // self.heads)
+
+    def _dot(self, a_D: Tensor, b_D: Tensor) -> Tensor:
+        """Product of each head, [.., A]."""
+        return self._split(a_D * b_D).sum(dim=-1)
+
+    def _weigh(self, weight_A: Tensor, x_D: Tensor) -> Tensor:
+        """Each head's part of x times its weight, [.., D]."""
+        return (weight_A[..., None] * self._split(x_D)).flatten(-2)
 
     def _kind_bias(self, seen_BNJ: Tensor) -> Tensor:
         """Learnt bias of each kind of source, [J, A]."""
         near_A1 = self.kind_A4[:, NEIGHBOUR, None].expand(-1, seen_BNJ.shape[2] - 3)
         bias_JA: Tensor = torch.cat([near_A1, self.kind_A4[:, SECTOR:]], dim=1).T
         return bias_JA
+
+
+class Group:
+    """Which valid stocks stand beside each on a day: those of its sector, or all. -1 is none."""
+
+    def __init__(self, group_N: Tensor, n_groups: int, valid_BN: Tensor) -> None:
+        self.n_groups, self.index_N = n_groups, group_N.clamp_min(0)
+        member_BN = valid_BN & (group_N >= 0)
+        self.own_BN1 = member_BN.float()[..., None]
+        count_BN1 = self.sums(torch.ones_like(self.own_BN1)) - self.own_BN1
+        self.exists_BN = (count_BN1[..., 0] > 0.5) & (group_N >= 0)
+        self.others_BN1 = count_BN1.clamp_min(1.0)
+
+    def sums(self, x_BNX: Tensor) -> Tensor:
+        """Sum over the valid members of each stock's group, [B, N or 1, X].
+
+        float32 at least: a sum of thousands loses its stock in half precision.
+        """
+        wide = torch.promote_types(x_BNX.dtype, torch.float32)
+        counted_BNX = x_BNX.to(wide) * self.own_BN1.to(wide)
+        if self.n_groups == 1:
+            return counted_BNX.sum(dim=1, keepdim=True)
+        zeros = counted_BNX.new_zeros(len(x_BNX), self.n_groups, x_BNX.shape[2])
+        return zeros.index_add(1, self.index_N, counted_BNX).index_select(1, self.index_N)
 
 
 def gather_stocks(x_BNX: Tensor, neighbours_BNK: Tensor) -> Tensor:
@@ -117,28 +166,3 @@ def _rows(neighbours_BNK: Tensor) -> Tensor:
     days, stocks = neighbours_BNK.shape[:2]
     first_B11 = stocks * torch.arange(days, device=neighbours_BNK.device)[:, None, None]
     return (neighbours_BNK.clamp_min(0) + first_B11).flatten()
-
-
-def mean_of_others(
-    x_BNX: Tensor, valid_BN: Tensor, group_N: Tensor, n_groups: int
-) -> tuple[Tensor, Tensor]:
-    """Mean over the valid stocks of the same group but oneself, [B, N, X], and whether one exists.
-
-    float32 at least: a sum of thousands loses its stock in half precision. Group -1 is no group.
-    """
-    wide = torch.promote_types(x_BNX.dtype, torch.float32)
-    counts_BN1 = (valid_BN & (group_N >= 0)).to(wide)[..., None]
-    own_BNX = x_BNX.to(wide) * counts_BN1
-    index_N = group_N.clamp_min(0)
-    sums_BNX = _group_sums(own_BNX, index_N, n_groups) - own_BNX
-    others_BN1 = _group_sums(counts_BN1, index_N, n_groups) - counts_BN1
-    exists_BN = (others_BN1[..., 0] > 0.5) & (group_N >= 0)
-    return sums_BNX / others_BN1.clamp_min(1.0), exists_BN
-
-
-def _group_sums(x_BNX: Tensor, index_N: Tensor, n_groups: int) -> Tensor:
-    """Sum of the group of each stock, [B, N, X]."""
-    if n_groups == 1:
-        return x_BNX.sum(dim=1, keepdim=True).expand_as(x_BNX)
-    zeros = x_BNX.new_zeros(x_BNX.shape[0], n_groups, x_BNX.shape[2])
-    return zeros.index_add(1, index_N, x_BNX).index_select(1, index_N)

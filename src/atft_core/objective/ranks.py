@@ -1,6 +1,6 @@
 """Soft ranks of predictions, per step (torch).
 
-Shapes: B days of a block, N stocks.
+Shapes: B days of a block, N stocks, K knots.
 
 Only the target is ranked exactly: a rank has no gradient, and the Pearson correlation of the
 raw prediction with the target's rank trains as well as any soft rank at a thousandth of the
@@ -9,8 +9,6 @@ cost (0.09 ms against 202 ms for pairwise sigmoids at N = 4000).
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -18,6 +16,16 @@ SCALE_FLOOR = 1e-6
 """Predictions below this are not scaled up, so that their gradient stays finite."""
 RELATIVE_FLOOR = 1e-5
 """Deviation, relative to the largest value, below which a day fades out as constant."""
+
+
+KNOTS = 256
+"""Points at which a day's distribution is kept."""
+REACH = 4.0
+"""Deviations beyond which a prediction counts as the highest or lowest."""
+STEP = 2.0 * REACH / (KNOTS - 1)
+"""Distance of two knots."""
+WIDTH = 0.1
+"""Deviations over which one stock passes another; three steps, so that the grid is not seen."""
 
 
 def standardise(x_BN: Tensor, mask_BN: Tensor) -> Tensor:
@@ -36,10 +44,24 @@ def standardise(x_BN: Tensor, mask_BN: Tensor) -> Tensor:
 
 
 def soft_ranks(x_BN: Tensor, mask_BN: Tensor) -> Tensor:
-    """Soft rank in (0, 1): the normal distribution function of the day's z-score. O(N).
+    """Soft rank in (0, 1): the day's own distribution function, smoothed. O(N).
 
-    For a day of normal predictions this is their rank / n; far outliers saturate as ranks do.
+    Equal to the mean over the day's stocks j of sigmoid((z_i - z_j) / WIDTH), z in deviations of
+    the day, which is O(N^2), up to the grid: the stocks are counted on KNOTS knots, each shared by
+    the two next to it; the counts are smoothed there, and read off between knots. Gradients flow
+    through the counting and the reading, so that they are those of the pairwise form, too.
     """
-    n_B1 = mask_BN.sum(dim=-1, keepdim=True).clamp_min(1)
-    z_BN = standardise(x_BN, mask_BN) * n_B1.sqrt()
-    return 0.5 * (1.0 + torch.erf(z_BN / math.sqrt(2.0)))
+    known_BN = mask_BN.to(x_BN.dtype)
+    n_B1 = known_BN.sum(dim=-1, keepdim=True).clamp_min(1.0)
+    z_BN = (standardise(x_BN, mask_BN) * n_B1.sqrt()).clamp(-REACH, REACH)
+    position_BN = (z_BN + REACH) / STEP
+    below_BN = position_BN.detach().nan_to_num().floor().clamp(0, KNOTS - 2).long()
+    share_BN = position_BN - below_BN
+    count_BK = x_BN.new_zeros(*x_BN.shape[:-1], KNOTS)
+    count_BK = count_BK.scatter_add(-1, below_BN, (1.0 - share_BN) * known_BN)
+    count_BK = count_BK.scatter_add(-1, below_BN + 1, share_BN * known_BN)
+    knot_K = torch.arange(KNOTS, dtype=x_BN.dtype, device=x_BN.device) * STEP
+    smooth_KK = torch.sigmoid((knot_K - knot_K[:, None]) / WIDTH)
+    rank_BK = (count_BK @ smooth_KK) / n_B1
+    rank_below_BN = rank_BK.gather(-1, below_BN)
+    return rank_below_BN + share_BN * (rank_BK.gather(-1, below_BN + 1) - rank_below_BN)

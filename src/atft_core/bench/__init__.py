@@ -1,0 +1,1 @@
+"""Measurements that anyone can repeat: ratios from one run, on this machine."""

@@ -1,0 +1,254 @@
+"""The step on a block of days against the same model on its windows one by one.
+
+Shapes: T = L+B-1 days, B prediction days, N stocks, F features, L lookback, H horizons.
+
+Both do the same work for the same gradients. The windows are given to the model one at a time, as
+a model that normalises each window by itself has to take them; forward and backward, and
+the gradients add up. The block has its statistics kept, as in every epoch but the first ("first"
+says what it is without).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from atft_core.bench.machine import machine
+from atft_core.bench.ranks import rank_losses
+from atft_core.bench.timing import paired, seconds
+from atft_core.config.schema import ModelConfig
+from atft_core.model.atft import ATFT
+
+MARKET, HORIZONS, NEIGHBOURS, SECTORS = 6, 4, 8, 11
+VALID_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is measured."""
+
+    stocks: int = 1000
+    features: int = 64
+    lookback: int = 60
+    hidden: int = 64
+    blocks: tuple[int, ...] = (16, 32)
+    eval_days: int = 128
+    pairs: int = 5
+
+
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
+"""x_TNF, market_TM, valid_TN, neighbours_BNK"""
+
+
+def bench_step(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
+    """All comparisons, as JSON."""
+    found: dict[str, Any] = {"machine": machine(), "sizes": vars(sizes)}
+    found["block"] = list(_blocks(sizes, say))
+    found["shares"] = shares(sizes, sizes.blocks[0])
+    say("errors in float64")
+    found |= errors(sizes)
+    found["rank_loss"] = rank_losses(sizes.pairs, say)
+    return found
+
+
+def _blocks(sizes: Sizes, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    for graph in (False, True):
+        model = build(sizes, graph=graph)
+        part: nn.Module = model if graph else Histories(model)
+        name = "model" if graph else "encoder+temporal"
+        for days in sizes.blocks:
+            say(f"{name}, B = {days}")
+            inputs = example(sizes, days)
+            for kept in (True, False):
+                kind = name if kept else f"{name}, first epoch"
+                ours = _step(part, inputs, _statistics(model, inputs) if kept else None)
+                pair = paired(_steps_one_by_one(part, inputs, sizes), ours, sizes.pairs)
+                yield _row(sizes, days, kind, graph, pair.ratio, pair.spread)
+        say(f"{name}, validation")
+        inputs = example(sizes, sizes.eval_days)
+        scoring = _scoring(model.eval(), inputs, _statistics(model, inputs))
+        pair = paired(_scoring_one_by_one(model, inputs, sizes), scoring, sizes.pairs)
+        kind = f"model{'' if graph else ' without graph'}, validation"
+        yield _row(sizes, sizes.eval_days, kind, graph, pair.ratio, pair.spread)
+
+
+def _row(  # noqa: PLR0917
+    sizes: Sizes, days: int, part: str, graph: bool, ratio: float, spread: tuple[float, float]
+) -> dict[str, Any]:
+    lookback = sizes.lookback
+    return {
+        "B": days,
+        "part": part,
+        "graph": graph,
+        "ratio": round(ratio, 2),
+        "spread": [round(each, 2) for each in spread],
+        "ideal": round(days * lookback / (lookback + days - 1), 2),
+        "N": sizes.stocks,
+        "F": sizes.features,
+        "L": lookback,
+        "hidden": sizes.hidden,
+        "dtype": "float32",
+    }
+
+
+class Histories(nn.Module):
+    """The part that windows share: selection, encoder, statistics and attention over time."""
+
+    def __init__(self, model: ATFT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        x_TNF: Tensor,
+        market_TM: Tensor,
+        valid_TN: Tensor,
+        neighbours_BNK: Tensor,
+        statistics_BNX: Tensor | None = None,
+    ) -> Tensor:
+        """Tokens [B, N, D]; the neighbours are not read."""
+        x_TNF = torch.where(valid_TN[..., None], x_TNF, 0.0)
+        return self.model.encode_histories(x_TNF, market_TM, valid_TN, statistics_BNX)
+
+
+def build(sizes: Sizes, *, graph: bool, dtype: torch.dtype = torch.float32) -> ATFT:
+    """A model with something on every path and without dropout, so that both ways are equal."""
+    torch.manual_seed(0)
+    config = ModelConfig(
+        hidden=sizes.hidden, lookback=sizes.lookback, dropout=0.0, graph_dropout=0.0, graph=graph
+    )
+    model = ATFT(
+        config,
+        groups=[f"g{i % 8}" for i in range(sizes.features)],
+        n_market=MARKET,
+        n_horizons=HORIZONS,
+        sector_N=torch.arange(sizes.stocks) % SECTORS,
+    )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model.to(dtype)
+
+
+def example(sizes: Sizes, days: int, dtype: torch.dtype = torch.float32) -> Inputs:
+    """A block of random numbers."""
+    random = torch.Generator().manual_seed(days)
+    total, stocks = sizes.lookback + days - 1, sizes.stocks
+    shape = (days, stocks, NEIGHBOURS)
+    return (
+        torch.randn(total, stocks, sizes.features, generator=random, dtype=dtype),
+        torch.randn(total, MARKET, generator=random, dtype=dtype),
+        torch.rand(total, stocks, generator=random) < VALID_SHARE,
+        torch.randint(-1, stocks, shape, generator=random),
+    )
+
+
+def windows(inputs: Inputs, lookback: int) -> Iterator[Inputs]:
+    """The block's windows, one prediction day each."""
+    x_TNF, market_TM, valid_TN, neighbours_BNK = inputs
+    for day in range(len(neighbours_BNK)):
+        seen = slice(day, day + lookback)
+        yield x_TNF[seen], market_TM[seen], valid_TN[seen], neighbours_BNK[day : day + 1]
+
+
+def _statistics(model: ATFT, inputs: Inputs) -> Tensor:
+    with torch.no_grad():
+        return model.window_statistics(inputs[0], inputs[2])
+
+
+def _step(part: nn.Module, inputs: Inputs, statistics_BNX: Tensor | None) -> Callable[[], Tensor]:
+    def run() -> Tensor:
+        part.zero_grad()
+        out: Tensor = part(*inputs, statistics_BNX)
+        out.square().sum().backward()  # type: ignore[no-untyped-call]
+        return out.detach()
+
+    return run
+
+
+def _steps_one_by_one(part: nn.Module, inputs: Inputs, sizes: Sizes) -> Callable[[], Tensor]:
+    def run() -> Tensor:
+        part.zero_grad()
+        outs = []
+        for window in windows(inputs, sizes.lookback):
+            out = part(*window)
+            out.square().sum().backward()
+            outs.append(out.detach())
+        return torch.cat(outs)
+
+    return run
+
+
+def _scoring(model: ATFT, inputs: Inputs, statistics_BNX: Tensor) -> Callable[[], Tensor]:
+    @torch.inference_mode()
+    def run() -> Tensor:
+        out: Tensor = model(*inputs, statistics_BNX)
+        return out
+
+    return run
+
+
+def _scoring_one_by_one(part: ATFT, inputs: Inputs, sizes: Sizes) -> Callable[[], Tensor]:
+    @torch.inference_mode()
+    def run() -> Tensor:
+        return torch.cat([part(*window) for window in windows(inputs, sizes.lookback)])
+
+    return run
+
+
+def errors(sizes: Sizes) -> dict[str, float]:
+    """Largest difference of outputs (float32) and, relative to them, of gradients (float64)."""
+    small = Sizes(64, sizes.features, sizes.lookback, sizes.hidden)
+    found = {}
+    for name, dtype in (("output", torch.float32), ("gradient", torch.float64)):
+        model = build(small, graph=True, dtype=dtype)
+        inputs = example(small, small.blocks[0], dtype)
+        ours = _step(model, inputs, None)()
+        grads = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+        theirs = _steps_one_by_one(model, inputs, small)()
+        if name == "output":
+            found["max_output_error"] = float((ours - theirs).abs().max())
+            continue
+        size = max(float(grad.abs().max()) for grad in grads)
+        gaps = [
+            float((grad - p.grad).abs().max())
+            for grad, p in zip(grads, model.parameters(), strict=True)
+            if p.grad is not None
+        ]
+        found["max_gradient_error"] = max(gaps) / size
+    return found
+
+
+def shares(sizes: Sizes, days: int) -> dict[str, float]:
+    """Share of each part in the forward pass of a step of the whole model, statistics included."""
+    model, inputs = build(sizes, graph=True), example(sizes, days)
+    spent: dict[str, float] = {}
+    parts = {name: part for name, part in model.named_children() if name != "join"}
+    for name, part in parts.items():
+        part.register_forward_pre_hook(_start(spent, name))
+        part.register_forward_hook(_stop(spent, name))
+    run = _step(model, inputs, None)
+    run()
+    spent.clear()
+    total = sum(seconds(run) for _ in range(sizes.pairs))
+    forward = {name: round(spent[name] / total, 3) for name in parts}
+    return {**forward, "backward and the rest": round(1 - sum(forward.values()), 3)}
+
+
+def _start(spent: dict[str, float], name: str) -> Callable[..., None]:
+    def hook(*_: object) -> None:
+        spent[name] = spent.get(name, 0.0) - time.perf_counter()
+
+    return hook
+
+
+def _stop(spent: dict[str, float], name: str) -> Callable[..., None]:
+    def hook(*_: object) -> None:
+        spent[name] += time.perf_counter()
+
+    return hook
