@@ -125,7 +125,8 @@ def strongest(cosine_BQM: Tensor, sine_BQM: Tensor, count: int) -> Tensor:
     key_BQM = (power_BQM.view(integers) & ~places) | index_Q1
     found = []
     for _ in range(count):
-        index_B1M = (key_BQM.amax(dim=1, keepdim=True) & places).long()
+        index_B1M = key_BQM.amax(dim=1, keepdim=True) & places
+        index_B1M = index_B1M.clamp_max(frequencies - 1).long()  # the bits of NaN carry none
         key_BQM.scatter_(1, index_B1M, -1)
         found.append(index_B1M)
     return torch.cat(found, dim=1)
