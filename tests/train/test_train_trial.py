@@ -95,8 +95,17 @@ def test_the_events_tell_settings_phases_and_epochs(finished):
     assert [e.epoch for e in epochs] == [1, 2, 3, 4]
     assert epochs[0].batches == epochs[0].batches_available > 0
     assert set(epochs[0].time) == {
-        "train_start", "train_end", "wait", "compute", "validate", "checkpoint",
+        "train_start", "train_end", "wait", "compute", "validate", "checkpoint", "h2d", "forward",
+        "backward", "optimiser", "other",
     }  # fmt: skip
+    for epoch in epochs:
+        times, parts = epoch.time, ("forward", "backward", "optimiser")
+        assert min(times[part] for part in parts) > 0
+        assert sum(times[part] for part in parts) <= times["compute"] * 1.001
+        known = ("wait", "h2d", *parts, "validate", "checkpoint", "other")
+        assert sum(times[part] for part in known) == pytest.approx(epoch.seconds, rel=0.05)
+        assert min(epoch.rates.values()) > 0
+        assert set(epoch.rates) == {"windows_per_s", "gflop_per_s", "gb_per_s"}
     assert epochs[0].gpu is None
 
 

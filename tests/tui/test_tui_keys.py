@@ -42,7 +42,7 @@ async def test_the_zoomed_verdict_shows_preflight_times_and_alerts(book, live):
         await shown.press("2")
         assert "preflight" in shown.said("verdict")
         assert "ok loss gradients" in shown.said("verdict")
-        assert "checkpoint" in shown.said("verdict")
+        assert "optim" in shown.said("verdict")
 
 
 async def test_a_zoom_says_which_command_shows_the_same(book, live):

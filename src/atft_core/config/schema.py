@@ -208,6 +208,8 @@ class TrainConfig(Section):
     """Where a trial runs."""
     amp: Literal["auto", "bfloat16", "off"] = "auto"
     """Autocast; auto: bfloat16 on CUDA, off on the CPU."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the step; auto: on CUDA, where it pays."""
     threads: int = Field(0, ge=0, le=256)
     """CPU threads of a worker; 0: all cores that the process may use."""
     val_debug: bool = False

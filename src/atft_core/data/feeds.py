@@ -48,6 +48,10 @@ class Feed(Protocol):
         """One block, valid until the next is asked for."""
         ...
 
+    def transfer_seconds(self) -> float:
+        """Seconds of copying from the host to the device since this was last asked for."""
+        ...
+
     def close(self) -> None:
         """Let go of processes and memory."""
         ...
@@ -116,6 +120,10 @@ class ResidentFeed:
         seen = self._around.seen(days)
         return self._around.block(days, self._x_TNF[seen.start : seen.stop])
 
+    def transfer_seconds(self) -> float:
+        """Nothing is copied."""
+        return 0.0
+
     def close(self) -> None:
         """Nothing to let go of."""
 
@@ -152,6 +160,10 @@ class MappedFeed:
         seen = self._around.seen(days)
         x_TNF = self._x_TNF[seen.start : seen.stop]
         return self._around.block(days, self._staging.upload(x_TNF) if self._staging else x_TNF)
+
+    def transfer_seconds(self) -> float:
+        """Of the copies to a GPU."""
+        return self._staging.take_seconds() if self._staging else 0.0
 
     def close(self) -> None:
         """Close the file; blocks stay valid."""

@@ -205,6 +205,10 @@ class RingFeed:
         if asked:
             self.close()
 
+    def transfer_seconds(self) -> float:
+        """Of the copies to a GPU."""
+        return self._staging.take_seconds() if self._staging else 0.0
+
     def close(self) -> None:
         """End the producers."""
         if self._ring is not None:

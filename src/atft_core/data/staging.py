@@ -18,6 +18,7 @@ class Staging:
         self._pinned: list[Tensor] = []
         self._sent: list[torch.cuda.Event | None] = [None] * SLOTS
         self._next = 0
+        self._copies: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
     def upload(self, host: Tensor) -> Tensor:
         """The tensor on the device; `host` may change as soon as this returns."""
@@ -38,14 +39,27 @@ class Staging:
         The computing stream waits for the copy, the host does not.
         """
         with torch.cuda.stream(self._stream):
+            began = self._stream.record_event(_timed())
             on_device = pinned.to(self._device, non_blocking=True)
-            sent = self._stream.record_event()
+            sent = self._stream.record_event(_timed())
+        self._copies.append((began, sent))
         computing = torch.cuda.current_stream(self._device)
         computing.wait_event(sent)
         on_device.record_stream(computing)
         return on_device, sent
 
+    def take_seconds(self) -> float:
+        """Seconds of all copies since this was last asked for; waits for them."""
+        self._stream.synchronize()
+        spent: float = sum(began.elapsed_time(sent) for began, sent in self._copies) / 1000.0
+        self._copies.clear()
+        return spent
+
     def _grow(self, size: int) -> None:
         self._stream.synchronize()
         self._sent = [None] * SLOTS
         self._pinned = [torch.empty(size, dtype=torch.uint8, pin_memory=True) for _ in range(SLOTS)]
+
+
+def _timed() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

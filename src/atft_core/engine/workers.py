@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atft_core.run import user
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, owner, probe
@@ -71,7 +72,8 @@ def environment() -> dict[str, str]:
     in its way: an epoch of .8 s took up to 76 s. With fewer spins it takes 2.6 s there, and .8 s
     on a quiet machine as before (docs/experiments.md).
     """
-    return {"GOMP_SPINCOUNT": "3000", **_keep_freed_memory(), **os.environ, "PYTHONUNBUFFERED": "1"}
+    ours = {"GOMP_SPINCOUNT": "3000", "TORCHINDUCTOR_CACHE_DIR": str(user.cache() / "compiled")}
+    return {**ours, **_keep_freed_memory(), **os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 def _keep_freed_memory() -> dict[str, str]:

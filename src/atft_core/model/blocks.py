@@ -10,6 +10,7 @@ Normalisation is LayerNorm over D only: nothing here depends on which days or st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,13 @@ def joining_linear(n_in: int, n_out: int) -> nn.Linear:
     nn.init.normal_(layer.weight, std=JOIN_STD)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """No autocast inside, on devices that have one (tensors without memory have none)."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 class GroupedSelection(nn.Module):
@@ -188,7 +196,7 @@ class BoundedGLUHead(nn.Module):
         gated_BNX = self.gated(self.norm(z_BND))
         gated_BNHX = gated_BNX.view(*z_BND.shape[:2], len(self.out_HW), -1)
         unit_BNHW = self.dropout(F.glu(gated_BNHX, dim=-1))
-        with torch.autocast(z_BND.device.type, enabled=False):
+        with full_precision(z_BND.device):
             raw_BNH = (unit_BNHW.to(self.out_HW.dtype) * self.out_HW).sum(dim=-1)
             score_BNH = HEAD_BOUND * torch.tanh(raw_BNH / HEAD_BOUND)
             if self.linear is not None:

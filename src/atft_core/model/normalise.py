@@ -22,6 +22,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from atft_core.model.blocks import full_precision
+
 MAX_CHANNELS = 16
 """Statistics are computed of the first features only; price and volume features come first."""
 FREQUENCIES = 3
@@ -52,7 +54,7 @@ class WindowStatistics(nn.Module):
 
     def forward(self, x_TNF: Tensor) -> Tensor:
         """Statistics of the windows that end at days L-1 .. T-1."""
-        with torch.autocast(x_TNF.device.type, enabled=False):
+        with full_precision(x_TNF.device):
             x_TNC = x_TNF[..., : self.channels]
             x_TNC = x_TNC.to(torch.promote_types(x_TNC.dtype, torch.float32))
             window_BLM = x_TNC.flatten(1).unfold(0, self.lookback, 1).transpose(1, 2)

@@ -133,6 +133,7 @@ class Epoch(WorkerEvent):
     batches: int = 0
     batches_available: int = 0
     time: Json = field(default_factory=dict)
+    rates: Json = field(default_factory=dict)
     train: Json = field(default_factory=dict)
     val: dict[str, Json] = field(default_factory=dict)
     gpu: Json | None = None

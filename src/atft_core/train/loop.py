@@ -19,6 +19,7 @@ from atft_core.data.choose import free_memory
 from atft_core.data.feeds import Feed
 from atft_core.errors import NonFiniteLossError
 from atft_core.objective.losses import active_terms
+from atft_core.train.clock import clock_for
 from atft_core.train.step import Learner, gradient_norms, predict_block, train_step
 
 EVAL_DAYS = 128
@@ -53,6 +54,12 @@ class TrainReport:
     """Seconds spent waiting for the feed."""
     compute: float
     """The other seconds."""
+    parts: dict[str, float]
+    """Seconds in forward, backward and optimiser."""
+    windows: int
+    """Pairs of a stock and a prediction day."""
+    delivered: int
+    """Bytes that the feed delivered."""
 
 
 def mixed_seed(*parts: int) -> int:
@@ -68,6 +75,13 @@ def blocks_of_epoch(
     return blocks[: learner.train.max_batches or None], len(blocks)
 
 
+def middle_block(days: range, block_days: int) -> range:
+    """A block in the middle of `days`."""
+    size = min(block_days, len(days))
+    start = days.start + (len(days) - size) // 2
+    return range(start, start + size)
+
+
 def train_epoch(
     learner: Learner, feed: Feed, days: range, *, seed: int, epoch: int, tick: Tick
 ) -> TrainReport:
@@ -76,7 +90,9 @@ def train_epoch(
     blocks, available = blocks_of_epoch(learner, days, seed=seed, epoch=epoch)
     sums_V: Tensor | None = None
     pulls: list[dict[str, float]] = []
+    windows = delivered = 0
     start, began, wait = time.time(), time.perf_counter(), 0.0
+    clock = clock_for(learner.model.sector_N.device, len(blocks))
     coming = feed.blocks(blocks)
     for i in range(len(blocks)):
         told = tick("train", i, len(blocks))
@@ -84,15 +100,21 @@ def train_epoch(
         block = next(coming)
         wait += time.perf_counter() - asked
         done = (epoch - 1 + (i + 1) / len(blocks)) / learner.train.max_epochs
-        values_V, pred_BNH = train_step(learner, block, done)
+        clock.begin(i)
+        values_V, pred_BNH = train_step(learner, block, done, clock)
+        windows += block.y_BNH.shape[0] * block.y_BNH.shape[1]
+        delivered += block.nbytes
         sums_V = values_V.clone() if sums_V is None else sums_V.add_(values_V)
         if i < GRADIENT_BLOCKS:
             pulls.append(gradient_norms(learner, block, pred_BNH))
         if told:
             _refuse_non_finite(sums_V, f"epoch {epoch}, block {i + 1} of {len(blocks)}")
     values = _mean_values(learner, sums_V, len(blocks), epoch) | _mean_pulls(pulls)
+    parts = clock.seconds()
     compute = time.perf_counter() - began - wait
-    return TrainReport(values, len(blocks), available, start, time.time(), wait, compute)
+    return TrainReport(
+        values, len(blocks), available, start, time.time(), wait, compute, parts, windows, delivered
+    )
 
 
 def _mean_values(learner: Learner, sums_V: Tensor | None, n: int, epoch: int) -> dict[str, float]:

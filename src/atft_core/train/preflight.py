@@ -24,6 +24,7 @@ from atft_core.run.files import write_json
 from atft_core.train.against import write_baselines
 from atft_core.train.checks import Scene, run_checks
 from atft_core.train.estimate import process_age, project
+from atft_core.train.loop import middle_block
 from atft_core.train.setup import feed_of, open_run, threads
 
 log = logging.getLogger("atft_core.train")
@@ -68,13 +69,6 @@ def preflight(run: RunDirectory) -> Json:
         log.info("Preflight: %s: %s (%s)", "ok" if check["ok"] else "FAILED", check["name"],
                  check["detail"])  # fmt: skip
     return found
-
-
-def middle_block(days: range, block_days: int) -> range:
-    """A block in the middle of `days`."""
-    size = min(block_days, len(days))
-    start = days.start + (len(days) - size) // 2
-    return range(start, start + size)
 
 
 def summaries(panel: Panel, daily: Mapping[str, DailyIC]) -> Json:

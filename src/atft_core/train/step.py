@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from atft_core.config.schema import LossConfig, TrainConfig
 from atft_core.data.blocks import Block
 from atft_core.model.atft import ATFT
 from atft_core.objective.losses import composite, term_gradients
+from atft_core.train.clock import Clock, HostClock
 from atft_core.train.kept import KeptStatistics
 
 WARM_UP = 0.05
@@ -31,6 +32,16 @@ BETAS = (0.9, 0.98)
 """Decay of Adam's moments; 0.98 rather than 0.999, as a dry run has a hundred steps."""
 UNDECAYED = ("age_AL", "kind_A4", "bias_GD")
 """Parameters with two dimensions that are biases by meaning."""
+
+
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
+"""x_TNF, market_TM, valid_TN, neighbours_BNK and kept statistics_BNX."""
+Labels = tuple[Tensor, Tensor, Tensor, Tensor]
+"""rank_BNH, gauss_BNH, y_BNH and mask_BNH."""
+ScoresOf = Callable[[ATFT, Inputs, bool], Tensor]
+LossOf = Callable[
+    [ATFT, Inputs, Labels, LossConfig, Sequence[int], bool], tuple[Tensor, Tensor, Tensor]
+]
 
 
 @dataclass
@@ -49,6 +60,10 @@ class Learner:
     kept: KeptStatistics | None = None
     """Window statistics that need not be computed again."""
     steps: int = 0
+    loss_of: LossOf = field(default_factory=lambda: loss_of)
+    """`loss_of`, or what a compiler made of it."""
+    scores_of: ScoresOf = field(default_factory=lambda: scores_of)
+    """`scores_of`, or what a compiler made of it."""
 
 
 def make_learner(
@@ -88,36 +103,73 @@ def learning_rate(peak: float, done: float) -> float:
     return peak * (FLOOR + (1.0 - FLOOR) * cosine)
 
 
-def predict_block(learner: Learner, model: ATFT, block: Block) -> Tensor:
-    """Scores [B, N, H] of the days of a block, float32, by the learner's model or its average."""
-    statistics_BNX = learner.kept.of(model, block) if learner.kept else None
-    inputs = (block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK, statistics_BNX)
-    with torch.autocast(block.x_TNF.device.type, torch.bfloat16, enabled=learner.amp):
+def scores_of(model: ATFT, inputs: Inputs, amp: bool) -> Tensor:
+    """Scores [B, N, H] of the days of a block, float32."""
+    with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=amp):
         scores: Tensor = model(*inputs)
     return scores.float()
 
 
-def train_step(learner: Learner, block: Block, done: float) -> tuple[Tensor, Tensor]:
+def loss_of(  # noqa: PLR0917 -- all that a compiler has to see
+    model: ATFT,
+    inputs: Inputs,
+    labels: Labels,
+    loss: LossConfig,
+    horizons: Sequence[int],
+    amp: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss; its values [V] and the predictions [B, N, H], both detached."""
+    pred_BNH = scores_of(model, inputs, amp)
+    total, terms = composite(pred_BNH, *labels, loss, horizons)
+    return total, torch.stack([total.detach(), *terms.values()]), pred_BNH.detach()
+
+
+def inputs_of(learner: Learner, model: ATFT, block: Block) -> Inputs:
+    """What the model sees of a block."""
+    statistics_BNX = learner.kept.of(model, block) if learner.kept else None
+    return block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK, statistics_BNX
+
+
+def labels_of(block: Block) -> Labels:
+    """What the loss sees of a block."""
+    return block.rank_BNH, block.gauss_BNH, block.y_BNH, block.mask_BNH
+
+
+def predict_block(learner: Learner, model: ATFT, block: Block) -> Tensor:
+    """Scores [B, N, H] of the days of a block, by the learner's model or its average."""
+    return learner.scores_of(model, inputs_of(learner, model, block), learner.amp)
+
+
+def train_step(
+    learner: Learner, block: Block, done: float, clock: Clock | None = None
+) -> tuple[Tensor, Tensor]:
     """Learn from one block; returns values [V] and predictions [B, N, H], both detached."""
+    clock = clock or HostClock()
     for group in learner.optimiser.param_groups:
         group["lr"] = learning_rate(learner.train.learning_rate, done)
-    learner.model.train()
-    pred_BNH = predict_block(learner, learner.model, block)
-    labels = (block.rank_BNH, block.gauss_BNH, block.y_BNH, block.mask_BNH)
-    total, terms = composite(pred_BNH, *labels, learner.loss, learner.horizons)
+    total, values_V, pred_BNH = block_loss(learner, block)
+    clock.ended("forward")
     learner.optimiser.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]
+    clock.ended("backward")
     clip_grad_norm_(learner.model.parameters(), learner.train.clip_norm)
     learner.optimiser.step()
     learner.steps += 1
     _average(learner)
-    return torch.stack([total.detach(), *terms.values()]), pred_BNH.detach()
+    clock.ended("optimiser")
+    return values_V, pred_BNH
+
+
+def block_loss(learner: Learner, block: Block) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of a block in training, its values and the predictions."""
+    inputs = inputs_of(learner, learner.model, block)
+    labels, loss, amp = labels_of(block), learner.loss, learner.amp
+    return learner.loss_of(learner.model.train(), inputs, labels, loss, learner.horizons, amp)
 
 
 def gradient_norms(learner: Learner, block: Block, pred_BNH: Tensor) -> dict[str, float]:
     """How hard each active term pulls at these predictions; waits for the device."""
-    labels = (block.rank_BNH, block.gauss_BNH, block.y_BNH, block.mask_BNH)
-    return term_gradients(pred_BNH, *labels, learner.loss, learner.horizons)
+    return term_gradients(pred_BNH, *labels_of(block), learner.loss, learner.horizons)
 
 
 @torch.no_grad()

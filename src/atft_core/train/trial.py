@@ -18,9 +18,12 @@ from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
 from atft_core.train.against import Baselines, baselines_of, compare
+from atft_core.train.clock import PARTS
+from atft_core.train.compiled import Compiled, compile_step, pays
 from atft_core.train.loop import (
     Tick,
     TrainReport,
+    middle_block,
     mixed_seed,
     predict_days,
     train_epoch,
@@ -29,6 +32,7 @@ from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
 from atft_core.train.setup import Setup, build_learner, feed_of, open_trial, owner, threads
 from atft_core.train.step import Learner
+from atft_core.train.work import step_flops
 
 ENDINGS = {"stop": "stopped", "prune": "pruned"}
 
@@ -44,6 +48,8 @@ class Work:
     feed: Feed
     learner: Learner
     baselines: Baselines
+    flops: int
+    """Operations of a train step."""
     rows: list[Json] = field(default_factory=list)
     """The epochs so far, as in metrics.json."""
     scores: Scores | None = None
@@ -62,14 +68,20 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
     feed = feed_of(setup)
     learner = build_learner(setup, trial)
     reporter.log_batches = setup.config.train.val_debug
-    reporter.settings(observed(setup, feed, learner))
+    block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
+    compiled = Compiled("off")
+    if pays(setup.device, setup.config.train.compile):
+        reporter.tell("compile")
+        compiled = compile_step(learner, block)
+    reporter.settings(observed(setup, feed, learner, compiled))
     baselines = baselines_of(run.baselines, setup.panel, setup.split)
-    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines)
+    flops = step_flops(learner.model, block)
+    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines, flops)
     resume(work)
     return work
 
 
-def observed(setup: Setup, feed: Feed, learner: Learner) -> Json:
+def observed(setup: Setup, feed: Feed, learner: Learner, compiled: Compiled) -> Json:
     """The settings as they are in this process, not as they were asked for."""
     train = setup.config.train
     on_gpu = setup.device.type == "cuda"
@@ -80,7 +92,9 @@ def observed(setup: Setup, feed: Feed, learner: Learner) -> Json:
         "device": f"cuda ({torch.cuda.get_device_name(setup.device)})" if on_gpu else "cpu",
         "threads": torch.get_num_threads(),
         "amp": "bfloat16" if learner.amp else "off",
-        "compile": "off",
+        "compile": compiled.state,
+        "compile_seconds": round(compiled.seconds, 2),
+        "kept_statistics": learner.kept is not None,
         "loss": {name: float(getattr(learner.loss, name)) for name in TERMS},
         "val_debug": train.val_debug,
         "max_batches": train.max_batches,
@@ -134,7 +148,8 @@ def run_epoch(work: Work, epoch: int) -> None:
     report = train_epoch(work.learner, work.feed, days, seed=seed, epoch=epoch, tick=tick)
     validating = time.perf_counter()
     scores = score_validation(work, tick, "validate")
-    row = epoch_row(epoch, report, with_baselines(work, scores))
+    row = epoch_row(epoch, report, with_baselines(work, scores), work.flops)
+    row["time"]["h2d"] = work.feed.transfer_seconds()
     saving = time.perf_counter()
     row["time"]["validate"] = saving - validating
     work.reporter.tell("checkpoint")
@@ -143,6 +158,8 @@ def run_epoch(work: Work, epoch: int) -> None:
         ended = time.perf_counter()
         row["time"]["checkpoint"] = ended - saving
         row["seconds"] = ended - began
+        known = (row["time"][part] for part in ("wait", *PARTS, "validate", "checkpoint"))
+        row["time"]["other"] = max(0.0, row["seconds"] - sum(known))
         return [*work.rows, row]
 
     belongs = owner(work.setup, work.trial)
@@ -150,7 +167,7 @@ def run_epoch(work: Work, epoch: int) -> None:
     publish(work, row, scores)
 
 
-def epoch_row(epoch: int, report: TrainReport, val: Json) -> Json:
+def epoch_row(epoch: int, report: TrainReport, val: Json, flops: int) -> Json:
     """An epoch as in metrics.json and its event; times of what is still to come are added later."""
     return {
         "epoch": epoch,
@@ -161,9 +178,22 @@ def epoch_row(epoch: int, report: TrainReport, val: Json) -> Json:
             "train_end": report.end,
             "wait": report.wait,
             "compute": report.compute,
+            **report.parts,
         },
+        "rates": rates(report, flops),
         "train": report.values,
         "val": val,
+    }
+
+
+def rates(report: TrainReport, flops: int) -> Json:
+    """How fast the training part was: windows, products and bytes per second."""
+    seconds = max(report.wait + report.compute, 1e-9)
+    computing = max(report.parts["forward"] + report.parts["backward"], 1e-9)
+    return {
+        "windows_per_s": report.windows / seconds,
+        "gflop_per_s": flops * report.batches / computing / 1e9,
+        "gb_per_s": report.delivered / seconds / 1e9,
     }
 
 

@@ -19,7 +19,10 @@ _WORD_STYLE = {
     "compute-bound": "$text-success", "unknown": "$text-muted", "HUNG": "$text-error",
     "DIED": "$text-error", "FAILED": "$text-error",
 }  # fmt: skip
-_TIMES = ("wait", "compute", "validate", "checkpoint")
+_TIMES = {
+    "wait": "wait", "forward": "forward", "backward": "backward", "optim": "optimiser",
+    "validate": "validate", "other": "other",
+}  # fmt: skip
 
 
 class VerdictPane(Pane):
@@ -89,12 +92,12 @@ def _times(state: State) -> list[Content]:
     )
     if not rows:
         return []
-    head = f" {'trial':>5} {'epoch':>5} {'seconds':>8}" + "".join(f"{name:>11}" for name in _TIMES)
+    head = f" {'trial':>5} {'epoch':>5} {'seconds':>8}" + "".join(f"{name:>9}" for name in _TIMES)
     return [line((head, "$text-muted")), *(_timed(row, number) for row, number in rows[:12])]
 
 
 def _timed(row: EpochRow, number: int) -> Content:
-    parts = "".join(f"{fixed(row.time.get(name), 1):>11}" for name in _TIMES)
+    parts = "".join(f"{fixed(row.time.get(part), 1):>9}" for part in _TIMES.values())
     return Content(f" {number:5} {row.epoch:5} {row.seconds:8.1f}{parts}")
 
 
