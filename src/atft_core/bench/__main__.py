@@ -1,4 +1,4 @@
-"""`python -m atft_core.bench step|feed ...`: a benchmark in an interpreter like a worker's.
+"""`python -m atft_core.bench feed|step|console|engine ...`: measured in a process of its own.
 
 The result is one JSON document on standard output; progress goes to standard error.
 """
@@ -15,17 +15,22 @@ from typing import Any
 
 import torch
 
-from atft_core.bench.step import Sizes, bench_step
+from atft_core.bench.console import ConsoleSizes, bench_console
+from atft_core.bench.engine import EngineSizes, bench_engine
+from atft_core.bench.feed import FeedSizes, bench_feed
+from atft_core.bench.step import StepSizes, bench_step
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m atft_core.bench")
     kinds = parser.add_subparsers(dest="kind", required=True)
-    _options(kinds.add_parser("step"), Sizes)
+    for kind, (sizes, _) in BENCHES.items():
+        _options(kinds.add_parser(kind), sizes)
     given = vars(parser.parse_args(argv))
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    found = BENCHES[given.pop("kind")](given)
+    sizes, bench = BENCHES[given.pop("kind")]
+    found = bench(sizes(**_tuples(given)), _say)
     print(json.dumps(found, indent=1, allow_nan=False))
     return 0
 
@@ -43,13 +48,21 @@ def _options(parser: argparse.ArgumentParser, sizes: type[Any]) -> None:
         )
 
 
+def _tuples(given: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-BENCHES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "step": lambda given: bench_step(Sizes(**given), _say),
+BENCHES: dict[str, tuple[type[Any], Callable[..., dict[str, Any]]]] = {
+    "feed": (FeedSizes, bench_feed),
+    "step": (StepSizes, bench_step),
+    "console": (ConsoleSizes, bench_console),
+    "engine": (EngineSizes, bench_engine),
 }
+"""What can be measured, and in which sizes."""
 
 if __name__ == "__main__":
     sys.exit(main())

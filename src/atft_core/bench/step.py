@@ -29,7 +29,7 @@ VALID_SHARE = 0.9
 
 
 @dataclass(frozen=True)
-class Sizes:
+class StepSizes:
     """What is measured."""
 
     stocks: int = 1000
@@ -45,7 +45,7 @@ Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
 """x_TNF, market_TM, valid_TN, neighbours_BNK"""
 
 
-def bench_step(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
+def bench_step(sizes: StepSizes, say: Callable[[str], None]) -> dict[str, Any]:
     """All comparisons, as JSON."""
     found: dict[str, Any] = {"machine": machine(), "sizes": vars(sizes)}
     found["block"] = list(_blocks(sizes, say))
@@ -56,7 +56,7 @@ def bench_step(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
     return found
 
 
-def _blocks(sizes: Sizes, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+def _blocks(sizes: StepSizes, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     for graph in (False, True):
         model = build(sizes, graph=graph)
         part: nn.Module = model if graph else Histories(model)
@@ -78,7 +78,7 @@ def _blocks(sizes: Sizes, say: Callable[[str], None]) -> Iterator[dict[str, Any]
 
 
 def _row(  # noqa: PLR0917
-    sizes: Sizes, days: int, part: str, graph: bool, ratio: float, spread: tuple[float, float]
+    sizes: StepSizes, days: int, part: str, graph: bool, ratio: float, spread: tuple[float, float]
 ) -> dict[str, Any]:
     lookback = sizes.lookback
     return {
@@ -116,7 +116,7 @@ class Histories(nn.Module):
         return self.model.encode_histories(x_TNF, market_TM, valid_TN, statistics_BNX)
 
 
-def build(sizes: Sizes, *, graph: bool, dtype: torch.dtype = torch.float32) -> ATFT:
+def build(sizes: StepSizes, *, graph: bool, dtype: torch.dtype = torch.float32) -> ATFT:
     """A model with something on every path and without dropout, so that both ways are equal."""
     torch.manual_seed(0)
     config = ModelConfig(
@@ -135,7 +135,7 @@ def build(sizes: Sizes, *, graph: bool, dtype: torch.dtype = torch.float32) -> A
     return model.to(dtype)
 
 
-def example(sizes: Sizes, days: int, dtype: torch.dtype = torch.float32) -> Inputs:
+def example(sizes: StepSizes, days: int, dtype: torch.dtype = torch.float32) -> Inputs:
     """A block of random numbers."""
     random = torch.Generator().manual_seed(days)
     total, stocks = sizes.lookback + days - 1, sizes.stocks
@@ -171,7 +171,7 @@ def _step(part: nn.Module, inputs: Inputs, statistics_BNX: Tensor | None) -> Cal
     return run
 
 
-def _steps_one_by_one(part: nn.Module, inputs: Inputs, sizes: Sizes) -> Callable[[], Tensor]:
+def _steps_one_by_one(part: nn.Module, inputs: Inputs, sizes: StepSizes) -> Callable[[], Tensor]:
     def run() -> Tensor:
         part.zero_grad()
         outs = []
@@ -193,7 +193,7 @@ def _scoring(model: ATFT, inputs: Inputs, statistics_BNX: Tensor) -> Callable[[]
     return run
 
 
-def _scoring_one_by_one(part: ATFT, inputs: Inputs, sizes: Sizes) -> Callable[[], Tensor]:
+def _scoring_one_by_one(part: ATFT, inputs: Inputs, sizes: StepSizes) -> Callable[[], Tensor]:
     @torch.inference_mode()
     def run() -> Tensor:
         return torch.cat([part(*window) for window in windows(inputs, sizes.lookback)])
@@ -201,30 +201,35 @@ def _scoring_one_by_one(part: ATFT, inputs: Inputs, sizes: Sizes) -> Callable[[]
     return run
 
 
-def errors(sizes: Sizes) -> dict[str, float]:
+def errors(sizes: StepSizes, device: str = "cpu") -> dict[str, float]:
     """Largest difference of outputs (float32) and, relative to them, of gradients (float64)."""
-    small = Sizes(64, sizes.features, sizes.lookback, sizes.hidden)
-    found = {}
-    for name, dtype in (("output", torch.float32), ("gradient", torch.float64)):
-        model = build(small, graph=True, dtype=dtype)
-        inputs = example(small, small.blocks[0], dtype)
-        ours = _step(model, inputs, None)()
-        grads = [p.grad.clone() for p in model.parameters() if p.grad is not None]
-        theirs = _steps_one_by_one(model, inputs, small)()
-        if name == "output":
-            found["max_output_error"] = float((ours - theirs).abs().max())
-            continue
-        size = max(float(grad.abs().max()) for grad in grads)
-        gaps = [
-            float((grad - p.grad).abs().max())
-            for grad, p in zip(grads, model.parameters(), strict=True)
-            if p.grad is not None
-        ]
-        found["max_gradient_error"] = max(gaps) / size
-    return found
+    small = StepSizes(64, sizes.features, sizes.lookback, sizes.hidden)
+    outputs = _both_ways(small, torch.float32, device)[0]
+    gradients = _both_ways(small, torch.float64, device)[1]
+    largest = max(float(ours.abs().max()) for ours, _ in gradients)
+    return {
+        "max_output_error": float((outputs[0] - outputs[1]).abs().max()),
+        "max_gradient_error": max(float((a - b).abs().max()) for a, b in gradients) / largest,
+    }
 
 
-def shares(sizes: Sizes, days: int) -> dict[str, float]:
+Pair = tuple[Tensor, Tensor]
+
+
+def _both_ways(sizes: StepSizes, dtype: torch.dtype, device: str) -> tuple[Pair, list[Pair]]:
+    """Outputs and gradients of the block, each beside that of its windows."""
+    model = build(sizes, graph=True, dtype=dtype).to(device)
+    x_TNF, market_TM, valid_TN, neighbours_BNK = example(sizes, sizes.blocks[0], dtype)
+    inputs = (x_TNF.to(device), market_TM.to(device), valid_TN.to(device),
+              neighbours_BNK.to(device))  # fmt: skip
+    ours = _step(model, inputs, None)()
+    grads = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    theirs = _steps_one_by_one(model, inputs, sizes)()
+    again = [p.grad for p in model.parameters() if p.grad is not None]
+    return (ours, theirs), list(zip(grads, again, strict=True))
+
+
+def shares(sizes: StepSizes, days: int) -> dict[str, float]:
     """Share of each part in the forward pass of a step of the whole model, statistics included."""
     model, inputs = build(sizes, graph=True), example(sizes, days)
     spent: dict[str, float] = {}

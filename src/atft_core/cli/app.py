@@ -185,6 +185,22 @@ def synth(
     panel.synth(path, stocks=stocks, days=days, signal=signal, seed=seed, as_json=json)
 
 
+@app.command(
+    epilog="Example: atft bench step --stocks 300 --json --out step.json",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def bench(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(help="feed, step, console or engine.")],
+    out: Annotated[Path | None, typer.Option(help="A file to keep the result in.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure this machine: ratios from one run; sizes as options (see docs/performance.md)."""
+    from atft_core.cli import bench as command
+
+    command.run(kind, context.args, out=out, as_json=json)
+
+
 @app.command(epilog="Example: atft doctor --json")
 def doctor(json: Json = False) -> None:
     """Check this machine: versions, GPU, compiler, disk, environment."""

@@ -192,7 +192,7 @@ class TrainConfig(Section):
 
     max_epochs: int = Field(10, ge=1, le=10_000)
     """Epochs per trial."""
-    block_days: int = Field(8, ge=1, le=256)
+    block_days: int = Field(16, ge=1, le=256)
     """Consecutive whole days per optimiser step."""
     learning_rate: float = Field(1e-3, gt=0, le=1)
     """Peak learning rate of AdamW; annealed by a cosine to 5 % over all epochs."""

@@ -84,18 +84,18 @@ class Surroundings:
 
     def block(self, days: range, x_TNF: Tensor) -> Block:
         """Inputs and labels of consecutive prediction days; views, no copies."""
-        seen = slice(days.start - self.lookback + 1, days.stop)
-        predicted = slice(days.start, days.stop)
+        start, count = days.start, len(days)
+        first, seen = start - self.lookback + 1, count + self.lookback - 1
         return Block(
             days=days,
             x_TNF=decoded(x_TNF),
-            market_TM=self.market_TM[seen],
-            valid_TN=self.valid_TN[seen],
+            market_TM=self.market_TM.narrow(0, first, seen),
+            valid_TN=self.valid_TN.narrow(0, first, seen),
             graphs_GNK=self.graphs_GNK,
-            graph_B=self.graph_T[predicted],
-            y_BNH=self.y_TNH[predicted],
-            rank_BNH=self.rank_TNH[predicted],
-            gauss_BNH=self.gauss_TNH[predicted],
+            graph_B=self.graph_T.narrow(0, start, count),
+            y_BNH=self.y_TNH.narrow(0, start, count),
+            rank_BNH=self.rank_TNH.narrow(0, start, count),
+            gauss_BNH=self.gauss_TNH.narrow(0, start, count),
         )
 
 
@@ -143,7 +143,7 @@ class MappedFeed:
         self._around = Surroundings(panel, split, lookback, device)
         self._x_TNF = as_tensor(panel.x_TNF)
         self._staging = Staging(device) if device.type == "cuda" else None
-        self._offset = panel.x_offset
+        self._offset, self._unread = panel.x_offset, bytearray(b"\1" * len(panel.dates_T))
         self._file = os.open(panel.facts["cache"], os.O_RDONLY) if panel.x_offset >= 0 else -1
         size = panel.x_TNF.nbytes / 2**20
         self.reason = reason or f"{size:.0f} MiB, read where the file is mapped"
@@ -172,9 +172,12 @@ class MappedFeed:
             self._file = -1
 
     def _ask_for(self, days: range) -> None:
-        if self._file < 0:
+        """Days that were read once are in memory: asking again would cost more than it helps."""
+        seen = self._around.seen(days)
+        if self._file < 0 or not any(self._unread[seen.start : seen.stop]):
             return
-        seen, row = self._around.seen(days), self._x_TNF[0].nbytes
+        self._unread[seen.start : seen.stop] = bytes(len(seen))
+        row = self._x_TNF[0].nbytes
         start, size = self._offset + seen.start * row, len(seen) * row
         os.posix_fadvise(self._file, start, size, os.POSIX_FADV_WILLNEED)
 

@@ -1,0 +1,125 @@
+"""Measure this machine: `atft bench feed|step|console|engine`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from atft_core.cli.output import print_json, say, table
+from atft_core.engine.workers import environment
+from atft_core.errors import AtftError, UsageError
+from atft_core.run.files import write_json
+
+Found = dict[str, Any]
+
+
+def run(kind: str, options: Sequence[str], *, out: Path | None, as_json: bool) -> None:
+    """Run a benchmark in an interpreter like a worker's; print and, if asked to, keep the result.
+
+    Progress goes to standard error.
+    """
+    if kind not in TABLES:
+        raise UsageError(f"there is no benchmark {kind!r}.", hint=f"One of {', '.join(TABLES)}.")
+    command = [sys.executable, "-m", "atft_core.bench", kind, *options]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=False, env=environment()
+    )
+    if done.returncode == UsageError.exit_code:  # argparse has said what is wrong
+        raise UsageError(f"`atft bench {kind}` was called with options that it does not have.")
+    if done.returncode:
+        raise AtftError(f"the benchmark ended with exit code {done.returncode}.")
+    found: Found = json.loads(done.stdout)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(out, found, durable=False)
+    if as_json:
+        print_json(found)
+        return
+    say(TABLES[kind](found))
+    machine = found["machine"]
+    say(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['date']}")
+
+
+def _feed(found: Found) -> str:
+    header = ["feed", "N", "T", "F", "L", "B", "fraction of copy"]
+    grid = [
+        [str(row[key]) for key in ("feed", "N", "T", "F", "L", "B", "fraction_of_copy")]
+        for row in found["grid"]
+    ]
+    peers = [
+        [row["name"], f"{row['ratio']:,.0f} x" if row["ratio"] else f"- ({row['why']})"]
+        for row in found["peers"]
+    ]
+    return "\n".join(
+        [
+            f"copy limit {found['copy_gb_per_cpu_s']} GB per second of processor time",
+            table([header, *grid], right=range(1, 7)),
+            "",
+            "ours against, windows per second of processor time:",
+            table(peers),
+            "",
+            f"ring {found['ring']['ratio']} x ({found['ring']['against']})",
+            f"{found['memory']['processes']} processes: {found['memory']['ratio']} x the panel",
+            f"opened and first block in {found['open']['seconds']} s",
+        ]
+    )
+
+
+def _step(found: Found) -> str:
+    header = ["part", "B", "graph", "ratio", "ideal"]
+    rows = [
+        [str(row[key]) for key in ("part", "B", "graph", "ratio", "ideal")]
+        for row in found["block"]
+    ]
+    losses = [
+        [row["term"], str(row["N"]), f"{row['ratio']} x", f"cosine {row['gradient_cosine']}"]
+        for row in found["rank_loss"]
+    ]
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in found["shares"].items())
+    return "\n".join(
+        [
+            "a block of B days against its windows one by one:",
+            table([header, *rows], right=(1, 3, 4)),
+            f"errors: output {found['max_output_error']:.1e}, "
+            f"gradient {found['max_gradient_error']:.1e}",
+            f"shares of a step: {shares}",
+            "",
+            "rank losses against pairwise soft ranks, by stocks:",
+            table(losses, right=(1, 2)),
+        ]
+    )
+
+
+def _console(found: Found) -> str:
+    return table(
+        [
+            ["first frame", f"{found['first_frame_seconds']} s"],
+            ["output while a run is live", f"{found['bytes_per_s']} bytes/s"],
+            ["share of one core", f"{found['processor_share']:.1%}"],
+        ]
+    )
+
+
+def _engine(found: Found) -> str:
+    events, study = found["events"], found["study"]
+    return table(
+        [
+            ["events folded", f"{events['fold_per_s']:,} /s"],
+            ["events written to disk", f"{events['durable_per_s']:,} /s"],
+            [f"attaching to {events['count']:,} events", f"{events['attach_seconds']} s"],
+            ["asking, reporting and telling a trial", f"{study['seconds_per_trial']} s"],
+        ]
+    )
+
+
+TABLES: dict[str, Callable[[Found], str]] = {
+    "feed": _feed,
+    "step": _step,
+    "console": _console,
+    "engine": _engine,
+}
+"""What can be measured, and how it is shown."""
