@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ok
 
-.PHONY: demo test test-all lint types drills clean setup
+.PHONY: demo test test-all lint types drills bench clean setup
 
 demo: $(STAMP)
 	@$(BIN)/atft-tui --demo
@@ -18,9 +18,13 @@ test-all: $(STAMP)
 drills: $(STAMP)
 	$(BIN)/pytest -m slow tests/drills
 
+# Five minutes; quote the ratios, not the seconds.
+bench: $(STAMP)
+	for kind in feed step console engine; do $(BIN)/atft bench $$kind --out benchmarks/results/$$kind.json; done
+
 lint: $(STAMP)
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/lint-imports
 
 types: $(STAMP)

@@ -66,7 +66,7 @@ def make_config(**changes):
         "label": {"horizons": HORIZONS},
         "split": {"warmup": 10},
         "model": {"hidden": 16, "heads": 2, "lookback": 5, "encoder_depth": 1},
-        "train": {"max_epochs": 2, "threads": 1, "device": "cpu"},
+        "train": {"max_epochs": 2, "block_days": 8, "threads": 1, "device": "cpu"},
         "search": {},
     }
     for key, value in changes.items():

@@ -177,11 +177,21 @@ def synth(
     days: Annotated[int, typer.Option(min=60, help="Number of trading days.")] = 520,
     signal: Annotated[float, typer.Option(min=0.0, help="Strength; 0 plants nothing.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    like: Annotated[
+        str, typer.Option(help='"original": the shape of the original data set, noise inside.')
+    ] = "",
+    scale: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="With --like: share of its 4,484 stocks.")
+    ] = 1.0,
     json: Json = False,
 ) -> None:
     """Write a panel with a planted signal, to try things on."""
     from atft_core.cli import panel
 
+    if like:
+        panel.refuse_other_shapes(like)
+        panel.synth_original(path, scale=scale, seed=seed, as_json=json)
+        return
     panel.synth(path, stocks=stocks, days=days, signal=signal, seed=seed, as_json=json)
 
 

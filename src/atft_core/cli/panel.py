@@ -82,12 +82,38 @@ def check(
     return 1 if errors else 0
 
 
+def synth_original(path: Path, *, scale: float, seed: int, as_json: bool) -> None:
+    """Write a panel in the shape of the original data set."""
+    from atft_core.data.original import write_original
+
+    _refuse_existing(path)
+    progress = ProgressLine()
+    try:
+        rows = write_original(path, scale=scale, seed=seed, say=progress)
+    finally:
+        progress.close()
+    if as_json:
+        print_json({"path": str(path), "rows": rows, "scale": scale, "seed": seed})
+    else:
+        say(f"{path}: {rows:,} rows, scale {scale:g}, {size(path.stat().st_size)}")
+
+
+def refuse_other_shapes(like: str) -> None:
+    """UsageError unless there is such a shape."""
+    if like != "original":
+        raise UsageError(f"there is no shape {like!r}.", hint="--like original")
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise UsageError(f"{path} exists already.", hint="Name another file, or remove it.")
+
+
 def synth(path: Path, *, stocks: int, days: int, signal: float, seed: int, as_json: bool) -> None:
     """Write a synthetic panel; an existing file is not overwritten."""
     from atft_core.data.synthetic import write_panel
 
-    if path.exists():
-        raise UsageError(f"{path} exists already.", hint="Name another file, or remove it.")
+    _refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_panel(path, stocks=stocks, days=days, signal=signal, seed=seed)
     if as_json:

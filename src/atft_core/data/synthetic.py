@@ -84,13 +84,13 @@ def write_panel(
     sectors = pl.DataFrame({"code": codes, "sector": [SECTORS[s] for s in world.sector_N]})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_sectors(path.parent / "sector.parquet", sectors)
+        write_sectors(path.parent / "sector.parquet", sectors)
         _write(path, frame)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _write_sectors(path: Path, sectors: pl.DataFrame) -> None:
+def write_sectors(path: Path, sectors: pl.DataFrame) -> None:
     """Sectors are part of a panel's data: those of another panel are not to be replaced."""
     if path.exists() and not sectors.equals(pl.read_parquet(path)):
         raise UsageError(

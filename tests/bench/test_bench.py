@@ -1,0 +1,142 @@
+"""The benchmarks run, small, and what they report has the documented shape."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from atft_core.bench.engine import EngineSizes, bench_engine
+from atft_core.bench.feed import FeedSizes, bench_feed
+from atft_core.bench.ranks import pairwise_ranks
+from atft_core.bench.step import StepSizes, bench_step, shares
+from atft_core.bench.timing import paired
+from atft_core.objective.ranks import soft_ranks
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def quiet(text):
+    pass
+
+
+def test_pairs_are_timed_in_turn_and_the_first_does_not_count():
+    calls = []
+    pair = paired(lambda: calls.append("base"), lambda: calls.append("ours"), 3)
+    assert calls == ["base", "ours"] * 4
+    assert pair.spread[0] <= pair.ratio <= pair.spread[1]
+
+
+@pytest.mark.slow
+def test_step_reports_ratios_errors_and_shares():
+    sizes = StepSizes(24, 6, 8, 16, (2, 4), 6, 2)
+    found = bench_step(sizes, quiet)
+    json.dumps(found, allow_nan=False)
+    assert found["max_output_error"] < 1e-5
+    assert found["max_gradient_error"] < 1e-4
+    keys = {"B", "part", "graph", "ratio", "ideal", "N", "F", "L", "hidden", "dtype", "spread"}
+    assert all(set(row) == keys for row in found["block"])
+    assert {row["part"] for row in found["block"] if row["graph"]} == {
+        "model", "model, first epoch", "model, validation",
+    }  # fmt: skip
+    assert {row["term"] for row in found["rank_loss"]} == {"spearman", "rank_ic", "cs_ic"}
+    spearman = [row for row in found["rank_loss"] if row["term"] == "spearman"]
+    assert all(row["gradient_cosine"] > 0.99 for row in spearman)
+
+
+def test_the_shares_of_a_step_add_up():
+    found = shares(StepSizes(24, 6, 8, 16, pairs=2), 4)
+    assert set(found) >= {"select", "encode", "statistics", "time", "graph", "head"}
+    assert sum(found.values()) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.slow
+def test_feed_reports_the_grid_the_ring_the_peers_and_the_memory():
+    sizes = FeedSizes(40, 300, (4,), (6,), 4, 5, 2, 0.3)
+    found = bench_feed(sizes, quiet)
+    json.dumps(found, allow_nan=False)
+    assert found["copy_gb_per_cpu_s"] > 0
+    assert [(row["feed"], row["F"], row["L"]) for row in found["grid"]] == [
+        ("resident", 4, 6), ("mmap", 4, 6),
+    ]  # fmt: skip
+    assert all(row["fraction_of_copy"] > 0 for row in found["grid"])
+    names = [row["name"] for row in found["peers"]]
+    assert names[0] == "atft mmap"
+    assert "parquet decoded per window" in names
+    assert all(row["ratio"] or row["why"] for row in found["peers"])
+    assert found["ring"]["ratio"] > 0
+    assert found["memory"]["processes"] == 4
+
+
+def test_engine_reports_events_and_trials():
+    found = bench_engine(EngineSizes(2, 3, 2, 2), quiet)
+    json.dumps(found, allow_nan=False)
+    assert found["events"]["count"] > 10
+    assert found["study"]["trials"] == 2
+
+
+@pytest.mark.slow
+def test_the_command_keeps_the_result_and_refuses_nonsense(tmp_path):
+    out = tmp_path / "engine.json"
+    command = [sys.executable, "-m", "atft_core", "bench", "engine", "--trials", "2", "--epochs",
+               "2", "--study-trials", "2", "--out", str(out)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "events folded" in done.stdout
+    assert json.loads(out.read_text())["sizes"]["trials"] == 2
+    command[4:] = ["nothing"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "One of feed, step, console, engine" in done.stderr
+
+
+@pytest.mark.slow
+def test_console_reports_the_first_frame_and_the_bytes(tmp_path):
+    command = [sys.executable, "-m", "atft_core.bench", "console", "--seconds", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["first_frame_seconds"] < 60
+    assert found["first_frame_bytes"] > 1000
+    assert found["bytes_per_s"] > 0
+
+
+def test_the_script_for_a_gpu_box_runs_small_on_the_cpu(tmp_path):
+    spec = importlib.util.spec_from_file_location("gpu", ROOT / "benchmarks" / "gpu.py")
+    gpu = importlib.util.module_from_spec(spec)
+    sys.modules["gpu"] = gpu  # dataclasses look themselves up there
+    spec.loader.exec_module(gpu)
+    gpu.MEASURED_SECONDS = 0.2
+    found = gpu.measure(gpu.TINY, compile_it=False)
+    json.dumps(found, allow_nan=False)
+    assert found["errors"]["max_output_error"] < 1e-5
+    assert [(row["hidden"], row["B"]) for row in found["settings"]] == [(16, 8), (16, 4)]
+    keys = {"train_seconds", "validation_seconds", "epoch_seconds", "windows_per_s",
+            "tflop_per_s", "gb_per_s", "stall_share", "utilisation", "feed", "compile"}  # fmt: skip
+    assert all(keys <= set(row) for row in found["settings"])
+    assert found["parquet_per_window"]["windows_per_s"] > 0
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy tails", "two groups", "ties", "skewed"])
+def test_soft_ranks_and_their_gradients_are_those_of_the_pairwise_form(kind):
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 400, generator=random, dtype=torch.float64)
+    x = {
+        "normal": x,
+        "heavy tails": x**3,
+        "two groups": x + 5.0 * (x > 0),
+        "ties": (x * 3).round(),
+        "skewed": x.exp(),
+    }[kind]
+    mask = torch.rand(3, 400, generator=random) > 0.2
+    target = torch.randn(3, 400, generator=random, dtype=torch.float64)
+    found = []
+    for ranks in (soft_ranks, pairwise_ranks):
+        leaf = x.clone().requires_grad_()
+        value = ranks(leaf, mask)
+        (gradient,) = torch.autograd.grad((value * target * mask).sum(), leaf)
+        found.append((value.detach()[mask], gradient.ravel()))
+    assert (found[0][0] - found[1][0]).abs().max() < 0.03
+    assert torch.cosine_similarity(found[0][1], found[1][1], dim=0) > 0.97
