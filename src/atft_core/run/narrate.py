@@ -13,7 +13,7 @@ from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
 from atft_core.run.foreign import clean
 from atft_core.run.state import State
-from atft_core.run.wording import scale
+from atft_core.run.wording import finite, scale
 
 
 def stamp(t: float) -> str:
@@ -90,9 +90,12 @@ def _worker_started(state: State, event: ev.WorkerStarted) -> list[str]:
 def _settings(state: State, event: ev.Settings) -> list[str]:
     values = event.values
     loss = " ".join(f"{k}={v:g}" for k, v in dict(values.get("loss", {})).items())
+    took = finite(values.get("compile_seconds"))
+    compiled = f"{values.get('compile', 'off')}" + (f" in {took:.0f} s" if took else "")
     return [
         f"Phase 1: training on {values.get('device')}, feed {values.get('feed')} "
-        f"({values.get('feed_reason')}), start method {values.get('start_method')}, loss {loss}"
+        f"({values.get('feed_reason')}), start method {values.get('start_method')}, "
+        f"compile {compiled}, loss {loss}"
     ]
 
 

@@ -34,6 +34,7 @@ class EpochRow:
     train: Json
     val: Json
     gpu: Json | None
+    rates: Json = field(default_factory=dict)
 
     def metric(self, name: str, horizon: int) -> float | None:
         """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
@@ -235,7 +236,7 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
     trial.epochs.append(
         EpochRow(
             event.epoch, event.said or t, event.seconds, event.batches, event.batches_available,
-            event.time, event.train, event.val, event.gpu,
+            event.time, event.train, event.val, event.gpu, event.rates,
         )
     )  # fmt: skip
 

@@ -125,6 +125,10 @@ def log_epoch(row: Json, epochs: int) -> None:
     terms = " ".join(f"{name} {number(value)}" for name, value in train.items())
     log.info("Epoch %d/%d train %s in %.1f s, %d of %d batches; %s", row["epoch"], epochs, loss,
              row["seconds"], row["batches"], row["batches_available"], terms)  # fmt: skip
+    parts = ("forward", "backward", "optimiser", "wait", "validate", "checkpoint", "other")
+    spent = ", ".join(f"{part} {row['time'].get(part, 0.0):.1f}" for part in parts)
+    log.info("Time of epoch %d in s: %s; %.0f windows/s", row["epoch"], spent,
+             row.get("rates", {}).get("windows_per_s", 0.0))  # fmt: skip
     for horizon, found in row["val"].items():
         log.info("Val Metrics h=%s RankIC %s IC %s t %s days %d", horizon,
                  number(found["rank_ic"]), number(found["ic"]), number(found["rank_ic_t"]),

@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from atft_core.run.foreign import clean
 from atft_core.run.state import EpochRow, Trial
-from atft_core.run.wording import duration, fixed, ratio
+from atft_core.run.wording import duration, finite, fixed, ratio
 from atft_tui.bindings import bindings
 from atft_tui.follow import LogTail
 from atft_tui.format import clock, figure, line, table
@@ -133,10 +133,16 @@ def _fitting(horizon: int, width: int) -> list[EpochColumn]:
         ("batches", 11, lambda row: f"{row.batches}/{row.batches_available}"),
         ("wait s", 8, lambda row: fixed(row.time.get("wait"), 1)),
         ("val s", 7, lambda row: fixed(row.time.get("validate"), 1)),
+        ("kwin/s", 8, lambda row: fixed(_thousands(row.rates.get("windows_per_s")), 1)),
         ("gpu p50", 9, lambda row: fixed((row.gpu or {}).get("p50"), 0)),
     ]
     used = list(accumulate(wide for _, wide, _ in columns))
     return [column for column, end in zip(columns, used, strict=True) if end <= width]
+
+
+def _thousands(value: Any) -> float | None:
+    known = finite(value)
+    return None if known is None else known / 1000
 
 
 def _horizons(row: EpochRow, width: int) -> list[Content]:
