@@ -24,7 +24,7 @@ from atft_core.data.build import ensure_cache
 from atft_core.data.panel import open_panel
 from atft_core.train import results
 from atft_core.train.loop import mixed_seed, predict_days, silent, train_epoch
-from atft_core.train.setup import build_learner, feed_of, make_setup
+from atft_core.train.setup import build_learner, equip, feed_of, make_setup
 
 BLOCKS = (32, 16, 8, 4, 1)
 SEEDS = (0, 1, 2)
@@ -69,7 +69,7 @@ def run(path: Path, block: int, rate: float, seed: int, epochs: int) -> Iterator
     config = resolve(assignments=settings, flags={"data.path": str(path)}).config
     setup = make_setup(config, open_panel(ensure_cache(config)))
     feed = feed_of(setup)
-    learner, days = build_learner(setup, trial=0), setup.split.val
+    learner, days = equip(setup, build_learner(setup, trial=0)), setup.split.val
     for epoch in range(1, epochs + 1):
         began = time.perf_counter()
         report = train_epoch(

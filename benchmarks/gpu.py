@@ -32,16 +32,15 @@ from atft_core.config.schema import Config
 from atft_core.data.panel import Panel
 from atft_core.data.stored import to_bits
 from atft_core.train.compiled import Compiled, compile_step
+from atft_core.train.flops import step_flops
 from atft_core.train.loop import (
     blocks_of_epoch,
-    days_at_once,
     middle_block,
     predict_days,
     silent,
     train_epoch,
 )
-from atft_core.train.setup import Setup, build_learner, feed_of, make_setup
-from atft_core.train.work import step_flops
+from atft_core.train.setup import Setup, build_learner, equip, feed_of, make_setup
 
 BUDGET = 420.0
 """Seconds after which nothing more is compiled, and no further setting is begun."""
@@ -99,7 +98,11 @@ def measure(sizes: Sizes, *, compile_it: bool) -> dict[str, Any]:
             if spent > BUDGET and found["settings"]:
                 found["settings"].append({"hidden": hidden, "B": block, "skipped": "out of time"})
                 continue
-            found["settings"].append(one(panel, hidden, block, sizes, compile_it=compile_it))
+            try:
+                row = measure_setting(panel, hidden, block, sizes, compile_it=compile_it)
+            except Exception as error:  # noqa: BLE001 -- the other settings are still of use
+                row = {"hidden": hidden, "B": block, "failed": f"{type(error).__name__}: {error}"}
+            found["settings"].append(row)
     found["parquet_per_window"] = parquet_per_window(sizes)
     found["seconds"] = round(time.perf_counter() - began, 1)
     return found
@@ -137,17 +140,20 @@ def full_panel(sizes: Sizes) -> Panel:
     )
 
 
-def one(panel: Panel, hidden: int, block: int, sizes: Sizes, *, compile_it: bool) -> dict[str, Any]:
+def measure_setting(
+    panel: Panel, hidden: int, block: int, sizes: Sizes, *, compile_it: bool
+) -> dict[str, Any]:
     """One width and one block size."""
+    torch.compiler.reset()  # what was compiled for other sizes counts against a limit
     setup = make_setup(_config(hidden, block, sizes), panel)
     if setup.device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     with closing(feed_of(setup)) as feed:
-        learner = build_learner(setup, trial=0)
+        learner = equip(setup, build_learner(setup, trial=0))
         example = feed.block(middle_block(setup.split.train, block))
         flops = step_flops(learner.model, example)
-        made = compile_step(learner, example) if compile_it else Compiled("off")
+        made = compile_step(learner, feed, setup.split) if compile_it else Compiled("off")
         row = {"hidden": hidden, "B": block, "feed": feed.name, "compile": made.state,
                "compile_seconds": round(made.seconds, 1)}  # fmt: skip
         with sampled() as utilisation:
@@ -201,7 +207,7 @@ def _train(setup: Setup, feed: Any, learner: Any, flops: int) -> dict[str, Any]:
 
 def _validate(setup: Setup, feed: Any, learner: Any) -> dict[str, Any]:
     days = setup.split.val
-    some = days[: min(len(days), 4 * days_at_once(learner))]
+    some = days[: min(len(days), 4 * learner.eval_days)]
     predict_days(learner, feed, some, tick=silent, phase="validate")
     began = time.perf_counter()
     predict_days(learner, feed, some, tick=silent, phase="validate")

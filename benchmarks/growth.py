@@ -23,7 +23,7 @@ from atft_core.bench.machine import machine
 from atft_core.bench.timing import paired
 from atft_core.config.schema import Config
 from atft_core.train.loop import predict_days, silent, train_epoch
-from atft_core.train.setup import build_learner, feed_of, make_setup
+from atft_core.train.setup import build_learner, equip, feed_of, make_setup
 
 BASE = Sizes(300, 1000, 64, 20, (64,), (16,))
 DOUBLED = {
@@ -63,7 +63,7 @@ def epoch_of(sizes: Sizes) -> Callable[[], Any]:
         }
     )
     setup = make_setup(config, full_panel(sizes))
-    feed, learner = feed_of(setup), build_learner(setup, trial=0)
+    feed, learner = feed_of(setup), equip(setup, build_learner(setup, trial=0))
 
     def run() -> None:
         train_epoch(learner, feed, setup.split.train, seed=0, epoch=1, tick=silent)

@@ -7,6 +7,7 @@ AtftError                 exit 1   something outside atft is not as it must be
 ├── RunDirectoryError     exit 1   a run directory cannot be created, read or written
 │   └── RunBusyError      exit 1   another engine owns it
 ├── EngineError           exit 1   the engine or a worker did not do what it was asked
+├── FeedError             exit 1   a process that delivers data is dead or hangs
 ├── NonFiniteLossError    exit 1   training diverged
 ├── CheckpointError       exit 1   a checkpoint that belongs to something else
 ├── CriteriaNotMetError   exit 3   the run ended, the evidence is not good enough

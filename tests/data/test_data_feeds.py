@@ -182,7 +182,8 @@ def test_a_container_with_less_memory_than_the_machine_counts(monkeypatch, tmp_p
     machine = choose.host_memory()
     assert 0 < machine < 2**50
     (tmp_path / "memory.max").write_text(f"{300 * 2**20}\n")
-    (tmp_path / "memory.current").write_text(f"{100 * 2**20}\n")
+    (tmp_path / "memory.current").write_text(f"{150 * 2**20}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 1\nfile {50 * 2**20}\nfile_dirty 7\n")
     monkeypatch.setattr(choose, "CGROUP", tmp_path)
     assert choose.host_memory() == 200 * 2**20
     (tmp_path / "memory.max").write_text("max\n")
@@ -216,9 +217,10 @@ def test_train_blocks_depend_on_the_seed_only():
     assert train_blocks(range(5, 5), 8, seed=0) == []
 
 
-def test_eval_blocks_hold_every_day_once_in_order():
+def test_eval_blocks_hold_every_day_in_order_in_blocks_of_one_size():
     blocks = eval_blocks(range(95, 150), 16)
-    assert [day for block in blocks for day in block] == list(range(95, 150))
-    assert [len(block) for block in blocks] == [16, 16, 16, 7]
+    assert sorted({day for block in blocks for day in block}) == list(range(95, 150))
+    assert [len(block) for block in blocks] == [16, 16, 16, 16]
+    assert blocks[-1] == range(134, 150)
     assert eval_blocks(range(10, 12), 16) == [range(10, 12)]
     assert eval_blocks(range(10, 10), 16) == []

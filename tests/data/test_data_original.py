@@ -35,7 +35,7 @@ def test_it_has_the_originals_shape(original):
     assert sum(dtype == pl.Float32 for dtype in frame.dtypes) - 4 == 99  # and four targets
     assert frame["Code"].n_unique() == stocks
     assert frame["Date"].n_unique() == DAYS
-    assert str(frame["Date"].min()), str(frame["Date"].max()) == ("2015-10-13", "2025-09-26")
+    assert [str(frame["Date"].min()), str(frame["Date"].max())] == ["2015-10-13", "2025-09-26"]
     assert 1 - len(frame) / (DAYS * stocks) == pytest.approx(0.18, abs=0.005)
     assert frame.select("Code", "Date").is_duplicated().sum() == 0
 

@@ -24,7 +24,10 @@ def test_a_weight_from_the_environment_reaches_the_loss_of_the_worker(panel, hom
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "environment: RANKIC_WEIGHT=0.6 applied (loss.rank_ic)" in done.stderr
-    assert "environment: NUM_WORKERS=8 accepted, inactive (data.workers; feed = " in done.stderr
+    assert (
+        "environment: NUM_WORKERS=8 accepted, inactive (data.workers; for the ring feed"
+        in done.stderr
+    )
     run = RunDirectory(home / "out")
     (settings,) = events(run, ev.Settings)
     assert settings.values["loss"]["rank_ic"] == 0.6

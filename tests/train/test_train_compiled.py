@@ -1,15 +1,16 @@
 """Compiling: the same step, kept on disk, and eager with a reason where it cannot be."""
 
+import numpy as np
 import pytest
 import torch
 from train_panels import make_config, make_panel
 
 from atft_core.train import compiled
-from atft_core.train.compiled import compile_step, missing_compiler, pays
-from atft_core.train.loop import silent, train_epoch
-from atft_core.train.setup import build_learner, feed_of, make_setup
+from atft_core.train.compiled import compile_step, missing_compiler, worth_compiling
+from atft_core.train.flops import step_flops
+from atft_core.train.loop import predict_days, silent, train_epoch
+from atft_core.train.setup import build_learner, equip, feed_of, make_setup
 from atft_core.train.step import loss_of, scores_of
-from atft_core.train.work import step_flops
 
 CPU = torch.device("cpu")
 
@@ -17,35 +18,38 @@ CPU = torch.device("cpu")
 def scene(**changes):
     setup = make_setup(make_config(**changes), make_panel(stocks=12))
     feed = feed_of(setup)
-    return setup, feed, build_learner(setup, 0)
+    return setup, feed, equip(setup, build_learner(setup, 0))
 
 
 def test_it_pays_on_cuda_unless_told_otherwise():
     cuda = torch.device("cuda")
-    assert [pays(cuda, w) for w in ("auto", "on", "off")] == [True, True, False]
-    assert [pays(CPU, w) for w in ("auto", "on", "off")] == [False, True, False]
+    assert [worth_compiling(cuda, w) for w in ("auto", "on", "off")] == [True, True, False]
+    assert [worth_compiling(CPU, w) for w in ("auto", "on", "off")] == [False, True, False]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler has many, none of them ours
 def test_the_compiled_step_learns_what_the_eager_one_does():
-    losses = []
+    losses, scores = [], []
     for compile_it in (False, True):
         setup, feed, learner = scene(model__dropout=0.0, model__graph_dropout=0.0)
+        learner.eval_days = 8  # several blocks, the last of which overlaps
         if compile_it:
-            made = compile_step(learner, feed.block(setup.split.train[:8]))
+            made = compile_step(learner, feed, setup.split)
             assert made.state == "on"
             assert made.seconds > 0
             assert learner.loss_of is not loss_of
         report = train_epoch(learner, feed, setup.split.train, seed=1, epoch=1, tick=silent)
         losses.append(report.values["loss"])
+        scores.append(predict_days(learner, feed, setup.split.val, tick=silent, phase="validate"))
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
 def test_without_a_compiler_the_step_is_eager_and_says_why(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     setup, feed, learner = scene()
-    made = compile_step(learner, feed.block(setup.split.train[:8]))
+    made = compile_step(learner, feed, setup.split)
     assert made.state == "eager: no C compiler on the PATH"
     assert learner.loss_of is loss_of
     monkeypatch.setattr(compiled, "find_spec", lambda name: None)
@@ -53,12 +57,12 @@ def test_without_a_compiler_the_step_is_eager_and_says_why(monkeypatch, tmp_path
 
 
 def test_a_compiler_that_fails_leaves_the_eager_step(monkeypatch):
-    def fail(learner, block):
+    def fail(*given):
         raise RuntimeError("ld: no space left\nin /tmp\nmore")
 
     monkeypatch.setattr(compiled, "_try", fail)
     setup, feed, learner = scene()
-    made = compile_step(learner, feed.block(setup.split.train[:8]))
+    made = compile_step(learner, feed, setup.split)
     assert made.state == "eager: RuntimeError: ld: no space left in /tmp"
     assert (learner.loss_of, learner.scores_of) == (loss_of, scores_of)
 

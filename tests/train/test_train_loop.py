@@ -8,7 +8,7 @@ from train_panels import make_config, make_panel
 from atft_core.errors import NonFiniteLossError
 from atft_core.train import kept, loop
 from atft_core.train.loop import days_at_once, mixed_seed, predict_days, silent, train_epoch
-from atft_core.train.setup import build_learner, feed_of, make_setup
+from atft_core.train.setup import build_learner, equip, feed_of, make_setup
 
 torch.set_num_threads(1)
 
@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 def scene(**changes):
     setup = make_setup(make_config(**changes), make_panel())
     feed = feed_of(setup)
-    return setup, feed, build_learner(setup, 0)
+    return setup, feed, equip(setup, build_learner(setup, 0))
 
 
 def run(setup, feed, learner, epoch=1, tick=silent):
@@ -107,10 +107,16 @@ def test_statistics_are_not_kept_without_the_memory(monkeypatch):
 
 
 def test_blocks_of_validation_are_as_large_as_memory_allows(monkeypatch):
-    _, _, learner = scene()
-    assert days_at_once(learner) == loop.EVAL_DAYS
-    per_day = len(learner.ema.sector_N) * learner.ema.numbers_per_token * 4
-    monkeypatch.setattr(loop, "free_memory", lambda device: 40 * per_day / loop.EVAL_SHARE)
-    assert days_at_once(learner) == 40 - learner.ema.lookback
+    setup, _, learner = scene()
+    days = range(1000)
+    assert days_at_once(learner, days) == loop.EVAL_DAYS
+    assert days_at_once(learner, range(5)) == 5
+    assert learner.eval_days == min(loop.EVAL_DAYS, len(setup.split.val))
+    model, stocks = learner.ema, len(learner.ema.sector_N)
+    history = 4 * stocks * model.lookback * model.numbers_per_token
+    per_day = 4 * stocks * (model.numbers_per_token + model.numbers_per_prediction)
+    enough = (history + 40.5 * per_day) / loop.EVAL_SHARE
+    monkeypatch.setattr(loop, "free_memory", lambda device: enough)
+    assert days_at_once(learner, days) == 40
     monkeypatch.setattr(loop, "free_memory", lambda device: 0)
-    assert days_at_once(learner) == 1
+    assert days_at_once(learner, days) == learner.train.block_days

@@ -19,6 +19,7 @@ from atft_core.bench.console import ConsoleSizes, bench_console
 from atft_core.bench.engine import EngineSizes, bench_engine
 from atft_core.bench.feed import FeedSizes, bench_feed
 from atft_core.bench.step import StepSizes, bench_step
+from atft_core.errors import AtftError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = vars(parser.parse_args(argv))
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     sizes, bench = BENCHES[given.pop("kind")]
-    found = bench(sizes(**_tuples(given)), _say)
+    try:
+        found = bench(sizes(**_tuples(given)), _say)
+    except AtftError as error:
+        _say(f"{error}")
+        return error.exit_code
     print(json.dumps(found, indent=1, allow_nan=False))
     return 0
 

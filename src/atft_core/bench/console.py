@@ -20,6 +20,7 @@ import psutil
 
 from atft_core.bench.machine import machine
 from atft_core.bench.runs import epoch_events, long_run
+from atft_core.errors import AtftError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.journal import Journal
 
@@ -49,6 +50,8 @@ def bench_console(sizes: ConsoleSizes, say: Callable[[str], None]) -> dict[str, 
             began = time.monotonic()
             first = _read(leader, lambda data: FIRST_FRAME in data, PATIENCE)
             drawn = time.monotonic() - began
+            if FIRST_FRAME not in first:
+                raise AtftError(f"The console drew nothing in {drawn:.0f} s: {first[-300:]!r}")
             say(f"{sizes.seconds:.0f} s of a live run")
             _read(leader, lambda _: False, 3.0)  # what it still has to draw
             before = psutil.Process(process.pid).cpu_times()
@@ -103,5 +106,8 @@ def _read(leader: int, enough: Callable[[bytes], bool], limit: float) -> bytes:
     data, end = b"", time.monotonic() + limit
     while not enough(data) and time.monotonic() < end:
         if select.select([leader], [], [], 0.1)[0]:
-            data += os.read(leader, 65536)
+            try:
+                data += os.read(leader, 65536)
+            except OSError as error:  # the other end is closed
+                raise AtftError(f"The console ended: {data[-300:]!r}") from error
     return data

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,16 +82,17 @@ def _grid(sizes: FeedSizes, scratch: Path, say: Callable[[str], None]) -> Iterat
         path = scratch / "grid.arrow"
         panel = random_panel(path, sizes.stocks, days, features)
         for lookback in sizes.lookbacks:
-            for name in KINDS:
+            for name, kind in KINDS.items():
                 say(f"{name}, F = {features}, L = {lookback}")
-                yield _point(name, panel, lookback, sizes)
+                split = whole_split(len(panel.dates_T), lookback)
+                with closing(kind(panel, split, lookback, CPU)) as feed:
+                    yield _point(feed, panel, lookback, sizes)
         del panel
         path.unlink()
 
 
-def _point(name: str, panel: Panel, lookback: int, sizes: FeedSizes) -> dict[str, Any]:
+def _point(feed: Feed, panel: Panel, lookback: int, sizes: FeedSizes) -> dict[str, Any]:
     days, stocks, features = panel.x_TNF.shape
-    feed: Feed = KINDS[name](panel, whole_split(days, lookback), lookback, CPU)
     spans = _spans(panel, lookback, sizes.block_days, sizes.blocks)
     first = feed.block(spans[0])
     landed = [torch.empty_like(part) for part in _parts(first)]
@@ -108,7 +110,7 @@ def _point(name: str, panel: Panel, lookback: int, sizes: FeedSizes) -> dict[str
 
     pair = paired(copy, deliver, sizes.pairs, clock=time.process_time)
     return {
-        "feed": name,
+        "feed": feed.name,
         "N": stocks,
         "T": days,
         "F": features,
@@ -184,8 +186,8 @@ def _ring(panel: Panel, sizes: FeedSizes) -> dict[str, Any]:
         for x_TNF in loader:
             landed.view(torch.float32).view(x_TNF.shape).copy_(x_TNF)
 
-    pair = paired(through_loader, through_ring, sizes.pairs)
-    feed.close()
+    with closing(feed):
+        pair = paired(through_loader, through_ring, sizes.pairs)
     return {
         "ratio": round(pair.ratio, 2),
         "spread": [round(each, 2) for each in pair.spread],
@@ -199,10 +201,9 @@ def _opening(panel: Panel) -> dict[str, Any]:
 
     def open_and_read() -> None:
         opened = open_panel(Path(panel.facts["cache"]))
-        feed = MappedFeed(opened, whole_split(len(opened.dates_T), 60), 60, CPU)
         middle = len(opened.dates_T) // 2
-        block = feed.block(range(middle, middle + 8))
-        block.x_TNF.sum()
+        with closing(MappedFeed(opened, whole_split(len(opened.dates_T), 60), 60, CPU)) as feed:
+            feed.block(range(middle, middle + 8)).x_TNF.sum()
 
     times = [seconds(open_and_read) for _ in range(5)]
     return {"seconds": round(float(np.median(times)), 4), "panel_bytes": panel.x_TNF.nbytes}

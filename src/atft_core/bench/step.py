@@ -41,7 +41,7 @@ class StepSizes:
     pairs: int = 5
 
 
-Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
+BlockInputs = tuple[Tensor, Tensor, Tensor, Tensor]
 """x_TNF, market_TM, valid_TN, neighbours_BNK"""
 
 
@@ -135,7 +135,7 @@ def build(sizes: StepSizes, *, graph: bool, dtype: torch.dtype = torch.float32) 
     return model.to(dtype)
 
 
-def example(sizes: StepSizes, days: int, dtype: torch.dtype = torch.float32) -> Inputs:
+def example(sizes: StepSizes, days: int, dtype: torch.dtype = torch.float32) -> BlockInputs:
     """A block of random numbers."""
     random = torch.Generator().manual_seed(days)
     total, stocks = sizes.lookback + days - 1, sizes.stocks
@@ -148,7 +148,7 @@ def example(sizes: StepSizes, days: int, dtype: torch.dtype = torch.float32) -> 
     )
 
 
-def windows(inputs: Inputs, lookback: int) -> Iterator[Inputs]:
+def windows(inputs: BlockInputs, lookback: int) -> Iterator[BlockInputs]:
     """The block's windows, one prediction day each."""
     x_TNF, market_TM, valid_TN, neighbours_BNK = inputs
     for day in range(len(neighbours_BNK)):
@@ -156,12 +156,14 @@ def windows(inputs: Inputs, lookback: int) -> Iterator[Inputs]:
         yield x_TNF[seen], market_TM[seen], valid_TN[seen], neighbours_BNK[day : day + 1]
 
 
-def _statistics(model: ATFT, inputs: Inputs) -> Tensor:
+def _statistics(model: ATFT, inputs: BlockInputs) -> Tensor:
     with torch.no_grad():
         return model.window_statistics(inputs[0], inputs[2])
 
 
-def _step(part: nn.Module, inputs: Inputs, statistics_BNX: Tensor | None) -> Callable[[], Tensor]:
+def _step(
+    part: nn.Module, inputs: BlockInputs, statistics_BNX: Tensor | None
+) -> Callable[[], Tensor]:
     def run() -> Tensor:
         part.zero_grad()
         out: Tensor = part(*inputs, statistics_BNX)
@@ -171,7 +173,9 @@ def _step(part: nn.Module, inputs: Inputs, statistics_BNX: Tensor | None) -> Cal
     return run
 
 
-def _steps_one_by_one(part: nn.Module, inputs: Inputs, sizes: StepSizes) -> Callable[[], Tensor]:
+def _steps_one_by_one(
+    part: nn.Module, inputs: BlockInputs, sizes: StepSizes
+) -> Callable[[], Tensor]:
     def run() -> Tensor:
         part.zero_grad()
         outs = []
@@ -184,7 +188,7 @@ def _steps_one_by_one(part: nn.Module, inputs: Inputs, sizes: StepSizes) -> Call
     return run
 
 
-def _scoring(model: ATFT, inputs: Inputs, statistics_BNX: Tensor) -> Callable[[], Tensor]:
+def _scoring(model: ATFT, inputs: BlockInputs, statistics_BNX: Tensor) -> Callable[[], Tensor]:
     @torch.inference_mode()
     def run() -> Tensor:
         out: Tensor = model(*inputs, statistics_BNX)
@@ -193,7 +197,7 @@ def _scoring(model: ATFT, inputs: Inputs, statistics_BNX: Tensor) -> Callable[[]
     return run
 
 
-def _scoring_one_by_one(part: ATFT, inputs: Inputs, sizes: StepSizes) -> Callable[[], Tensor]:
+def _scoring_one_by_one(part: ATFT, inputs: BlockInputs, sizes: StepSizes) -> Callable[[], Tensor]:
     @torch.inference_mode()
     def run() -> Tensor:
         return torch.cat([part(*window) for window in windows(inputs, sizes.lookback)])
@@ -230,7 +234,7 @@ def _both_ways(sizes: StepSizes, dtype: torch.dtype, device: str) -> tuple[Pair,
 
 
 def shares(sizes: StepSizes, days: int) -> dict[str, float]:
-    """Share of each part in the forward pass of a step of the whole model, statistics included."""
+    """Share of each part's forward pass in a step of the whole model, statistics included."""
     model, inputs = build(sizes, graph=True), example(sizes, days)
     spent: dict[str, float] = {}
     parts = {name: part for name, part in model.named_children() if name != "join"}

@@ -41,6 +41,8 @@ class Block:
     """Rank within the day, mean 0 and variance 1; 0 where there is none."""
     gauss_BNH: Tensor
     """Normal quantile of the rank; 0 where there is none."""
+    stored_bytes: int
+    """Size of the features as they are kept."""
 
     @cached_property
     def mask_BNH(self) -> Tensor:  # noqa: N802
@@ -54,10 +56,9 @@ class Block:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of features, market, masks and labels; graphs are shared by all blocks."""
-        parts = (self.x_TNF, self.market_TM, self.valid_TN, self.y_BNH, self.rank_BNH,
-                 self.gauss_BNH)  # fmt: skip
-        return sum(part.nbytes for part in parts)
+        """Bytes that were delivered: as stored, and without the graphs, which all blocks share."""
+        parts = (self.market_TM, self.valid_TN, self.y_BNH, self.rank_BNH, self.gauss_BNH)
+        return self.stored_bytes + sum(part.nbytes for part in parts)
 
 
 def train_blocks(days: range, block_days: int, *, seed: int) -> list[range]:
@@ -77,5 +78,9 @@ def train_blocks(days: range, block_days: int, *, seed: int) -> list[range]:
 
 
 def eval_blocks(days: range, block_days: int) -> list[range]:
-    """Every day once and in order."""
-    return [days[start : start + block_days] for start in range(0, len(days), block_days)]
+    """Every day in order, in blocks of one size: the last one overlaps the one before it."""
+    size = min(block_days, len(days))
+    if size < 1:
+        return []
+    last = days.stop - size
+    return [range(min(start, last), min(start, last) + size) for start in days[::size]]

@@ -6,7 +6,6 @@ Shapes: T days, N stocks, F features, H horizons.
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,10 @@ from atft_core.data.cache import (
     Identity,
     cache_file,
     file_versions,
+    finish_cache,
     identify,
     new_cache,
+    scratch_cache,
     why_build,
 )
 from atft_core.data.checks import Finding
@@ -74,9 +75,7 @@ def check_panel(config: Config, progress: Progress | None = None) -> list[Findin
     try:
         path, sector = _paths(config.data)
         identity = identify(config, path, sector)
-        target = cache_file(config, identity)
-        with TemporaryDirectory(prefix=".check-", dir=_existing(target.parent)) as scratch:
-            cache = Path(scratch) / "panel.arrow"
+        with scratch_cache(cache_file(config, identity)) as cache:
             findings = build_cache(config, identity, cache, say)
             if cache.exists():
                 say("looking for leaks", 0.95)
@@ -84,11 +83,6 @@ def check_panel(config: Config, progress: Progress | None = None) -> list[Findin
     except DataError as error:
         return [Finding("unreadable", error.message, advice=error.hint)]
     return sorted(findings, key=lambda f: f.severity is not checks.ERROR)
-
-
-def _existing(directory: Path) -> Path | None:
-    """Where a scratch file may be: where the cache would be, if that is there."""
-    return directory if directory.is_dir() else None
 
 
 def _leaks(config: Config, panel: Panel) -> list[Finding]:
@@ -145,7 +139,8 @@ def build_cache(config: Config, identity: Identity, target: Path, say: Progress)
         if not checks.has_errors(findings):
             say("writing to disk", 0.95)
             facts = _facts(identity, inputs, named, findings)
-            draft.finish(facts | {"labels": counts, "coverage": filled.coverage})
+            facts |= {"labels": counts, "coverage": filled.coverage}
+            finish_cache(draft, target, facts)
     return findings
 
 

@@ -74,8 +74,8 @@ def identify(config: Config, path: Path, sector: Path | None) -> Identity:
 
 
 def file_versions(path: Path, sector: Path | None) -> tuple[list[int], ...]:
-    """Which version of each input file is there now."""
-    return tuple(stamp(each) for each in (path, sector) if each)
+    """Which version of each input file is there now; none of one that is gone."""
+    return tuple(stamp(each) if each.exists() else [] for each in (path, sector) if each)
 
 
 def _sha(text: str) -> str:
@@ -121,24 +121,55 @@ def new_cache(target: Path, frame: Frame, kind: Kind) -> Iterator[Draft]:
 
     Left before `finish`, or interrupted, nothing stays. Raises DataError when it cannot be kept.
     """
-    temporary = target.with_name(f".{target.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    try:
+    temporary = _temporary(target)
+    with _said(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_orphans(target.parent)
         _check_space(target.parent, draft_bytes(frame, kind))
-        try:
-            with Draft(temporary, frame, kind) as draft:
-                yield draft
+    try:
+        with _said(target.parent):
+            draft = Draft(temporary, frame, kind)
+        with draft:
+            yield draft
+        with _said(target.parent):
             if draft.finished:
                 temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        fsync_directory(target.parent)
+                fsync_directory(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def finish_cache(draft: Draft, target: Path, facts: dict[str, Any]) -> None:
+    """All is filled in; DataError when the disk does not take it."""
+    with _said(target.parent):
+        draft.finish(facts)
+
+
+@contextmanager
+def scratch_cache(target: Path) -> Iterator[Path]:
+    """A place beside the cache for one that nobody keeps."""
+    scratch = _temporary(target.with_name(f"check-{target.name}"))
+    try:
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _temporary(target: Path) -> Path:
+    """Where a process of this host writes; removed by others when it is no more."""
+    return target.with_name(f".{target.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def _said(directory: Path) -> Iterator[None]:
+    """An error of the cache's file system as a DataError with advice."""
+    try:
+        yield
     except OSError as error:
         full = error.errno in DISK_FULL
         what = "is full" if full else f"cannot be written: {error.strerror or error}"
         raise DataError(
-            f"The cache directory {target.parent} {what}.",
+            f"The cache directory {directory} {what}.",
             hint="Choose another: --set data.cache_dir=DIR",
         ) from error
 
@@ -150,7 +181,7 @@ def write_cache(target: Path, panel: Panel) -> None:
         draft.y_TNH[...] = panel.y_TNH
         draft.rank_TNH[...] = panel.rank_TNH
         draft.gauss_TNH[...] = panel.gauss_TNH
-        draft.finish(panel.facts)
+        finish_cache(draft, target, panel.facts)
 
 
 def _remove_orphans(directory: Path) -> None:

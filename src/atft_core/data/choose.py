@@ -56,8 +56,9 @@ def fastest(panel: Panel, device: torch.device) -> tuple[str, str]:
 
 
 def label_bytes(panel: Panel) -> int:
-    """What every feed keeps on the device beside the features."""
-    return panel.y_TNH.nbytes + panel.rank_TNH.nbytes + panel.gauss_TNH.nbytes
+    """What every feed keeps on the device beside the features: labels, masks and graphs."""
+    labels = panel.y_TNH.nbytes + panel.rank_TNH.nbytes + panel.gauss_TNH.nbytes
+    return labels + panel.valid_TN.nbytes + 2 * panel.neighbours_RNK.nbytes
 
 
 def _check_device_memory(panel: Panel, device: torch.device) -> None:
@@ -80,25 +81,24 @@ def free_memory(device: torch.device) -> int:
 
 def host_memory() -> int:
     """Bytes that may still be used: of the machine, or less where container or process may less."""
-    lines = MEMINFO.read_text().splitlines()
-    available = (
-        next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1024
-    )
+    available = _bytes_of(MEMINFO, "MemAvailable:")
     with suppress(OSError, ValueError):  # no limit is the word "max"
         limit = int((CGROUP / "memory.max").read_text())
-        used = int((CGROUP / "memory.current").read_text())
+        # The page cache counts as used there, but is given back to whoever needs it.
+        cached = _bytes_of(CGROUP / "memory.stat", "file ", unit=1)
+        used = int((CGROUP / "memory.current").read_text()) - cached
         available = min(available, max(limit - used, 0))
     limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
     if limit != resource.RLIM_INFINITY:
-        used = _kib(Path("/proc/self/status"), "VmData")
+        used = _bytes_of(Path("/proc/self/status"), "VmData:")
         available = min(available, max(limit - used, 0))
     return available
 
 
-def _kib(path: Path, name: str) -> int:
-    """Bytes that a line of a file in /proc gives in KiB."""
+def _bytes_of(path: Path, name: str, unit: int = 1024) -> int:
+    """The number in the line of a kernel's file that begins with `name`, in bytes."""
     lines = path.read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
+    return next(int(line[len(name) :].split()[0]) for line in lines if line.startswith(name)) * unit
 
 
 def _gib(size: int) -> str:

@@ -1,6 +1,6 @@
 """All features of a panel, computed or given, made comparable and written to their place.
 
-Shapes: T days, N stocks, F features.
+Shapes: T days, D of them, N stocks, F features, g of them, R rows of the file.
 
 Computed features go chunk by chunk of days, with the days before that they look back to; given
 ones some columns at a time. Either way memory holds a part of the panel, never the whole.
@@ -130,14 +130,15 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
     meter = _Meter(say, x_TNF.nbytes)
     valid = max(inputs.valid_TN.sum(), 1)
 
-    def convert(name: str, values_R: NDArray[Any], stored_TN: Stored) -> list[Finding]:
+    def convert(
+        name: str, values_R: NDArray[Any], stored_TN: Stored
+    ) -> tuple[float, list[Finding]]:
         column_TN = scatter(inputs.keys, values_R).astype(np.float64, copy=False)
         known_TN = np.isfinite(column_TN) & inputs.valid_TN
-        filled.coverage[name] = _share(known_TN.sum(), valid)
         found = checks.check_values(inputs.names, name, column_TN, "feature")
         found += checks.check_column(name, column_TN, len(inputs.keys.cell_R))
         _write(stored_TN, column_TN, inputs.valid_TN, _normalise(data, kind, name))
-        return found
+        return _share(known_TN.sum(), valid), found
 
     at_once = _columns_at_once(len(names), x_TNF.itemsize)
     with _threads(len(names)) as pool:
@@ -150,8 +151,9 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
                 pool.submit(convert, name, values_R, stored_TNg[..., i])
                 for i, (name, values_R) in enumerate(zip(group, columns, strict=True))
             ]
-            for job in jobs:
-                filled.findings += job.result()
+            for name, job in zip(group, jobs, strict=True):
+                filled.coverage[name], found = job.result()
+                filled.findings += found
             x_TNF[..., first : first + len(group)] = stored_TNg
     return filled
 

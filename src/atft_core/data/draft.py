@@ -116,7 +116,7 @@ class _SinkWithGaps(io.RawIOBase):
         return pa.Array.from_buffers(kind, count, [None, buffer])
 
     def writable(self) -> bool:
-        """It is one."""
+        """Arrow asks."""
         return True
 
     def tell(self) -> int:

@@ -57,7 +57,7 @@ class Feed(Protocol):
         ...
 
 
-class Surroundings:
+class PanelContext:
     """Everything of a panel but its features, on the device; makes blocks of both."""
 
     def __init__(self, panel: Panel, split: Split, lookback: int, device: torch.device) -> None:
@@ -96,6 +96,7 @@ class Surroundings:
             y_BNH=self.y_TNH.narrow(0, start, count),
             rank_BNH=self.rank_TNH.narrow(0, start, count),
             gauss_BNH=self.gauss_TNH.narrow(0, start, count),
+            stored_bytes=x_TNF.nbytes,
         )
 
 
@@ -107,7 +108,7 @@ class ResidentFeed:
     def __init__(
         self, panel: Panel, split: Split, lookback: int, device: torch.device, reason: str = ""
     ) -> None:
-        self._around = Surroundings(panel, split, lookback, device)
+        self._around = PanelContext(panel, split, lookback, device)
         self._x_TNF = _upload(panel.x_TNF, device)
         self.reason = reason or f"all {panel.x_TNF.nbytes / 2**20:.0f} MiB of it are on {device}"
 
@@ -140,7 +141,7 @@ class MappedFeed:
     def __init__(
         self, panel: Panel, split: Split, lookback: int, device: torch.device, reason: str = ""
     ) -> None:
-        self._around = Surroundings(panel, split, lookback, device)
+        self._around = PanelContext(panel, split, lookback, device)
         self._x_TNF = as_tensor(panel.x_TNF)
         self._staging = Staging(device) if device.type == "cuda" else None
         self._offset, self._unread = panel.x_offset, bytearray(b"\1" * len(panel.dates_T))

@@ -1,6 +1,6 @@
 """Labels: the return from close[t + lag] to close[t + lag + h] on the union calendar.
 
-Shapes: T days, N stocks. NaN = no label; nothing is filled.
+Shapes: T days, N stocks, n of them. NaN = no label; nothing is filled.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The graph of the stocks: who has moved with whom lately.
 
-Shapes: T days, N stocks, R graphs, K neighbours, W days of a window.
+Shapes: T days, N stocks, C of them with enough history, R graphs (in `_highest`: rows), K
+neighbours, W days of a window.
 
 Graph r is computed from the W days that end at its day, and serves that day and those after it
 until the next: it never sees what it helps to predict.

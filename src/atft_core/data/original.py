@@ -3,9 +3,8 @@
 Shapes: T days, N stocks.
 
 At scale 1: 8,988,034 rows, 112 columns (99 of them numbers), 4,484 codes, 2,434 days between
-2015-10-13 and
-2025-09-26, 18 % of the (day, stock) pairs missing, returns over 1, 5, 10 and 20 days as targets.
-Prices are random walks and most features noise: the shape is the original's, the content nobody's.
+2015-10-13 and 2025-09-26, 18 % of the (day, stock) pairs missing, returns over 1, 5, 10 and 20
+days as targets. Prices are random walks and most features noise: the shape is the original's.
 Columns are mapped by `configs/data/original.toml`.
 """
 

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from atft_core.data import producer
 from atft_core.data.blocks import Block
-from atft_core.data.feeds import Surroundings, as_tensor
+from atft_core.data.feeds import PanelContext, as_tensor
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
 from atft_core.data.staging import Staging
@@ -83,14 +83,15 @@ class _Producer:
             )
 
     def _last_words(self) -> str:
-        code = self.process.wait()
+        code = self.process.wait(timeout=5.0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"killed by signal {-code}" if code < 0 else f"code {code}"
 
     def end(self) -> None:
-        """It has nothing to lose."""
+        """It has nothing to lose. One that waits for a dead disk is left to the kernel."""
         self.process.kill()
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=1.0)
         for pipe in (self._jobs, self._answers, self._errors):
             pipe.close()
 
@@ -108,11 +109,21 @@ class _Ring:
             self.producers = [_Producer(fd, path, i) for i in range(producers)]
         finally:
             os.close(fd)
+        self.free = deque(self.slots)
+        self.asked: deque[tuple[_Producer, int]] = deque()
+        self.pinned = False
+
+    def pin(self) -> None:
+        """Let the GPU read the slots directly; where that cannot be, copies are slower."""
+        self.pinned = _ask_cuda("cudaHostRegister", self.memory, 0)
 
     def end(self) -> None:
         """No process stays; the memory goes with the last view of it."""
         for each in self.producers:
             each.end()
+        if self.pinned:
+            _ask_cuda("cudaHostUnregister", self.memory)
+            self.pinned = False
 
 
 class RingFeed:
@@ -131,7 +142,7 @@ class RingFeed:
         workers: int = 2,
         prefetch: int = 2,
     ) -> None:
-        self._around = Surroundings(panel, split, lookback, device)
+        self._around = PanelContext(panel, split, lookback, device)
         self._path, self._offset = str(Path(panel.facts["cache"])), panel.x_offset
         self._row_NF, self._dtype = panel.x_TNF.shape[1:], panel.x_TNF.dtype
         self._row_bytes = int(np.prod(self._row_NF)) * self._dtype.itemsize
@@ -143,7 +154,8 @@ class RingFeed:
 
     def block(self, days: range) -> Block:
         """One block."""
-        return next(self.blocks([days]))
+        (block,) = self.blocks([days])
+        return block
 
     def blocks(self, spans: Sequence[range]) -> Iterator[Block]:
         """Blocks in order, while the producers fill the slots of those to come.
@@ -152,24 +164,27 @@ class RingFeed:
         """
         seen = [self._around.seen(days) for days in spans]
         ring = self._ring_for(max((len(days) for days in seen), default=1) * self._row_bytes)
-        free, asked = deque(ring.slots), deque[tuple[_Producer, int]]()
         coming = iter(enumerate(seen))
         try:
             for days, history in zip(spans, seen, strict=True):
-                while free:
-                    job = next(coming, None)
-                    if job is None:
-                        break
-                    asked.append((self._ask(ring, *job, free[0]), free.popleft()))
-                who, slot = asked.popleft()
+                self._ask_ahead(ring, coming)
+                who, slot = ring.asked.popleft()
                 who.wait(ring.memory)
                 yield self._block(ring, days, history, slot)
-                free.append(slot)
-        except FeedError:
-            self.close()
-            raise
+                ring.free.append(slot)
         finally:
-            self._forget(asked)
+            if len(ring.free) < len(ring.slots):  # left early, or a producer failed
+                ring.end()
+                self._ring = None if self._ring is ring else self._ring
+
+    def _ask_ahead(self, ring: _Ring, coming: Iterator[tuple[int, range]]) -> None:
+        """Give every free slot a job, in the order in which the blocks will be wanted."""
+        while ring.free:
+            job = next(coming, None)
+            if job is None:
+                return
+            slot = ring.free.popleft()
+            ring.asked.append((self._ask(ring, *job, slot), slot))
 
     def _ask(self, ring: _Ring, i: int, history: range, slot: int) -> _Producer:
         who = ring.producers[i % len(ring.producers)]
@@ -191,19 +206,16 @@ class RingFeed:
         return on_device
 
     def _ring_for(self, slot_bytes: int) -> _Ring:
-        """The ring, made anew when its slots are too small."""
-        if self._ring is not None and self._ring.slot_bytes < slot_bytes:
-            self.close()
+        """The ring, made anew when its slots are too small or somebody else's blocks are in it."""
+        if self._ring is not None:
+            busy = len(self._ring.free) < len(self._ring.slots)
+            if busy or self._ring.slot_bytes < slot_bytes:
+                self.close()
         if self._ring is None:
             self._ring = _Ring(self._path, self._prefetch + 1, slot_bytes, self._workers)
             if self._device.type == "cuda":
-                _pin(self._ring.memory)
+                self._ring.pin()
         return self._ring
-
-    def _forget(self, asked: deque[tuple[_Producer, int]]) -> None:
-        """Whoever left early leaves jobs behind: without them the ring is made anew."""
-        if asked:
-            self.close()
 
     def transfer_seconds(self) -> float:
         """Of the copies to a GPU."""
@@ -216,8 +228,9 @@ class RingFeed:
             self._ring = None
 
 
-def _pin(memory: mmap.mmap) -> None:
-    """Let the GPU read the slots directly; without it they are only slower."""
+def _ask_cuda(call: str, memory: mmap.mmap, *more: int) -> bool:
+    """A call of the CUDA runtime about this memory; whether it succeeded."""
     view = np.frombuffer(memory, np.uint8)
+    where = (view.ctypes.data,) if call == "cudaHostUnregister" else (view.ctypes.data, view.nbytes)
     runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
-    runtime.cudaHostRegister(view.ctypes.data, view.nbytes, 0)
+    return int(getattr(runtime, call)(*where, *more)) == 0

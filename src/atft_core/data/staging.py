@@ -58,7 +58,10 @@ class Staging:
     def _grow(self, size: int) -> None:
         self._stream.synchronize()
         self._sent = [None] * SLOTS
-        self._pinned = [torch.empty(size, dtype=torch.uint8, pin_memory=True) for _ in range(SLOTS)]
+        with torch.inference_mode(mode=False):  # validation may come first, training writes, too
+            self._pinned = [
+                torch.empty(size, dtype=torch.uint8, pin_memory=True) for _ in range(SLOTS)
+            ]
 
 
 def _timed() -> torch.cuda.Event:

@@ -59,8 +59,10 @@ class ATFT(nn.Module):
         width, lookback, n_features = model.hidden, model.lookback, len(groups)
         n_market = n_market if model.market else 0
         self.lookback = lookback
-        self.numbers_per_token = 2 * n_features + 8 * width + 4 * width * NEIGHBOURS * model.graph
+        self.numbers_per_token = 2 * n_features + 8 * width
         """About how many a (day, stock) keeps in memory at once when it is only scored."""
+        self.numbers_per_prediction = 8 * width + 4 * width * NEIGHBOURS * model.graph
+        """And how many more a prediction needs."""
         self.register_buffer("sector_N", sector_N.long(), persistent=False)
         self.select = GroupedSelection(groups, width, n_market, model.selection)
         self.encode = DayEncoder(width, model.encoder_depth, model.dropout)

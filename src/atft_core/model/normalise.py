@@ -1,7 +1,7 @@
 """FAN and SAN as causal statistics: what a stock's own window looked like, seen from its last day.
 
-Shapes: T days, B prediction days, N stocks, C channels, M = N C, L lookback, Q frequencies of the
-window, K of which are taken, S slices, X statistics of a channel.
+Shapes: T days, B prediction days, b of them, N stocks, C channels, M = N C, L lookback, Q
+frequencies of the window, K of which are taken, S slices, X statistics of a channel.
 
 FAN (Ye et al., NeurIPS 2024) removes the strongest frequencies of a series, SAN (Liu et al.,
 NeurIPS 2023) the mean and deviation of its slices; both add them back to a forecast of the same

@@ -113,14 +113,14 @@ def composite(  # noqa: PLR0917 -- one tensor per meaning
     Returns the loss and, for each term with a weight above 0, its unweighted value, averaged over
     horizons and detached. Horizon weights are normalised to sum 1; see `LossConfig`.
     """
-    weight_H = horizon_weights(loss, horizons).to(pred_BNH.device)
+    weights = horizon_weights(loss, horizons)
     total = pred_BNH.new_zeros((), dtype=torch.float32)
     stacked = _horizons_first(pred_BNH, rank_BNH, gauss_BNH, y_BNH, mask_BNH)
     values: dict[str, Tensor] = {}
     with torch.autocast(pred_BNH.device.type, enabled=False):
         for name, weight in active_terms(loss).items():
             value_H = _per_horizon(TERMS[name], stacked)
-            total = total + weight * (weight_H * value_H).sum()
+            total = total + weight * _weighted(value_H, weights)
             values[name] = value_H.detach().mean()
     return total, values
 
@@ -138,14 +138,14 @@ def term_gradients(  # noqa: PLR0917 -- as composite
 
     Weights included, as the term enters the sum; so the shares of the terms can be compared.
     """
-    weight_H = horizon_weights(loss, horizons).to(pred_BNH.device)
+    weights = horizon_weights(loss, horizons)
     leaf_BNH = pred_BNH.detach().float().requires_grad_()
     norms: dict[str, float] = {}
     with torch.enable_grad(), torch.autocast(pred_BNH.device.type, enabled=False):
         stacked = _horizons_first(leaf_BNH, rank_BNH, gauss_BNH, y_BNH, mask_BNH)
         for name, weight in active_terms(loss).items():
             value_H = _per_horizon(TERMS[name], stacked)
-            (gradient,) = torch.autograd.grad(weight * (weight_H * value_H).sum(), leaf_BNH)
+            (gradient,) = torch.autograd.grad(weight * _weighted(value_H, weights), leaf_BNH)
             norms[name] = float(gradient.norm())
     return norms
 
@@ -156,11 +156,15 @@ def active_terms(loss: LossConfig) -> dict[str, float]:
     return {name: weight for name, weight in weights.items() if weight > 0}
 
 
-def horizon_weights(loss: LossConfig, horizons: Sequence[int]) -> Tensor:
-    """Weights of the horizons [H], float32, with sum 1."""
-    raw_H = [loss.horizon_weights.get(h, OTHER_HORIZON_WEIGHT) for h in horizons]
-    weight_H = torch.tensor(raw_H, dtype=torch.float32)
-    return weight_H / weight_H.sum()
+def horizon_weights(loss: LossConfig, horizons: Sequence[int]) -> tuple[float, ...]:
+    """Weights of the horizons, with sum 1. Plain numbers: a tensor would be copied every step."""
+    raw = [loss.horizon_weights.get(h, OTHER_HORIZON_WEIGHT) for h in horizons]
+    return tuple(weight / sum(raw) for weight in raw)
+
+
+def _weighted(value_H: Tensor, weights: Sequence[float]) -> Tensor:
+    parts = [weight * value for weight, value in zip(weights, value_H.unbind(), strict=True)]
+    return torch.stack(parts).sum()
 
 
 def _horizons_first(

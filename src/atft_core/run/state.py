@@ -16,7 +16,7 @@ from atft_core.run.wording import finite, several
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 """Final trial states, named as Optuna names them."""
-PHASE_BUDGET = {"start": 180.0, "load": 600.0}
+PHASE_BUDGET = {"start": 180.0, "load": 600.0, "compile": 900.0}
 """Seconds of silence allowed in phases that are slow without being stuck."""
 DEFAULT_BUDGET = 300.0
 

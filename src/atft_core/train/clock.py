@@ -33,6 +33,20 @@ class Clock(Protocol):
         ...
 
 
+class NoClock:
+    """Nobody asks."""
+
+    def begin(self, step: int) -> None:
+        """Nothing."""
+
+    def ended(self, part: str) -> None:
+        """Nothing."""
+
+    def seconds(self) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
+
 class HostClock:
     """The host computes: its own clock, every step."""
 

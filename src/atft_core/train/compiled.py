@@ -15,7 +15,9 @@ from typing import Literal
 
 import torch
 
-from atft_core.data.blocks import Block
+from atft_core.data.feeds import Feed
+from atft_core.data.splits import Split
+from atft_core.train.loop import middle_block
 from atft_core.train.step import Learner, block_loss, loss_of, predict_block, scores_of
 
 Wanted = Literal["auto", "on", "off"]
@@ -30,14 +32,14 @@ class Compiled:
     seconds: float = 0.0
 
 
-def pays(device: torch.device, wanted: Wanted) -> bool:
+def worth_compiling(device: torch.device, wanted: Wanted) -> bool:
     """Whether to compile. "auto": on CUDA; on a CPU it took 40 s and the step was slower for it."""
     return wanted == "on" or (wanted == "auto" and device.type == "cuda")
 
 
-def compile_step(learner: Learner, block: Block) -> Compiled:
-    """Compile training and scoring on blocks like this one; nothing is learnt from it."""
-    device = block.x_TNF.device
+def compile_step(learner: Learner, feed: Feed, split: Split) -> Compiled:
+    """Compile training and scoring on blocks of the sizes that will come; nothing is learnt."""
+    device = learner.model.sector_N.device
     missing = missing_compiler(device)
     if missing:
         return Compiled(f"eager: {missing}")
@@ -46,7 +48,7 @@ def compile_step(learner: Learner, block: Block) -> Compiled:
     try:
         learner.loss_of = torch.compile(loss_of, fullgraph=True, dynamic=False, mode=mode)
         learner.scores_of = torch.compile(scores_of, fullgraph=True, dynamic=False, mode=mode)
-        _try(learner, block)
+        _try(learner, feed, split)
     except Exception as error:  # noqa: BLE001 -- a compiler may fail in any way
         learner.loss_of, learner.scores_of = loss_of, scores_of
         lines = str(error).strip().splitlines()[:2]  # of what it raised, and why
@@ -63,11 +65,13 @@ def missing_compiler(device: torch.device) -> str:
     return ""
 
 
-def _try(learner: Learner, block: Block) -> None:
+def _try(learner: Learner, feed: Feed, split: Split) -> None:
     """Compile by using it: twice, as graphs are recorded the second time."""
     for _ in range(2):
+        block = feed.block(middle_block(split.train, learner.train.block_days))
         total, _, _ = block_loss(learner, block)
         total.backward()  # type: ignore[no-untyped-call]
         learner.optimiser.zero_grad(set_to_none=True)
         with torch.inference_mode():
-            predict_block(learner, learner.ema, block)
+            block = feed.block(middle_block(split.val, learner.eval_days))
+            predict_block(learner, learner.ema.eval(), block)

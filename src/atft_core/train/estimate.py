@@ -15,10 +15,11 @@ from atft_core.model.atft import count_parameters
 from atft_core.run.events import Json
 from atft_core.run.processes import start_time
 from atft_core.train import disk, results
+from atft_core.train.compiled import compile_step, worth_compiling
 from atft_core.train.disk import disk_bytes
-from atft_core.train.loop import blocks_of_epoch, days_at_once, predict_days, silent
-from atft_core.train.setup import Setup, build_learner
-from atft_core.train.step import train_step
+from atft_core.train.loop import blocks_of_epoch, predict_days, silent
+from atft_core.train.setup import Setup, build_learner, equip
+from atft_core.train.step import Learner, train_step
 
 TIMED_BLOCKS = 20
 TIMED_SECONDS = 3.0
@@ -34,10 +35,13 @@ def process_age() -> float:
 def project(setup: Setup, feed: Feed, *, startup: float) -> Json:
     """Seconds per epoch, trial and sweep from some blocks on this machine, and bytes on disk."""
     config = setup.config
-    learner = build_learner(setup, trial=0)
+    learner = equip(setup, build_learner(setup, trial=0))
+    if worth_compiling(setup.device, config.train.compile):
+        startup += compile_step(learner, feed, setup.split).seconds
     blocks, _ = blocks_of_epoch(learner, setup.split.train, seed=0, epoch=1)
-    per_block = _seconds_per_block(setup, feed, blocks)
-    epoch = per_block * len(blocks) + _seconds_per_eval_day(setup, feed) * len(setup.split.val)
+    per_day = _seconds_per_eval_day(setup, learner, feed)
+    per_block = _seconds_per_block(setup, learner, feed, blocks)
+    epoch = per_block * len(blocks) + per_day * len(setup.split.val)
     trial = startup + config.train.max_epochs * epoch
     rows = int(setup.panel.valid_TN[setup.split.val.start : setup.split.val.stop].sum())
     return {
@@ -56,9 +60,10 @@ def _most_parameters(setup: Setup) -> int:
     return count_parameters(build_learner(largest, trial=0).model)
 
 
-def _seconds_per_block(setup: Setup, feed: Feed, blocks: Sequence[range]) -> float:
+def _seconds_per_block(
+    setup: Setup, learner: Learner, feed: Feed, blocks: Sequence[range]
+) -> float:
     """Median over the timed blocks, the first left out: it pays for what is made only once."""
-    learner = build_learner(setup, trial=0)
     took: list[float] = []
     began = time.perf_counter()
     for i, days in enumerate(blocks[: TIMED_BLOCKS + 1]):
@@ -71,11 +76,9 @@ def _seconds_per_block(setup: Setup, feed: Feed, blocks: Sequence[range]) -> flo
     return statistics.median(took[1:] or took)
 
 
-def _seconds_per_eval_day(setup: Setup, feed: Feed) -> float:
+def _seconds_per_eval_day(setup: Setup, learner: Learner, feed: Feed) -> float:
     """Predicting and measuring a validation day."""
-    val = setup.split.val
-    learner = build_learner(setup, trial=0)
-    days = range(val.start, min(val.stop, val.start + days_at_once(learner)))
+    days = setup.split.val[: learner.eval_days]
     start = time.perf_counter()
     pred_DNH = predict_days(learner, feed, days, tick=silent, phase="validate")
     results.score(setup.panel, "val", days, pred_DNH)

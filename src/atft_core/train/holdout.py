@@ -16,7 +16,7 @@ from atft_core.objective.metrics import Summary
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json, write_json
 from atft_core.train import checkpoint, results
-from atft_core.train.loop import predict_days, silent
+from atft_core.train.loop import days_at_once, predict_days, silent
 from atft_core.train.results import Scores
 from atft_core.train.setup import build_learner, feed_of, open_trial, owner, threads
 
@@ -68,6 +68,7 @@ def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:
     checkpoint.load_weights(found, ema=learner.ema)
     days = setup.split.holdout
     with closing(feed_of(setup)) as feed:
+        learner.eval_days = days_at_once(learner, days)
         pred_DNH = predict_days(learner, feed, days, tick=silent, phase="holdout")
     return results.score(setup.panel, "holdout", days, pred_DNH), setup.panel
 

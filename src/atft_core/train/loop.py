@@ -17,7 +17,7 @@ from torch import Tensor
 from atft_core.data.blocks import eval_blocks, train_blocks
 from atft_core.data.choose import free_memory
 from atft_core.data.feeds import Feed
-from atft_core.errors import NonFiniteLossError
+from atft_core.errors import DataError, NonFiniteLossError
 from atft_core.objective.losses import active_terms
 from atft_core.train.clock import clock_for
 from atft_core.train.step import Learner, gradient_norms, predict_block, train_step
@@ -140,12 +140,17 @@ def _mean_pulls(pulls: Sequence[dict[str, float]]) -> dict[str, float]:
     return {f"grad_{name}": sum(p[name] for p in pulls) / len(pulls) for name in names}
 
 
-def days_at_once(learner: Learner) -> int:
-    """Days that are scored at once: as many as there is memory for, EVAL_DAYS at most."""
+def days_at_once(learner: Learner, days: range) -> int:
+    """Days that are scored at once: as many as there is memory for, within bounds.
+
+    Not fewer than a train block, which fits with its gradients; not more than there are.
+    """
     model = learner.ema
-    free = free_memory(model.sector_N.device)
-    per_day = len(model.sector_N) * model.numbers_per_token * 4
-    return int(min(max(EVAL_SHARE * free / per_day - model.lookback, 1), EVAL_DAYS))
+    free, stocks = free_memory(model.sector_N.device), len(model.sector_N)
+    history = 4 * stocks * model.lookback * model.numbers_per_token
+    per_day = 4 * stocks * (model.numbers_per_token + model.numbers_per_prediction)
+    fitting = int((EVAL_SHARE * free - history) / per_day)
+    return max(1, min(max(fitting, learner.train.block_days), EVAL_DAYS, len(days)))
 
 
 @torch.inference_mode()
@@ -154,10 +159,17 @@ def predict_days(
 ) -> NDArray[np.float32]:
     """Scores [D, N, H] of `days` by the averaged weights, on the host, dropout off."""
     learner.ema.eval()
-    blocks = eval_blocks(days, days_at_once(learner))
-    parts = []
+    blocks = eval_blocks(days, learner.eval_days)
+    scores_DNH: Tensor | None = None
     for i, block in enumerate(feed.blocks(blocks)):
         tick(phase, i, len(blocks))
-        parts.append(predict_block(learner, learner.ema, block))
-    scores_DNH: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
-    return scores_DNH
+        scores_BNH = predict_block(learner, learner.ema, block)
+        if scores_DNH is None:
+            scores_DNH = scores_BNH.new_empty(len(days), *scores_BNH.shape[1:])
+        # Copied at once: a recorded graph writes the next block's scores to the same place.
+        first = block.days.start - days.start
+        scores_DNH[first : first + len(scores_BNH)] = scores_BNH
+    if scores_DNH is None:
+        raise DataError("there are no days to predict")
+    found: NDArray[np.float32] = scores_DNH.cpu().numpy()
+    return found

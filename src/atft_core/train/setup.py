@@ -26,7 +26,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
 from atft_core.train.checkpoint import Owner
 from atft_core.train.kept import keep_statistics
-from atft_core.train.loop import mixed_seed
+from atft_core.train.loop import days_at_once, mixed_seed
 from atft_core.train.step import Learner, make_learner
 
 
@@ -108,9 +108,14 @@ def build_learner(setup: Setup, trial: int) -> Learner:
         n_horizons=len(panel.horizons),
         sector_N=torch.from_numpy(panel.sector_N.copy()),
     )
-    model = model.to(setup.device)
-    learner = make_learner(model, config.train, config.loss, panel.horizons)
-    learner.kept = keep_statistics(model, setup.split, len(panel.codes), setup.device)
+    return make_learner(model.to(setup.device), config.train, config.loss, panel.horizons)
+
+
+def equip(setup: Setup, learner: Learner) -> Learner:
+    """Give a learner what it needs for epochs, by the memory that is free now; returns it."""
+    stocks = len(setup.panel.codes)
+    learner.kept = keep_statistics(learner.model, setup.split, stocks, setup.device)
+    learner.eval_days = days_at_once(learner, setup.split.val)
     return learner
 
 

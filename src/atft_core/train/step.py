@@ -21,7 +21,7 @@ from atft_core.config.schema import LossConfig, TrainConfig
 from atft_core.data.blocks import Block
 from atft_core.model.atft import ATFT
 from atft_core.objective.losses import composite, term_gradients
-from atft_core.train.clock import Clock, HostClock
+from atft_core.train.clock import Clock, NoClock
 from atft_core.train.kept import KeptStatistics
 
 WARM_UP = 0.05
@@ -34,13 +34,13 @@ UNDECAYED = ("age_AL", "kind_A4", "bias_GD")
 """Parameters with two dimensions that are biases by meaning."""
 
 
-Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
+ModelInputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
 """x_TNF, market_TM, valid_TN, neighbours_BNK and kept statistics_BNX."""
-Labels = tuple[Tensor, Tensor, Tensor, Tensor]
+BlockLabels = tuple[Tensor, Tensor, Tensor, Tensor]
 """rank_BNH, gauss_BNH, y_BNH and mask_BNH."""
-ScoresOf = Callable[[ATFT, Inputs, bool], Tensor]
+ScoresOf = Callable[[ATFT, ModelInputs, bool], Tensor]
 LossOf = Callable[
-    [ATFT, Inputs, Labels, LossConfig, Sequence[int], bool], tuple[Tensor, Tensor, Tensor]
+    [ATFT, ModelInputs, BlockLabels, LossConfig, Sequence[int], bool], tuple[Tensor, Tensor, Tensor]
 ]
 
 
@@ -59,6 +59,8 @@ class Learner:
     """Whether the forward pass runs in bfloat16."""
     kept: KeptStatistics | None = None
     """Window statistics that need not be computed again."""
+    eval_days: int = 16
+    """Days that are scored at once: one number for a trial, since a compiler wants one shape."""
     steps: int = 0
     loss_of: LossOf = field(default_factory=lambda: loss_of)
     """`loss_of`, or what a compiler made of it."""
@@ -103,7 +105,7 @@ def learning_rate(peak: float, done: float) -> float:
     return peak * (FLOOR + (1.0 - FLOOR) * cosine)
 
 
-def scores_of(model: ATFT, inputs: Inputs, amp: bool) -> Tensor:
+def scores_of(model: ATFT, inputs: ModelInputs, amp: bool) -> Tensor:
     """Scores [B, N, H] of the days of a block, float32."""
     with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=amp):
         scores: Tensor = model(*inputs)
@@ -112,8 +114,8 @@ def scores_of(model: ATFT, inputs: Inputs, amp: bool) -> Tensor:
 
 def loss_of(  # noqa: PLR0917 -- all that a compiler has to see
     model: ATFT,
-    inputs: Inputs,
-    labels: Labels,
+    inputs: ModelInputs,
+    labels: BlockLabels,
     loss: LossConfig,
     horizons: Sequence[int],
     amp: bool,
@@ -124,13 +126,13 @@ def loss_of(  # noqa: PLR0917 -- all that a compiler has to see
     return total, torch.stack([total.detach(), *terms.values()]), pred_BNH.detach()
 
 
-def inputs_of(learner: Learner, model: ATFT, block: Block) -> Inputs:
+def inputs_of(learner: Learner, model: ATFT, block: Block) -> ModelInputs:
     """What the model sees of a block."""
     statistics_BNX = learner.kept.of(model, block) if learner.kept else None
     return block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK, statistics_BNX
 
 
-def labels_of(block: Block) -> Labels:
+def labels_of(block: Block) -> BlockLabels:
     """What the loss sees of a block."""
     return block.rank_BNH, block.gauss_BNH, block.y_BNH, block.mask_BNH
 
@@ -144,7 +146,7 @@ def train_step(
     learner: Learner, block: Block, done: float, clock: Clock | None = None
 ) -> tuple[Tensor, Tensor]:
     """Learn from one block; returns values [V] and predictions [B, N, H], both detached."""
-    clock = clock or HostClock()
+    clock = clock or NoClock()
     for group in learner.optimiser.param_groups:
         group["lr"] = learning_rate(learner.train.learning_rate, done)
     total, values_V, pred_BNH = block_loss(learner, block)

@@ -19,7 +19,8 @@ from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
 from atft_core.train.against import Baselines, baselines_of, compare
 from atft_core.train.clock import PARTS
-from atft_core.train.compiled import Compiled, compile_step, pays
+from atft_core.train.compiled import Compiled, compile_step, worth_compiling
+from atft_core.train.flops import step_flops
 from atft_core.train.loop import (
     Tick,
     TrainReport,
@@ -30,9 +31,8 @@ from atft_core.train.loop import (
 )
 from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
-from atft_core.train.setup import Setup, build_learner, feed_of, open_trial, owner, threads
+from atft_core.train.setup import Setup, build_learner, equip, feed_of, open_trial, owner, threads
 from atft_core.train.step import Learner
-from atft_core.train.work import step_flops
 
 ENDINGS = {"stop": "stopped", "prune": "pruned"}
 
@@ -66,15 +66,15 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
     setup = open_trial(run, trial)
     torch.set_num_threads(threads(setup.config))
     feed = feed_of(setup)
-    learner = build_learner(setup, trial)
+    learner = equip(setup, build_learner(setup, trial))
     reporter.log_batches = setup.config.train.val_debug
-    block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
     compiled = Compiled("off")
-    if pays(setup.device, setup.config.train.compile):
+    if worth_compiling(setup.device, setup.config.train.compile):
         reporter.tell("compile")
-        compiled = compile_step(learner, block)
+        compiled = compile_step(learner, feed, setup.split)
     reporter.settings(observed(setup, feed, learner, compiled))
     baselines = baselines_of(run.baselines, setup.panel, setup.split)
+    block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
     flops = step_flops(learner.model, block)
     work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines, flops)
     resume(work)
