@@ -79,10 +79,13 @@ def test_synth_repeats_itself_by_seed_and_overwrites_nothing(atft, panel):
 
 def test_a_panel_is_built_once_and_described(atft, panel, tmp_path):
     built = [strict(atft("data", "build", *PANEL, "--json").out) for _ in range(2)]
+    assert [found.pop("built") for found in built] == [True, False]
     assert built[0] == built[1]
     cache = tmp_path / "cache"
     (file,) = cache.rglob("*.arrow")
-    assert built[0] == {"cache": str(file), "bytes": file.stat().st_size}
+    assert built[0] == {
+        "cache": str(file), "bytes": file.stat().st_size, "dtype": "bfloat16",
+    }  # fmt: skip
     found = strict(atft("data", "info", *PANEL, "--json").out)
     rows = pl.read_parquet(panel)
     assert (found["path"], found["cache"]) == (str(panel), str(file))

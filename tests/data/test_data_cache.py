@@ -44,6 +44,7 @@ def test_what_is_opened_is_what_was_built(tmp_path):
     for name in ("codes", "features", "groups", "horizons", "market_names", "sectors", "x_offset"):
         assert getattr(panel, name) == getattr(copy, name)
     assert copy.facts | {"cache": ""} == panel.facts | {"cache": ""}
+    assert panel.facts["columns_hash"] == panel.columns_hash
     assert panel.facts["rows"] == len(pl.read_parquet(path))
     json.dumps(panel.facts)
 
@@ -176,6 +177,19 @@ def test_a_damaged_cache_is_built_again_and_said(tmp_path, how):
         open_panel(cache)
     assert ensure_cache(config, said) == cache
     assert "damaged" in said[0]
+    np.testing.assert_array_equal(open_panel(cache).x_TNF, whole)
+
+
+def test_a_cache_whose_content_was_damaged_is_built_again(tmp_path):
+    config, said = config_for(synthetic(tmp_path)), Said()
+    cache = ensure_cache(config)
+    panel = open_panel(cache)
+    whole = np.array(panel.x_TNF)
+    with cache.open("r+b") as file:
+        file.seek(panel.x_offset + panel.x_TNF.nbytes // 2)
+        file.write(bytes([file.read(1)[0] ^ 1]))  # one bit, elsewhere than it was read
+    assert ensure_cache(config, said) == cache
+    assert "its content is not what was written" in said[0]
     np.testing.assert_array_equal(open_panel(cache).x_TNF, whole)
 
 

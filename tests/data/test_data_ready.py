@@ -97,3 +97,22 @@ def test_groups_of_ready_features_are_their_first_words_or_runs():
     groups = ready_groups(names)
     assert len(set(groups)) == 16
     assert list(groups) == sorted(groups)
+
+
+def test_targets_and_raw_features_that_are_infinite_or_huge_are_told_and_masked(tmp_path):
+    frame = rows(days=60, stocks=12).with_columns(
+        r=pl.when(pl.int_range(pl.len()) % 50 == 0).then(1e39).otherwise(pl.col("close")),
+        t=pl.when(pl.int_range(pl.len()) % 40 == 0)
+        .then(float("inf"))
+        .otherwise(0.01 * pl.col("volume")),
+    )
+    panel = built(
+        written(tmp_path, frame), label={"horizons": (1,)}, features=("r",), raw=("r",),
+        targets={1: "t"},
+    )  # fmt: skip
+    told = "\n".join(panel.facts["warnings"])
+    assert "infinite values in 'r'" in told
+    assert "infinite values in 't'" in told
+    assert np.isfinite(panel.x_TNF).all()
+    assert not np.isinf(panel.y_TNH).any()
+    assert np.isnan(panel.y_TNH).any()

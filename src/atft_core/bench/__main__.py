@@ -24,13 +24,17 @@ from atft_core.errors import AtftError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m atft_core.bench")
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    for kind, (sizes, _) in BENCHES.items():
-        _options(kinds.add_parser(kind), sizes)
-    given = vars(parser.parse_args(argv))
+    kind, *options = sys.argv[1:] if argv is None else argv
+    sizes, bench = BENCHES[kind]
+    parser = argparse.ArgumentParser(
+        prog=f"atft bench {kind}", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--out", help="a file to keep the result in")  # taken by the command
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _options(parser, sizes)
+    given = vars(parser.parse_args(options))
+    del given["out"], given["json"]
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    sizes, bench = BENCHES[given.pop("kind")]
     try:
         found = bench(sizes(**_tuples(given)), _say)
     except AtftError as error:
@@ -47,10 +51,22 @@ def _options(parser: argparse.ArgumentParser, sizes: type[Any]) -> None:
         many = isinstance(default, tuple)
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=type(default[0]) if many else type(default),
+            type=_positive(type(default[0] if many else default)),
+            metavar="N",
+            help=f"{field.name.replace('_', ' ')}",
             nargs="+" if many else None,
             default=default,
         )
+
+
+def _positive(kind: type[Any]) -> Callable[[str], Any]:
+    def number(text: str) -> Any:
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return number
 
 
 def _tuples(given: dict[str, Any]) -> dict[str, Any]:

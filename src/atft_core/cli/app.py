@@ -181,7 +181,7 @@ def synth(
         str, typer.Option(help='"original": the shape of the original data set, noise inside.')
     ] = "",
     scale: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="With --like: share of its 4,484 stocks.")
+        float, typer.Option(min=0.005, max=1.0, help="With --like: share of its 4,484 stocks.")
     ] = 1.0,
     json: Json = False,
 ) -> None:
@@ -197,11 +197,15 @@ def synth(
 
 @app.command(
     epilog="Example: atft bench step --stocks 300 --json --out step.json",
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
 )
 def bench(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="feed, step, console or engine.")],
+    kind: Annotated[str, typer.Argument(help="feed, step, console or engine.")] = "",
     out: Annotated[Path | None, typer.Option(help="A file to keep the result in.")] = None,
     json: Json = False,
 ) -> None:
@@ -234,8 +238,7 @@ def data_build(
     """Build the panel's cache, or find that it is there."""
     from atft_core.cli import panel
 
-    chosen = [f"data.dtype={dtype}"] if dtype else []
-    panel.build(data_path, config_file, [*(assignments or []), *chosen], as_json=json)
+    panel.build(data_path, config_file, assignments or [], dtype=dtype, as_json=json)
 
 
 @data.command("info", epilog="Example: atft data info --data-path panel.parquet --json")

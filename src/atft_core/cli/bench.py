@@ -15,6 +15,16 @@ from atft_core.errors import AtftError, UsageError
 from atft_core.run.files import write_json
 
 Found = dict[str, Any]
+HELP = """Usage: atft bench KIND [SIZES] [--out FILE] [--json]
+
+  Measure this machine, on panels made for it: ratios from one run.
+
+  feed     what the feeds deliver, against the copy limit and other loaders (2 minutes)
+  step     a block of days against its windows one by one; the rank losses (4 minutes)
+  console  first frame, bytes and processor time of the console on a live run
+  engine   events and trials per second
+
+  `atft bench KIND --help` lists the sizes. Example: atft bench step --stocks 300 --out step.json"""
 
 
 def run(kind: str, options: Sequence[str], *, out: Path | None, as_json: bool) -> None:
@@ -22,14 +32,30 @@ def run(kind: str, options: Sequence[str], *, out: Path | None, as_json: bool) -
 
     Progress goes to standard error.
     """
+    if kind in ("-h", "--help"):
+        say(HELP)
+        return
     if kind not in TABLES:
-        raise UsageError(f"there is no benchmark {kind!r}.", hint=f"One of {', '.join(TABLES)}.")
+        what = f"there is no benchmark {kind!r}." if kind else "which benchmark?"
+        raise UsageError(
+            what,
+            hint=f"One of {', '.join(TABLES)}; minutes each. `atft bench feed --help`: its sizes.",
+        )
     command = [sys.executable, "-m", "atft_core.bench", kind, *options]
+    wants_help = any(option in ("-h", "--help") for option in options)
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, check=False, env=environment()
+        command,
+        stdout=None if wants_help else subprocess.PIPE,
+        text=True,
+        check=False,
+        env=environment(),
     )
-    if done.returncode == UsageError.exit_code:  # argparse has said what is wrong
-        raise UsageError(f"`atft bench {kind}` was called with options that it does not have.")
+    if wants_help:
+        return
+    if done.returncode == UsageError.exit_code:
+        raise UsageError(
+            "the sizes are wrong, see above.", hint=f"`atft bench {kind} --help` lists them."
+        )
     if done.returncode:
         raise AtftError(f"the benchmark ended with exit code {done.returncode}.")
     found: Found = json.loads(done.stdout)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from atft_core.cli.control import ask_to_stop
@@ -31,12 +34,23 @@ def follow(run_dir: Path, *, quiet: bool = False, after: int = 0) -> int:
     try:
         state, ended = _until_end(run, quiet=quiet, after=after)
     except KeyboardInterrupt:
+        with _undisturbed():  # whoever presses twice wants it no less
+            ask_to_stop(run, now=True)
         say("\nStopping; the last checkpoint is kept ...", to=sys.stderr)
-        ask_to_stop(run, now=True)
         _until_end(run, quiet=True, after=0)
         say(f"Continue with: atft resume {run_dir}", to=sys.stderr)
         return INTERRUPTED
     return _exit_code(run, state, ended, quiet=quiet)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without interrupts: half a request would be none."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _until_end(run: RunDirectory, *, quiet: bool, after: int) -> tuple[State, Status]:

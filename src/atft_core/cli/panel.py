@@ -13,27 +13,48 @@ from atft_core.run.foreign import clean
 from atft_core.run.wording import several, size
 
 
-def _config(data_path: Path | None, config_file: Path | None, assignments: Sequence[str]) -> Config:
+def _config(
+    data_path: Path | None,
+    config_file: Path | None,
+    assignments: Sequence[str],
+    dtype: str = "",
+) -> Config:
     flags = {"data.path": str(data_path)} if data_path else {}
+    flags |= {"data.dtype": dtype} if dtype else {}
     return resolve(config_file=config_file, assignments=assignments, flags=flags).config
 
 
 def build(
-    data_path: Path | None, config_file: Path | None, assignments: Sequence[str], *, as_json: bool
+    data_path: Path | None,
+    config_file: Path | None,
+    assignments: Sequence[str],
+    *,
+    dtype: str,
+    as_json: bool,
 ) -> None:
     """Build the cache or find it; say where it is."""
     from atft_core.data.build import ensure_cache
+    from atft_core.data.panel import open_panel
+    from atft_core.data.stored import kind_of
 
-    config = _config(data_path, config_file, assignments)
+    config = _config(data_path, config_file, assignments, dtype)
+    steps: list[str] = []
     progress = ProgressLine()
+
+    def told(what: str, share: float) -> None:
+        steps.append(what)
+        progress(what, share)
+
     try:
-        cache = ensure_cache(config, progress)
+        cache = ensure_cache(config, told)
     finally:
         progress.close()
+    kind, bytes_ = kind_of(open_panel(cache).x_TNF), cache.stat().st_size
     if as_json:
-        print_json({"cache": str(cache), "bytes": cache.stat().st_size})
+        print_json({"cache": str(cache), "bytes": bytes_, "dtype": kind, "built": bool(steps)})
     else:
-        say(f"{cache}  {size(cache.stat().st_size)}")
+        how = "built" if steps else "was there already"
+        say(f"{cache}  {kind}, {size(bytes_)}, {how}")
 
 
 def info(
@@ -101,7 +122,7 @@ def synth_original(path: Path, *, scale: float, seed: int, as_json: bool) -> Non
 def refuse_other_shapes(like: str) -> None:
     """UsageError unless there is such a shape."""
     if like != "original":
-        raise UsageError(f"there is no shape {like!r}.", hint="--like original")
+        raise UsageError(f"there is no shape {like!r}.", hint="There is one: --like original.")
 
 
 def _refuse_existing(path: Path) -> None:

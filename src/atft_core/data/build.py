@@ -172,7 +172,7 @@ def _frame(config: Config, inputs: Inputs, named: Named) -> Frame:
 
 def _fill_labels(draft: Draft, config: Config, inputs: Inputs) -> tuple[list[int], list[Finding]]:
     """Write the labels of each horizon and their ranks; their numbers, and what is wrong."""
-    _write_labels(draft.y_TNH, config, inputs)
+    findings = _write_labels(draft.y_TNH, config, inputs)
     horizons, days = config.label.horizons, len(inputs.valid_TN)
     for start in range(0, days, PIECE):
         piece = slice(start, start + PIECE)
@@ -180,23 +180,28 @@ def _fill_labels(draft: Draft, config: Config, inputs: Inputs) -> tuple[list[int
         draft.rank_TNH[piece], draft.gauss_TNH[piece] = ranked
     found = [count_labels(draft.y_TNH[..., h]) for h in range(len(horizons))]
     counts, ordered = [labels for labels, _ in found], [days for _, days in found]
-    return counts, checks.check_labels(horizons, counts, ordered, days)
+    return counts, findings + checks.check_labels(horizons, counts, ordered, days)
 
 
 @np.errstate(all="ignore")
-def _write_labels(y_TNH: NDArray[np.float32], config: Config, inputs: Inputs) -> None:
-    """Labels of valid stocks; NaN where there is none."""
+def _write_labels(y_TNH: NDArray[np.float32], config: Config, inputs: Inputs) -> list[Finding]:
+    """Labels of valid stocks, NaN where there is none; what is wrong with given ones."""
+    findings: list[Finding] = []
     data, label, valid_TN = config.data, config.label, inputs.valid_TN
     if data.targets:
         for h, horizon in enumerate(label.horizons):
-            y_TN = read_column(inputs.table, inputs.keys, data.targets[horizon])
+            name = data.targets[horizon]
+            y_TN = read_column(inputs.table, inputs.keys, name).astype(np.float32)
+            findings += checks.check_values(inputs.names, name, y_TN, "feature")
+            findings += checks.check_column(name, y_TN, len(inputs.keys.cell_R))
             y_TNH[..., h] = np.where(valid_TN & np.isfinite(y_TN), y_TN, np.nan)
-        return
+        return findings
     policy, limit = data.extreme_label_policy, data.max_abs_return
     for stocks, close_Tn in by_stocks(inputs.columns["close"]):
         labels = make_labels(close_Tn, label.horizons, label.entry_lag, policy, limit)
         for h, y_Tn in enumerate(labels):
             y_TNH[:, stocks, h] = np.where(valid_TN[:, stocks], y_Tn, np.nan)
+    return findings
 
 
 def _graph(

@@ -24,8 +24,15 @@ import pyarrow as pa
 from atft_core.config.schema import Config
 from atft_core.data.draft import Draft, draft_bytes
 from atft_core.data.features import FEATURES
-from atft_core.data.panel import FORMAT_VERSION, Frame, Panel, open_panel, read_facts
-from atft_core.data.source import source_hash, stamp
+from atft_core.data.panel import (
+    COLUMNS_HASH,
+    FORMAT_VERSION,
+    Frame,
+    Panel,
+    open_panel,
+    read_facts,
+)
+from atft_core.data.source import remembered_hash, source_hash, stamp
 from atft_core.data.stored import Kind, kind_of
 from atft_core.errors import DataError
 from atft_core.run import user
@@ -96,17 +103,27 @@ def _stem(path: Path) -> str:
 def why_build(target: Path, identity: Identity) -> str:
     """Why the cache has to be built; empty when it is there and readable."""
     if target.exists():
-        try:
-            facts = open_panel(target).facts
-        except DataError as error:
-            return f"the cache is damaged ({error.message}); building it again"
-        return "" if facts.get("key") == identity.key else "the cache is not the one its name says"
+        return _why_not(target, identity)
     older = [facts for facts in _known(target, identity) if facts["path"] == str(identity.path)]
     if not older:
         return "no cache of this panel yet"
     if all(facts["hash"] != identity.hash for facts in older):
         return f"{identity.path.name} changed since it was cached; building anew"
     return "cached with other settings, sectors or by another version; building anew"
+
+
+def _why_not(target: Path, identity: Identity) -> str:
+    """What is wrong with the cache that is there; empty when nothing is."""
+    try:
+        facts = open_panel(target).facts
+    except DataError as error:
+        return f"the cache is damaged ({error.message}); building it again"
+    if facts.get("key") != identity.key:
+        return "the cache is not the one its name says"
+    now = remembered_hash(target, lambda path: open_panel(path).columns_hash, "#columns")
+    if now != facts.get(COLUMNS_HASH):
+        return "the cache is damaged (its content is not what was written); building it again"
+    return ""
 
 
 def _known(target: Path, identity: Identity) -> Iterator[dict[str, Any]]:
@@ -194,7 +211,8 @@ def _remove_orphans(directory: Path) -> None:
 
 def _check_space(directory: Path, needed: int) -> None:
     free = shutil.disk_usage(directory).free
-    if free < needed * 1.05:
+    needed = int(needed * 1.05)  # names, masks and graphs are not counted
+    if free < needed:
         raise DataError(
             f"The cache needs {needed / 2**20:.0f} MiB in {directory}, "
             f"where {free / 2**20:.0f} MiB are free.",

@@ -134,6 +134,9 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
         name: str, values_R: NDArray[Any], stored_TN: Stored
     ) -> tuple[float, list[Finding]]:
         column_TN = scatter(inputs.keys, values_R).astype(np.float64, copy=False)
+        if name in data.raw:  # kept as float32, in which a huge number is infinite
+            with np.errstate(over="ignore"):
+                column_TN = column_TN.astype(np.float32).astype(np.float64)
         known_TN = np.isfinite(column_TN) & inputs.valid_TN
         found = checks.check_values(inputs.names, name, column_TN, "feature")
         found += checks.check_column(name, column_TN, len(inputs.keys.cell_R))

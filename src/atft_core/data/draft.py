@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft_core.data.panel import FORMAT_VERSION, HEADER, Frame
+from atft_core.data.panel import COLUMNS_HASH, FORMAT_VERSION, HEADER, Frame, hash_of
 from atft_core.data.stored import TYPES, Kind
 
 LABELS = ("y", "rank", "gauss")
@@ -78,7 +78,8 @@ class Draft:
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Everything is filled in: add what is known about it, and make it durable."""
-        facts_json = json.dumps(facts, allow_nan=False)
+        large = (self.x_TNF, self.y_TNH, self.rank_TNH, self.gauss_TNH)
+        facts_json = json.dumps({**facts, COLUMNS_HASH: hash_of(large)}, allow_nan=False)
         self._writer.write_batch(self._last, custom_metadata={HEADER: facts_json.encode()})
         self._writer.close()
         self._file.flush()

@@ -9,7 +9,9 @@ metadata, what was only known when the file was full. Any Arrow reader opens it.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,10 @@ FORMAT_VERSION = 2
 """Version of the cache file; raised whenever its content would differ for the same input."""
 HEADER = b"atft"
 """Key of the metadata: of the schema for names, of the last batch for facts. Both are JSON."""
+COLUMNS_HASH = "columns_hash"
+"""The fact by which damage to the large columns is found."""
+HASH_DAYS = 64
+"""Days that are hashed at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +80,24 @@ class Panel(Frame):
     x_offset: int = -1
     """Where in the file the features begin, in bytes; -1 = in no file."""
 
+    @property
+    def columns_hash(self) -> str:
+        """SHA-256 of what the large columns hold now."""
+        return hash_of((self.x_TNF, self.y_TNH, self.rank_TNH, self.gauss_TNH))
+
     def float_features(self, days: range | list[int]) -> NDArray[np.float32]:
         """Features of some days as float32, [len(days), N, F]; copies only those days."""
         chosen = slice(days.start, days.stop) if isinstance(days, range) else days
         return decode(self.x_TNF[chosen])
+
+
+def hash_of(columns: Iterable[NDArray[Any]]) -> str:
+    """SHA-256 of the large columns, one after the other; 2 s for 3 GB."""
+    digest = hashlib.sha256()
+    for column in columns:
+        for start in range(0, len(column), HASH_DAYS):
+            digest.update(np.ascontiguousarray(column[start : start + HASH_DAYS]).data)
+    return digest.hexdigest()
 
 
 def open_panel(cache: Path) -> Panel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,23 @@ REMEMBERED = 500
 
 def source_hash(path: Path) -> str:
     """SHA-256 of the content, remembered by path, size, time of change and inode."""
+    return remembered_hash(path, _file_hash)
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remembered_hash(path: Path, compute: Callable[[Path], str], what: str = "") -> str:
+    """What `compute` makes of a file, done once per version of the file; `what` tells it apart."""
     try:
         now = stamp(path)
-        key = str(path.resolve())
+        key = f"{path.resolve()}{what}"
         known = _remembered().get(key)
         if isinstance(known, dict) and known.get("stamp") == now:
             return str(known["hash"])
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = compute(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     if time.time() - now[1] / 1e9 > SETTLED_SECONDS:
