@@ -108,7 +108,8 @@ class LastWord:
         if error is None:
             self._write(self.state, "", self.value)
         elif isinstance(error, _SURROUNDINGS):
-            self._write("blocked", reason(error), None)
+            hint = error.hint if isinstance(error, AtftError) else ""
+            self._write("blocked", f"{reason(error)} {hint}".strip(), None)
         elif isinstance(error, Exception):
             self._write("failed", reason(error), None)
 
