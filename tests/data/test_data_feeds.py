@@ -43,7 +43,7 @@ def test_a_block_has_the_days_it_says(panel):
     assert block.y_BNH.shape == block.mask_BNH.shape == (8, 40, 4)
 
 
-FIELDS = ("x_TNF", "market_TM", "valid_TN", "graph_B", "y_BNH", "rank_BNH", "gauss_BNH",
+FIELDS = ("x_TNF", "market_TM", "valid_TN", "y_BNH", "rank_BNH", "gauss_BNH",
           "mask_BNH", "neighbours_BNK")  # fmt: skip
 FLOAT_BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
 

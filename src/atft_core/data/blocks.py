@@ -33,8 +33,8 @@ class Block:
     """Stocks traded on each day."""
     graphs_GNK: Tensor
     """All graphs of the panel, long; -1 = none. The first one has no edges."""
-    graph_B: Tensor
-    """The graph known on each prediction day, long."""
+    graph_T: Tensor
+    """The graph known on each day of the panel, long."""
     y_BNH: Tensor
     """Returns, float32; NaN where there is none."""
     rank_BNH: Tensor
@@ -52,7 +52,8 @@ class Block:
     @cached_property
     def neighbours_BNK(self) -> Tensor:  # noqa: N802
         """Neighbours of each stock as known on each prediction day; -1 = none."""
-        return self.graphs_GNK.index_select(0, self.graph_B)
+        graph_B = self.graph_T[self.days.start : self.days.stop]
+        return self.graphs_GNK.index_select(0, graph_B)
 
     @property
     def nbytes(self) -> int:

@@ -84,18 +84,18 @@ class PanelContext:
 
     def block(self, days: range, x_TNF: Tensor) -> Block:
         """Inputs and labels of consecutive prediction days; views, no copies."""
-        start, count = days.start, len(days)
-        first, seen = start - self.lookback + 1, count + self.lookback - 1
+        start, stop = days.start, days.stop
+        first = start - self.lookback + 1
         return Block(
             days=days,
             x_TNF=decoded(x_TNF),
-            market_TM=self.market_TM.narrow(0, first, seen),
-            valid_TN=self.valid_TN.narrow(0, first, seen),
+            market_TM=self.market_TM[first:stop],
+            valid_TN=self.valid_TN[first:stop],
             graphs_GNK=self.graphs_GNK,
-            graph_B=self.graph_T.narrow(0, start, count),
-            y_BNH=self.y_TNH.narrow(0, start, count),
-            rank_BNH=self.rank_TNH.narrow(0, start, count),
-            gauss_BNH=self.gauss_TNH.narrow(0, start, count),
+            graph_T=self.graph_T,
+            y_BNH=self.y_TNH[start:stop],
+            rank_BNH=self.rank_TNH[start:stop],
+            gauss_BNH=self.gauss_TNH[start:stop],
             stored_bytes=x_TNF.nbytes,
         )
 

@@ -135,7 +135,6 @@ def days_of_a_block_do_not_mix(scene: Scene) -> Outcome:
         x_TNF=block.x_TNF[-lookback:],
         market_TM=block.market_TM[-lookback:],
         valid_TN=block.valid_TN[-lookback:],
-        graph_B=block.graph_B[-1:],
     )
     model = _network(scene.setup)
     gap = float((_predict(model, alone)[-1] - _predict(model, block)[-1]).abs().max())
