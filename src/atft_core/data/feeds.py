@@ -204,6 +204,8 @@ def decoded(x: Tensor) -> Tensor:
 
 def _upload(x_TNF: Stored, device: torch.device) -> Tensor:
     """All features on the device, some days at a time."""
+    if device.type == "cpu":
+        return as_tensor(np.array(x_TNF))  # numpy asks for large pages, torch does not
     source_TNF = as_tensor(x_TNF)
     resident_TNF = torch.empty(source_TNF.shape, dtype=source_TNF.dtype, device=device)
     for start in range(0, len(x_TNF), UPLOAD_DAYS):
