@@ -85,7 +85,9 @@ def main() -> None:
 def measure(sizes: Sizes, *, compile_it: bool) -> dict[str, Any]:
     """Everything, as JSON."""
     began = time.perf_counter()
-    small = StepSizes(64, sizes.features, sizes.lookback, sizes.hidden[0], (8,))
+    small = StepSizes(
+        features=sizes.features, lookback=sizes.lookback, hidden=sizes.hidden[0], blocks=(8,)
+    )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     found: dict[str, Any] = {"machine": machine(), "sizes": asdict(sizes)}
     found["errors"] = errors(small, device)

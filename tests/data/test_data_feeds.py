@@ -16,6 +16,7 @@ from atft_core.data.feeds import MARKET_BOUND, MappedFeed, ResidentFeed, market_
 from atft_core.data.splits import make_split
 from atft_core.errors import DataError
 from atft_core.model.atft import ATFT
+from atft_core.run.wording import size
 
 LOOKBACK = 10
 CPU = torch.device("cpu")
@@ -171,11 +172,11 @@ def test_the_fastest_feed_is_chosen_for_which_there_is_memory(panel, monkeypatch
     _, split = feed_of(panel)
     feed = make_feed(panel, split, LOOKBACK, CPU, DataConfig())
     assert feed.name == "mmap"
-    assert feed.reason.startswith("the device is the CPU; 0.00 GiB fit into ")
+    assert feed.reason.startswith(f"the device is the CPU; {size(panel.x_TNF.nbytes)} fit into ")
     monkeypatch.setattr(choose, "host_memory", lambda: panel.x_TNF.nbytes)
     feed = make_feed(panel, split, LOOKBACK, CPU, DataConfig())
     assert feed.name == "ring"
-    assert "do not fit into 0.00 GiB of free memory of the host" in feed.reason
+    assert f"do not fit into {size(panel.x_TNF.nbytes)} of free memory of the host" in feed.reason
 
 
 def test_a_container_with_less_memory_than_the_machine_counts(monkeypatch, tmp_path):

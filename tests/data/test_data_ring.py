@@ -13,11 +13,13 @@ import pytest
 import torch
 from data_panels import built, synthetic
 
-from atft_core.config.schema import SplitConfig
+from atft_core.config.schema import Config, SplitConfig
 from atft_core.data import ring
 from atft_core.data.ring import RingFeed
 from atft_core.data.splits import make_split
 from atft_core.errors import FeedError
+from atft_core.train.loop import silent, train_epoch
+from atft_core.train.setup import build_learner, equip, feed_of, make_setup
 
 LOOKBACK = 10
 SPANS = [range(first, first + 4) for first in range(40, 120, 4)]
@@ -153,3 +155,19 @@ def test_blocks_asked_for_in_between_do_not_mix(feed):
     assert feed.block(range(100, 104)).days == range(100, 104)  # in a ring of its own
     with pytest.raises((FeedError, ValueError)):
         list(first)
+
+
+def test_the_producers_of_an_epoch_serve_the_next(panel):
+    config = Config.model_validate({
+        "data": {"feed": "ring"}, "search": {}, "split": {"warmup": 40},
+        "model": {"hidden": 8, "heads": 2, "lookback": LOOKBACK, "encoder_depth": 1},
+        "train": {"block_days": 4, "device": "cpu"},
+    })  # fmt: skip
+    setup = make_setup(config, panel)
+    served = feed_of(setup)
+    learner, pids = equip(setup, build_learner(setup, 0)), []
+    for epoch in (1, 2, 3):
+        train_epoch(learner, served, setup.split.train, seed=0, epoch=epoch, tick=silent)
+        pids.append({p.pid for p in producers()})
+    served.close()
+    assert pids[0] == pids[1] == pids[2] != set()

@@ -37,7 +37,7 @@ def scene(path, panel=None, disk_bytes=1, split=None, **changes):
     setup = replace(setup, split=split or setup.split)
     feed = feed_of(setup)
     block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
-    return Scene(setup, feed, block, disk_bytes, path)
+    return Scene(setup, block, disk_bytes, path)
 
 
 def failed(given):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,6 +26,8 @@ from atft_core.model.atft import ATFT
 
 MARKET, HORIZONS, NEIGHBOURS, SECTORS = 6, 4, 8, 11
 VALID_SHARE = 0.9
+SMALL = 64
+"""Stocks on which errors are measured."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def _scoring_one_by_one(part: ATFT, inputs: BlockInputs, sizes: StepSizes) -> Ca
 
 def errors(sizes: StepSizes, device: str = "cpu") -> dict[str, float]:
     """Largest difference of outputs (float32) and, relative to them, of gradients (float64)."""
-    small = StepSizes(64, sizes.features, sizes.lookback, sizes.hidden)
+    small = replace(sizes, stocks=SMALL)
     outputs = _both_ways(small, torch.float32, device)[0]
     gradients = _both_ways(small, torch.float64, device)[1]
     largest = max(float(ours.abs().max()) for ours, _ in gradients)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,22 +39,18 @@ def build(
     from atft_core.data.stored import kind_of
 
     config = _config(data_path, config_file, assignments, dtype)
-    steps: list[str] = []
+    began = time.time()
     progress = ProgressLine()
-
-    def told(what: str, share: float) -> None:
-        steps.append(what)
-        progress(what, share)
-
     try:
-        cache = ensure_cache(config, told)
+        cache = ensure_cache(config, progress)
     finally:
         progress.close()
     kind, bytes_ = kind_of(open_panel(cache).x_TNF), cache.stat().st_size
+    built = cache.stat().st_ctime >= began
     if as_json:
-        print_json({"cache": str(cache), "bytes": bytes_, "dtype": kind, "built": bool(steps)})
+        print_json({"cache": str(cache), "bytes": bytes_, "dtype": kind, "built": built})
     else:
-        how = "built" if steps else "was there already"
+        how = "built" if built else "was there already"
         say(f"{cache}  {kind}, {size(bytes_)}, {how}")
 
 

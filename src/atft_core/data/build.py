@@ -55,6 +55,8 @@ def ensure_cache(config: Config, progress: Progress | None = None) -> Path:
         say(f"hashing {path.name}", 0.0)
     identity = identify(config, path, sector)
     target = cache_file(config, identity)
+    if target.exists() and target.stat().st_size > SLOW_TO_HASH:
+        say(f"checking {target.name}", 0.0)
     reason = why_build(target, identity)
     if not reason:
         return target

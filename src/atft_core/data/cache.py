@@ -14,7 +14,7 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def new_cache(target: Path, frame: Frame, kind: Kind) -> Iterator[Draft]:
     try:
         with _said(target.parent):
             draft = Draft(temporary, frame, kind)
-        with draft:
+        with closing(draft):
             yield draft
         with _said(target.parent):
             if draft.finished:

@@ -14,6 +14,7 @@ from atft_core.data.panel import Panel
 from atft_core.data.ring import RingFeed
 from atft_core.data.splits import Split
 from atft_core.errors import DataError
+from atft_core.run.wording import size
 
 DEVICE_SHARE = 0.7
 """Share of the free memory of a GPU that a panel may take; the rest is for activations."""
@@ -42,17 +43,17 @@ def make_feed(
 
 def fastest(panel: Panel, device: torch.device) -> tuple[str, str]:
     """Name of the fastest feed for which there is memory, and why it is that one."""
-    size, host = panel.x_TNF.nbytes, host_memory()
+    needed, host = panel.x_TNF.nbytes, host_memory()
     if device.type == "cuda":
         free = free_memory(device)
-        if size + label_bytes(panel) < DEVICE_SHARE * free:
-            return "resident", f"{_gib(size)} fit into {_gib(free)} of free memory on {device}"
-        why = f"{_gib(size)} do not fit into {_gib(free)} of free memory on {device}"
+        if needed + label_bytes(panel) < DEVICE_SHARE * free:
+            return "resident", f"{size(needed)} fit into {size(free)} of free memory on {device}"
+        why = f"{size(needed)} do not fit into {size(free)} of free memory on {device}"
     else:
         why = "the device is the CPU"
-    if size < HOST_SHARE * host:
-        return "mmap", f"{why}; {_gib(size)} fit into {_gib(host)} of free memory of the host"
-    return "ring", f"{why}; {_gib(size)} do not fit into {_gib(host)} of free memory of the host"
+    if needed < HOST_SHARE * host:
+        return "mmap", f"{why}; {size(needed)} fit into {size(host)} of free memory of the host"
+    return "ring", f"{why}; {size(needed)} do not fit into {size(host)} of free memory of the host"
 
 
 def label_bytes(panel: Panel) -> int:
@@ -69,7 +70,7 @@ def _check_device_memory(panel: Panel, device: torch.device) -> None:
     free = free_memory(device)
     if needed > free:
         raise DataError(
-            f"The panel needs {_gib(needed)} on {device}, {_gib(free)} are free.",
+            f"The panel needs {size(needed)} on {device}, {size(free)} are free.",
             hint="Use data.feed = auto, fewer features or days, or data.dtype = bfloat16.",
         )
 
@@ -99,7 +100,3 @@ def _bytes_of(path: Path, name: str, unit: int = 1024) -> int:
     """The number in the line of a kernel's file that begins with `name`, in bytes."""
     lines = path.read_text().splitlines()
     return next(int(line[len(name) :].split()[0]) for line in lines if line.startswith(name)) * unit
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.2f} GiB"

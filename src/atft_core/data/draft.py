@@ -14,7 +14,6 @@ import json
 import mmap
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -86,15 +85,8 @@ class Draft:
         os.fsync(self._file.fileno())  # of the pages of the maps, too
         self.finished = True
 
-    def __enter__(self) -> Draft:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
         self._file.close()
 
 

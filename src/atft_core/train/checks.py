@@ -23,7 +23,6 @@ from atft_core.config.load import with_values
 from atft_core.config.schema import Choice, Config, ModelConfig, Range
 from atft_core.cross_section import centred_ranks
 from atft_core.data.blocks import Block
-from atft_core.data.feeds import Feed
 from atft_core.data.leaks import LEAK, leaks, panel_leaks, spaced_days
 from atft_core.errors import AtftError
 from atft_core.model.atft import ATFT
@@ -42,7 +41,6 @@ class Scene:
     """What a check may look at."""
 
     setup: Setup
-    feed: Feed
     block: Block
     """Training days in the middle of the panel."""
     disk_bytes: int

@@ -109,6 +109,7 @@ def train_epoch(
             pulls.append(gradient_norms(learner, block, pred_BNH))
         if told:
             _refuse_non_finite(sums_V, f"epoch {epoch}, block {i + 1} of {len(blocks)}")
+    next(coming, None)  # the feed takes its last block back, and keeps its producers
     values = _mean_values(learner, sums_V, len(blocks), epoch) | _mean_pulls(pulls)
     parts = clock.seconds()
     compute = time.perf_counter() - began - wait

@@ -57,7 +57,7 @@ def preflight(run: RunDirectory) -> Json:
     with closing(feed_of(setup)) as feed:
         estimate = project(setup, feed, startup=process_age())
         block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
-        checks = run_checks(Scene(setup, feed, block, estimate["disk_bytes"], run.path))
+        checks = run_checks(Scene(setup, block, estimate["disk_bytes"], run.path))
     daily = write_baselines(run.baselines, setup.panel, setup.split)
     found: Json = {
         "checks": checks,
