@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,10 @@ def test_what_is_opened_is_what_was_built(tmp_path):
         assert getattr(panel, name) == getattr(copy, name)
     assert copy.facts | {"cache": ""} == panel.facts | {"cache": ""}
     assert panel.facts["columns_hash"] == panel.columns_hash
+    for small in ("valid_TN", "market_TM", "neighbours_RNK", "dates_T"):
+        spoilt = getattr(panel, small).copy()
+        spoilt.flat[0] = 1 - spoilt.flat[0] if spoilt.dtype == bool else spoilt.flat[-1]
+        assert replace(panel, **{small: spoilt}).columns_hash != panel.columns_hash
     assert panel.facts["rows"] == len(pl.read_parquet(path))
     json.dumps(panel.facts)
 
@@ -162,7 +167,7 @@ def damage(cache, how):
     elif how == "other":
         pl.DataFrame({"a": [1]}).write_ipc(cache)
     elif how == "format":
-        cache.write_bytes(whole.replace(b'"format": 2,', b'"format": 1,'))
+        cache.write_bytes(whole.replace(b'"format": 3,', b'"format": 2,'))
     else:
         cache.write_bytes(b"no arrow at all")
 

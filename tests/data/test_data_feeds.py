@@ -9,7 +9,7 @@ from data_panels import built, synthetic
 
 from atft_core.config.schema import DataConfig, ModelConfig, SplitConfig
 from atft_core.cross_section import ranked_targets
-from atft_core.data import choose
+from atft_core.data import choose, memory
 from atft_core.data.blocks import eval_blocks, train_blocks
 from atft_core.data.choose import make_feed
 from atft_core.data.feeds import MARKET_BOUND, MappedFeed, ResidentFeed, market_inputs
@@ -180,15 +180,34 @@ def test_the_fastest_feed_is_chosen_for_which_there_is_memory(panel, monkeypatch
 
 
 def test_a_container_with_less_memory_than_the_machine_counts(monkeypatch, tmp_path):
-    machine = choose.host_memory()
+    machine = memory.host_memory()
     assert 0 < machine < 2**50
-    (tmp_path / "memory.max").write_text(f"{300 * 2**20}\n")
-    (tmp_path / "memory.current").write_text(f"{150 * 2**20}\n")
-    (tmp_path / "memory.stat").write_text(f"anon 1\nfile {50 * 2**20}\nfile_dirty 7\n")
-    monkeypatch.setattr(choose, "CGROUP", tmp_path)
-    assert choose.host_memory() == 200 * 2**20
-    (tmp_path / "memory.max").write_text("max\n")
-    assert choose.host_memory() > 200 * 2**20
+    job = tmp_path / "system.slice" / "job_7" / "step_0"
+    job.mkdir(parents=True)
+    (job / "memory.max").write_text("max\n")
+    (job.parent / "memory.max").write_text(f"{300 * 2**20}\n")
+    (job.parent / "memory.current").write_text(f"{150 * 2**20}\n")
+    (job.parent / "memory.stat").write_text(f"anon 1\nfile {50 * 2**20}\nfile_dirty 7\n")
+    own = tmp_path / "cgroup"
+    own.write_text("0::/system.slice/job_7/step_0\n")
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN_CGROUPS", own)
+    assert memory.host_memory() == 200 * 2**20
+    (job.parent / "memory.max").write_text("max\n")
+    assert memory.host_memory() > 200 * 2**20
+
+
+def test_a_batch_system_with_control_groups_of_version_1_counts(monkeypatch, tmp_path):
+    job = tmp_path / "memory" / "slurm" / "job_7"
+    job.mkdir(parents=True)
+    (job / "memory.limit_in_bytes").write_text(f"{400 * 2**20}\n")
+    (job / "memory.usage_in_bytes").write_text(f"{150 * 2**20}\n")
+    (job / "memory.stat").write_text(f"cache 1\ntotal_cache {50 * 2**20}\n")
+    own = tmp_path / "cgroup"
+    own.write_text("9:cpu,cpuacct:/elsewhere\n4:memory:/slurm/job_7\n")
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN_CGROUPS", own)
+    assert memory.host_memory() == 300 * 2**20
 
 
 @pytest.mark.parametrize(("length", "size"), [(220, 8), (224, 8), (300, 16), (30, 8), (16, 16)])

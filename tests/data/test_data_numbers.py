@@ -104,6 +104,9 @@ def test_z_scores_are_clipped_and_a_constant_day_is_zero():
     x[0, 0], x[1] = 1e9, 0.1 + 0.2
     z = zscore_days(x, np.ones(x.shape, bool))
     assert z[0, 0] == 5.0
+    others = stats.zscore(x[0, 1:])
+    np.testing.assert_allclose(np.corrcoef(z[0, 1:], others)[0, 1], 1.0, atol=1e-6)
+    assert z[0, 1:].std() > 0.5  # one print does not make all others equal
     assert not z[1].any()
     np.testing.assert_allclose(z[2], stats.zscore(x[2]).clip(-5, 5), rtol=1e-5)
 

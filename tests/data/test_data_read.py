@@ -170,6 +170,16 @@ def test_all_errors_are_told_at_once(tmp_path):
     assert rules == ["duplicate_key", "non_positive_price"]
 
 
+def test_a_sector_file_with_two_sectors_for_a_code_is_refused(tmp_path):
+    path = written(tmp_path, rows())
+    several = pl.DataFrame({"code": ["S00", "S01", "S00"], "sector": ["b", "a", "c"]})
+    several.write_parquet(tmp_path / "sector.parquet")
+    (found,) = [f for f in check_panel(config_for(path, label=SHORT)) if f.rule == "two_sectors"]
+    assert "1 stocks have more than one sector in sector.parquet: S00" in str(found)
+    pl.concat([several[:2]] * 2).write_parquet(tmp_path / "sector.parquet")
+    assert built(path, label=SHORT).sectors == ("a", "b")
+
+
 def test_sectors_come_from_the_file_beside_or_the_one_that_is_named(tmp_path):
     path = written(tmp_path, rows())
     sectors = pl.DataFrame(

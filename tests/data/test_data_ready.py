@@ -41,6 +41,29 @@ def test_ready_targets_are_stored_as_they_are(tmp_path):
         np.testing.assert_allclose(panel.y_TNH[..., h], wide(path, column, panel), rtol=1e-6)
 
 
+def test_given_targets_obey_the_policy_for_extreme_returns_where_there_is_a_close(tmp_path):
+    frame = rows().with_columns(
+        mine=pl.lit(0.01) + pl.col("close") * 1e-6, feature=pl.col("volume")
+    )
+    jump = frame["date"].unique().sort()[30]
+    hit = (pl.col("code") == "S03") & (pl.col("date") >= jump)
+    frame = frame.with_columns(close=pl.when(hit).then(pl.col("close") * 3).otherwise("close"))
+    path = written(tmp_path, frame)
+    ready = {
+        "label": {"horizons": (1, 5)},
+        "features": ("feature",),
+        "targets": {1: "mine", 5: "mine"},
+    }
+    masked = built(path, **ready)
+    stock = masked.codes.index("S03")
+    missing = np.flatnonzero(~np.isfinite(masked.y_TNH[:, stock, 1]))
+    assert set(range(25, 30)) <= set(missing)
+    kept = built(path, **ready, extreme_label_policy="keep")
+    assert np.isfinite(kept.y_TNH[25:30, stock, 1]).all()
+    with pytest.raises(ValueError, match="can be masked or kept"):
+        config_for(path, **ready, extreme_label_policy="winsorise")
+
+
 def test_raw_columns_keep_their_value_and_force_float32(tmp_path):
     frame = rows().with_columns(level=pl.col("close") * 1e5, twin=pl.col("close"))
     path = written(tmp_path, frame)
@@ -92,7 +115,9 @@ def test_columns_without_information_and_infinities_are_reported(tmp_path):
 
 def test_groups_of_ready_features_are_their_first_words_or_runs():
     assert ready_groups(("f_mom_1", "f_mom_5", "f_vol_20")) == ("mom", "mom", "vol")
-    assert ready_groups(("alone",)) == ("other",)
+    assert ready_groups(("mom_5", "mom_20", "max_20")) == ("mom", "mom", "max")
+    assert ready_groups(("vol_5", "volume_5", "7")) == ("vol", "volume", "other")
+    assert ready_groups(("alone",)) == ("alone",)
     names = tuple(f"{a}{b}x" for a in "abcdefgh" for b in "klmno")
     groups = ready_groups(names)
     assert len(set(groups)) == 16

@@ -9,7 +9,7 @@ import torch
 from train_panels import make_config, make_panel, make_run
 
 from atft_core.data.splits import Split
-from atft_core.data.stored import to_bits
+from atft_core.data.stored import to_bits, to_float32
 from atft_core.run.files import write_json
 from atft_core.train import checks
 from atft_core.train.against import baselines_of, compare, read_baselines, write_baselines
@@ -49,6 +49,22 @@ def test_a_sound_run_passes_every_check(tmp_path):
     assert [check["name"] for check in found] == list(CHECKS)
     assert [check for check in found if not check["ok"]] == []
     assert "7 searched keys" in found[6]["detail"]
+
+
+def test_scores_of_any_size_are_compared_relative_to_their_size(tmp_path):
+    panel = make_panel()
+    raw = replace(panel, x_TNF=to_float32(panel.x_TNF) * np.float32(1e7))
+    mixed = {"days of a block do not mix", "later days are not seen"}
+    assert not mixed & set(failed(scene(tmp_path, raw)))
+
+
+def test_a_check_that_breaks_has_failed_and_says_why(tmp_path, monkeypatch):
+    def broken(given):
+        raise RuntimeError("kernel image is invalid")
+
+    monkeypatch.setitem(checks.CHECKS, "splits are apart", broken)
+    (found,) = [c for c in run_checks(scene(tmp_path)) if not c["ok"]]
+    assert found["detail"] == "RuntimeError: kernel image is invalid"
 
 
 def test_every_switch_of_the_network_passes(tmp_path):

@@ -17,7 +17,7 @@ from atft_core.run.files import write_json
 from atft_core.run.journal import read_events
 from atft_core.train.report import Interrupted, LastWord, Reporter
 from atft_core.train.results import read_table, trial_value
-from atft_core.train.trial import prepare, run_epoch
+from atft_core.train.trial import finish, prepare, run_epoch, train
 from atft_core.train.worker import run_trial
 
 torch.set_num_threads(1)
@@ -245,6 +245,28 @@ def test_a_pruned_trial_leaves_all_files_of_its_last_epoch(tmp_path):
     assert (word["state"], word["epoch"], word["value"]) == ("pruned", 2, np.median(rank_ics))
     assert run.trial(0).predictions.exists()
     assert metrics(run)["state"] == "pruned"
+
+
+def test_a_trial_pruned_after_a_resume_is_scored_by_the_weights_of_its_last_epoch(tmp_path):
+    run = make_run(tmp_path, make_panel(), make_config(train__max_epochs=4))
+    interrupt(run, 3, 1)
+    before = metrics(run)["epochs"][-1]["val"]["1"]["rank_ic"]
+    reporter = Reporter(run.trial(0), 0, 2)
+    tick = reporter.tick
+
+    def ordered(phase, i, n):
+        if (reporter.epoch, phase, i) == (3, "train", 3):
+            raise Interrupted("prune")
+        return tick(phase, i, n)
+
+    reporter.tick = ordered
+    with reporter.journal:
+        work = prepare(run, 0, reporter)
+        finish(work, train(work))
+    daily = read_table(run.trial(0).daily_ic).to_pydict()
+    rows = zip(daily["rank_ic"], daily["horizon"], strict=True)
+    rank_ics = [rank_ic for rank_ic, horizon in rows if horizon == 1 and rank_ic is not None]
+    assert np.mean(rank_ics) == pytest.approx(before, abs=1e-6)
 
 
 def test_an_unknown_or_torn_order_is_no_order(tmp_path):

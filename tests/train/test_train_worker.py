@@ -136,6 +136,15 @@ def test_a_second_worker_of_the_same_trial_is_refused(tmp_path):
     first.wait()
 
 
+def test_metrics_and_verdict_agree_that_a_disk_is_no_fault_of_the_trial(tmp_path):
+    run = make_run(tmp_path, make_panel(), make_config())
+    run.trial(0).checkpoints.parent.mkdir(parents=True, exist_ok=True)
+    run.trial(0).checkpoints.write_text("a file where a directory belongs")
+    _, word = finish(run)
+    found = json.loads(run.trial(0).metrics.read_text())
+    assert (word["state"], found["state"]) == ("blocked", "blocked")
+
+
 @pytest.mark.parametrize(
     ("break_it", "state", "reason"),
     [

@@ -31,6 +31,7 @@ from atft_core.data.blocks import Block
 from atft_core.data.feeds import Feed, MappedFeed, ResidentFeed
 from atft_core.data.panel import Panel, open_panel
 from atft_core.data.ring import RingFeed
+from atft_core.errors import UsageError
 
 CPU = torch.device("cpu")
 PANEL_BYTES = 2**30
@@ -39,6 +40,7 @@ KINDS: dict[str, type[ResidentFeed] | type[MappedFeed]] = {
     "resident": ResidentFeed,
     "mmap": MappedFeed,
 }
+RING_LOOKBACK = 60
 PROCESSES = 4
 """Trials that share a panel."""
 
@@ -58,7 +60,8 @@ class FeedSizes:
 
 
 def bench_feed(sizes: FeedSizes, say: Callable[[str], None]) -> dict[str, Any]:
-    """All comparisons, as JSON."""
+    """All comparisons, as JSON. Raises UsageError when a panel would be too short."""
+    _check_days(sizes)
     torch.set_num_threads(1)
     found: dict[str, Any] = {"machine": machine(), "sizes": vars(sizes)}
     with TemporaryDirectory(prefix="atft-bench-") as scratch:
@@ -76,9 +79,25 @@ def bench_feed(sizes: FeedSizes, say: Callable[[str], None]) -> dict[str, Any]:
     return found
 
 
+def _days(sizes: FeedSizes, features: int) -> int:
+    """Days of the grid's panel with so many features."""
+    return min(sizes.days, PANEL_BYTES // (sizes.stocks * features * 4))
+
+
+def _check_days(sizes: FeedSizes) -> None:
+    needed = max(*sizes.lookbacks, RING_LOOKBACK) + sizes.block_days
+    days = _days(sizes, max(sizes.features))
+    if days < needed:
+        raise UsageError(
+            f"a panel of {days} days is too short: {needed} are needed.",
+            hint=f"Panels are at most {PANEL_BYTES // 2**30} GiB: fewer stocks or features leave "
+            "room for more days.",
+        )
+
+
 def _grid(sizes: FeedSizes, scratch: Path, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     for features in sizes.features:
-        days = min(sizes.days, PANEL_BYTES // (sizes.stocks * features * 4))
+        days = _days(sizes, features)
         path = scratch / "grid.arrow"
         panel = random_panel(path, sizes.stocks, days, features)
         for lookback in sizes.lookbacks:
@@ -166,7 +185,7 @@ class BlockDataset(torch.utils.data.Dataset[Tensor]):
 
 def _ring(panel: Panel, sizes: FeedSizes) -> dict[str, Any]:
     """One producer against one spawned DataLoader worker, wall clock, after both have started."""
-    lookback = 60
+    lookback = RING_LOOKBACK
     spans = _spans(panel, lookback, sizes.block_days, sizes.blocks)
     split = whole_split(len(panel.dates_T), lookback)
     feed = RingFeed(panel, split, lookback, CPU, workers=1, prefetch=2)

@@ -86,7 +86,7 @@ def check(
     data_path: Path | None, config_file: Path | None, assignments: Sequence[str], *, as_json: bool
 ) -> int:
     """List the defects of a panel, errors first."""
-    from atft_core.data.describe import check_panel
+    from atft_core.data.build import check_panel
 
     findings = check_panel(_config(data_path, config_file, assignments))
     errors = [finding for finding in findings if finding.severity == "error"]

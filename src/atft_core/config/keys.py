@@ -20,9 +20,9 @@ def _leaves() -> Iterator[tuple[str, str]]:
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             for key, inner in kind.model_fields.items():
-                yield f"{name}.{key}", inner.description or ""
+                yield f"{name}.{key}", " ".join((inner.description or "").split())
         else:
-            yield name, field.description or ""
+            yield name, " ".join((field.description or "").split())
 
 
 DESCRIPTIONS: dict[str, str] = dict(_leaves())

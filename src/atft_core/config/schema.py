@@ -49,7 +49,8 @@ class DataConfig(Section):
     raw: tuple[str, ...] = ()
     """Those of `features` that are taken as they are, neither ranked nor z-scored."""
     targets: dict[int, str] = Field(default_factory=dict)
-    """Ready target columns by horizon; empty: targets are computed from the close."""
+    """Ready target columns by horizon, with the entry lag of [label]; empty: computed from the
+    close."""
     normalise: Literal["rank", "zscore"] = "rank"
     """How each feature is made comparable within a day."""
     dtype: Literal["bfloat16", "float32", "uint8rank"] = "bfloat16"
@@ -312,5 +313,24 @@ class Config(Section):
             raise ValueError(
                 f"objective.horizon = {self.objective.horizon} is not one of "
                 f"label.horizons = {list(self.label.horizons)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _some_horizon_weighs(self) -> Config:
+        weights = self.loss.horizon_weights
+        if not any(weights.get(h, 1.0) for h in self.label.horizons):
+            raise ValueError(
+                "loss.horizon_weights is 0 for each of "
+                f"label.horizons = {list(self.label.horizons)}: there is nothing to learn"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _policy_fits_targets(self) -> Config:
+        if self.data.targets and self.data.extreme_label_policy == "winsorise":
+            raise ValueError(
+                'data.extreme_label_policy = "winsorise" needs labels that are computed from the '
+                "close; given data.targets can be masked or kept"
             )
         return self

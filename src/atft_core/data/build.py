@@ -28,14 +28,14 @@ from atft_core.data.checks import Finding
 from atft_core.data.columns import PIECE, Named, Progress, fill_features, name_features
 from atft_core.data.draft import Draft
 from atft_core.data.inputs import Inputs, read_inputs
-from atft_core.data.labels import by_stocks, count_labels, make_labels
+from atft_core.data.labels import by_stocks, count_labels, make_labels, masked_labels
 from atft_core.data.leaks import panel_leaks
 from atft_core.data.market import MARKET_NAMES, market_state
 from atft_core.data.neighbours import trailing_neighbours
 from atft_core.data.panel import Frame, Panel, open_panel
 from atft_core.data.read import open_table, read_column, sector_path
 from atft_core.data.rolling import ratio, shift
-from atft_core.data.splits import make_split
+from atft_core.data.splits import split_of
 from atft_core.errors import DataError
 from atft_core.run.user import absolute
 
@@ -62,8 +62,6 @@ def ensure_cache(config: Config, progress: Progress | None = None) -> Path:
         return target
     say(reason, 0.0)
     checks.raise_errors(path, build_cache(config, identity, target, say))
-    if not target.exists():
-        raise DataError(f"{path} cannot be used.")
     say(f"cached in {target}", 1.0)
     return target
 
@@ -95,8 +93,7 @@ def _leaks(config: Config, panel: Panel) -> list[Finding]:
 def _training_days(config: Config, panel: Panel) -> tuple[range, list[Finding]]:
     """The days to learn from; all, and what is wrong, where there are too few for a split."""
     try:
-        purge, lookback = config.label.purge_days, config.model.lookback
-        return make_split(panel.dates_T, config.split, purge, lookback).train, []
+        return split_of(config, panel.dates_T).train, []
     except DataError as error:
         short = Finding("few_days", error.message, advice=error.hint)
         return range(len(panel.dates_T)), [short]
@@ -190,18 +187,20 @@ def _write_labels(y_TNH: NDArray[np.float32], config: Config, inputs: Inputs) ->
     """Labels of valid stocks, NaN where there is none; what is wrong with given ones."""
     findings: list[Finding] = []
     data, label, valid_TN = config.data, config.label, inputs.valid_TN
-    if data.targets:
-        for h, horizon in enumerate(label.horizons):
-            name = data.targets[horizon]
-            y_TN = read_column(inputs.table, inputs.keys, name).astype(np.float32)
-            findings += checks.check_values(inputs.names, name, y_TN, "feature")
-            findings += checks.check_column(name, y_TN, len(inputs.keys.cell_R))
-            y_TNH[..., h] = np.where(valid_TN & np.isfinite(y_TN), y_TN, np.nan)
+    for h, horizon in enumerate(label.horizons if data.targets else ()):
+        name = data.targets[horizon]
+        y_TN = read_column(inputs.table, inputs.keys, name).astype(np.float32)
+        findings += checks.check_values(inputs.names, name, y_TN, "feature")
+        findings += checks.check_column(name, y_TN, len(inputs.keys.cell_R))
+        y_TNH[..., h] = np.where(valid_TN & np.isfinite(y_TN), y_TN, np.nan)
+    if "close" not in inputs.columns:
         return findings
     policy, limit = data.extreme_label_policy, data.max_abs_return
     for stocks, close_Tn in by_stocks(inputs.columns["close"]):
-        labels = make_labels(close_Tn, label.horizons, label.entry_lag, policy, limit)
-        for h, y_Tn in enumerate(labels):
+        rule = (label.horizons, label.entry_lag, policy, limit)
+        given_H = np.moveaxis(y_TNH[:, stocks], 2, 0)
+        made = masked_labels(given_H, close_Tn, *rule) if data.targets else None
+        for h, y_Tn in enumerate(made or make_labels(close_Tn, *rule)):
             y_TNH[:, stocks, h] = np.where(valid_TN[:, stocks], y_Tn, np.nan)
     return findings
 

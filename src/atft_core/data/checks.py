@@ -69,6 +69,9 @@ RULES: dict[str, Rule] = {
     "constant_column": Rule(WARNING, "kept; it carries no information"),
     "mostly_missing": Rule(WARNING, "kept; missing counts as average"),
     "unknown_sector": Rule(WARNING, "these stocks have no sector; others are not affected"),
+    "two_sectors": Rule(
+        ERROR, "keep one row per code: a sector of later days would be known on earlier ones"
+    ),
     "leak_suspicion": Rule(ERROR, "no run starts with it: does it know the future?"),
     "constant_labels": Rule(ERROR, "stocks that all move alike cannot be ranked"),
 }
@@ -137,7 +140,7 @@ def raise_errors(path: object, findings: Iterable[Finding]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class CellNames:
     """How rows and columns are called in messages."""
 
     dates_T: NDArray[np.datetime64]
@@ -152,7 +155,7 @@ class Labels:
 
 
 def check_values(
-    names: Labels, column: str, x_TN: NDArray[np.floating], kind: str
+    names: CellNames, column: str, x_TN: NDArray[np.floating], kind: str
 ) -> list[Finding]:
     """Infinite values, and prices or volumes that cannot be. `kind`: price, volume, feature."""
     rule = "infinite_feature" if kind == "feature" else "infinite_value"
@@ -181,7 +184,7 @@ def check_column(column: str, x_TN: NDArray[np.floating], rows: int) -> list[Fin
     return []
 
 
-def check_days(names: Labels, valid_TN: Bools) -> list[Finding]:
+def check_days(names: CellNames, valid_TN: Bools) -> list[Finding]:
     """Days with few stocks, and days missing inside the life of a stock."""
     count_T = valid_TN.sum(axis=1)
     most = int(count_T.max(initial=0))
@@ -200,7 +203,7 @@ def check_days(names: Labels, valid_TN: Bools) -> list[Finding]:
 
 
 def check_bars(
-    names: Labels,
+    names: CellNames,
     open_TN: NDArray[np.floating],
     high_TN: NDArray[np.floating],
     low_TN: NDArray[np.floating],
@@ -215,7 +218,7 @@ def check_bars(
     return [found] if found.count else []
 
 
-def check_returns(names: Labels, extreme_TN: Bools, limit: float) -> list[Finding]:
+def check_returns(names: CellNames, extreme_TN: Bools, limit: float) -> list[Finding]:
     """One-day returns beyond the limit."""
     found = _cells(names, "extreme_return", f"one-day returns beyond {limit:.0%}", extreme_TN)
     return [found] if found.count else []
@@ -248,6 +251,6 @@ def _thin_days(count_T: NDArray[np.int64]) -> list[int]:
     return thin
 
 
-def _cells(names: Labels, rule: str, what: str, mask_TN: Bools) -> Finding:
+def _cells(names: CellNames, rule: str, what: str, mask_TN: Bools) -> Finding:
     count = int(mask_TN.sum())
     return Finding(rule, f"{count} {what}", count, names.first(mask_TN) if count else ())

@@ -209,12 +209,12 @@ def _normalise(data: DataConfig, kind: Kind, name: str) -> Normalise:
 def ready_groups(names: tuple[str, ...]) -> tuple[str, ...]:
     """Groups of ready features: by the word they begin with, or runs of them when too many.
 
-    What all names have in common at the start ("f_") says nothing and is left out.
+    What all names have in common at the start ("f_") says nothing and is left out, word by word.
     """
     lowest, highest = min(names), max(names)
-    same = (a == b for a, b in zip(lowest, highest, strict=False))
-    common = sum(1 for _ in takewhile(bool, same))
-    words = (re.match(r"[A-Za-z]+", name[common:]) for name in names)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(lowest, highest, strict=False))
+    common = re.sub(r"[A-Za-z]+$", "", "".join(letter for letter, _ in same))
+    words = (re.match(r"[A-Za-z]+", name[len(common) :]) for name in names)
     groups = tuple(word[0] if word else "other" for word in words)
     if len(set(groups)) <= MAX_GROUPS:
         return groups

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from atft_core.config.schema import Config
-from atft_core.data.build import check_panel, ensure_cache
+from atft_core.data.build import ensure_cache
 from atft_core.data.columns import Progress
 from atft_core.data.panel import Panel, open_panel
-from atft_core.data.splits import make_split, split_facts
+from atft_core.data.splits import split_facts, split_of
 from atft_core.data.stored import kind_of
 from atft_core.errors import DataError
-
-__all__ = ["check_panel", "describe"]
 
 
 def describe(config: Config, progress: Progress | None = None) -> dict[str, Any]:
@@ -41,9 +39,7 @@ def describe(config: Config, progress: Progress | None = None) -> dict[str, Any]
 
 def _split(config: Config, panel: Panel) -> list[dict[str, Any]] | str:
     try:
-        split = make_split(
-            panel.dates_T, config.split, config.label.purge_days, config.model.lookback
-        )
+        split = split_of(config, panel.dates_T)
     except DataError as error:
         return str(error)
     facts = split_facts(split, panel.dates_T)

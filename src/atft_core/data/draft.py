@@ -44,6 +44,7 @@ class Draft:
 
     def __init__(self, path: Path, frame: Frame, kind: Kind) -> None:
         self.finished = False
+        self._frame = frame
         self._file = path.open("wb")
         try:
             self._lay_out(path, frame, kind)
@@ -78,7 +79,8 @@ class Draft:
     def finish(self, facts: dict[str, Any]) -> None:
         """Everything is filled in: add what is known about it, and make it durable."""
         large = (self.x_TNF, self.y_TNH, self.rank_TNH, self.gauss_TNH)
-        facts_json = json.dumps({**facts, COLUMNS_HASH: hash_of(large)}, allow_nan=False)
+        hashed = {**facts, COLUMNS_HASH: hash_of(self._frame, large)}
+        facts_json = json.dumps(hashed, allow_nan=False)
         self._writer.write_batch(self._last, custom_metadata={HEADER: facts_json.encode()})
         self._writer.close()
         self._file.flush()

@@ -14,7 +14,7 @@ from atft_core.config.schema import Config, DataConfig
 from atft_core.cross_section import Bools, Floats
 from atft_core.data import checks
 from atft_core.data.cache import Identity
-from atft_core.data.checks import Finding, Labels
+from atft_core.data.checks import CellNames, Finding
 from atft_core.data.labels import by_stocks, step_returns
 from atft_core.data.read import (
     Keys,
@@ -49,9 +49,9 @@ class Inputs:
         return None if close_TN is None else close_TN.astype(np.float64)
 
     @property
-    def names(self) -> Labels:
+    def names(self) -> CellNames:
         """How cells are called in messages."""
-        return Labels(self.keys.dates_T, self.keys.codes)
+        return CellNames(self.keys.dates_T, self.keys.codes)
 
 
 def read_inputs(config: Config, identity: Identity) -> tuple[Inputs | None, list[Finding]]:

@@ -5,7 +5,7 @@ Shapes: T days, N stocks, n of them. NaN = no label; nothing is filled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -42,6 +42,24 @@ def make_labels(
             else:
                 y_TN = (1.0 + y_TN) * np.exp(-np.nan_to_num(inside_TN)) - 1.0
         yield y_TN.astype(np.float32)
+
+
+def masked_labels(  # noqa: PLR0917 -- as make_labels
+    given: Iterable[NDArray[np.float32]],
+    close_TN: Floats,
+    horizons: Sequence[int],
+    lag: int,
+    policy: Policy,
+    limit: float,
+) -> Iterator[NDArray[np.float32]]:
+    """Labels [T, N] that were given; policy "mask" takes away those with an extreme return."""
+    extreme = extreme_returns(close_TN, policy, limit) if policy == "mask" else None
+    for y_TN, horizon in zip(given, horizons, strict=True):
+        if extreme is None:
+            yield y_TN
+        else:
+            inside_TN = ahead(window_sum(extreme, horizon), lag + horizon)
+            yield np.where(inside_TN > 0, np.float32(np.nan), y_TN)
 
 
 def extreme_returns(close_TN: Floats, policy: Policy, limit: float) -> Floats | None:

@@ -45,7 +45,8 @@ def spaced_days(
     panel: Panel, train: range
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], Bools]:
     """Features, labels and masks of evenly spaced days: labels of neighbouring days overlap."""
-    days = list(train)[:: max(1, len(train) // LEAK_DAYS)]
+    spaced = np.linspace(train.start, train.stop - 1, min(LEAK_DAYS, len(train)))
+    days = [int(day) for day in spaced.round()]
     return panel.float_features(days), panel.y_TNH[days], panel.valid_TN[days]
 
 

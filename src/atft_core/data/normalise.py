@@ -16,7 +16,10 @@ from atft_core.cross_section import Bools, Floats, rank_rows
 from atft_core.data.stored import HIGHEST_RANK
 
 Z_BOUND = 5.0
-"""z-scores are clipped here; bad prints lie far outside."""
+"""z-scores are clipped here."""
+OUTLIER = 20.0
+"""Median absolute deviations from the median beyond which a value counts as that far off only:
+one bad print would else be the day's whole deviation, and all other stocks equal."""
 
 
 def rank_days(x_TN: Floats, valid_TN: Bools) -> NDArray[np.float32]:
@@ -47,9 +50,18 @@ def _centred_ranks(x_TN: Floats, valid_TN: Bools) -> tuple[Floats, NDArray[np.in
 def zscore_days(x_TN: Floats, valid_TN: Bools) -> NDArray[np.float32]:
     """Deviations from the day's mean in standard deviations, clipped; 0 where missing."""
     known_TN = valid_TN & np.isfinite(x_TN)
+    x_TN = _without_outliers(x_TN, known_TN)
     centred_TN = np.where(known_TN, x_TN - day_means(x_TN, known_TN)[:, None], 0.0)
     variance_T1 = day_means(np.square(centred_TN), known_TN)[:, None]
     return _unit(centred_TN, np.nan_to_num(variance_T1)).clip(-Z_BOUND, Z_BOUND)
+
+
+def _without_outliers(x_TN: Floats, known_TN: Bools) -> Floats:
+    """Values within OUTLIER; a day on which most stocks are equal has no such measure."""
+    median_T1 = day_medians(x_TN, known_TN)[:, None]
+    spread_T1 = day_medians(np.abs(x_TN - median_T1), known_TN)[:, None]
+    reach_T1 = np.where(spread_T1 > 0, OUTLIER * spread_T1, np.inf)
+    return x_TN.clip(median_T1 - reach_T1, median_T1 + reach_T1)
 
 
 def raw_days(x_TN: Floats, valid_TN: Bools) -> NDArray[np.float32]:
@@ -79,6 +91,14 @@ def day_means(x_TN: Floats, known_TN: Bools) -> Floats:
     means_T: Floats = np.full(len(x_TN), np.nan)
     np.divide(day_sums(x_TN, known_TN), count_T, out=means_T, where=count_T > 0)
     return means_T
+
+
+def day_medians(x_TN: Floats, known_TN: Bools) -> Floats:
+    """Median of the known stocks of each day; NaN where there is none."""
+    sorted_TN = np.sort(np.where(known_TN, x_TN, np.inf), axis=1)
+    count_T1 = known_TN.sum(axis=1, keepdims=True)
+    both = [np.take_along_axis(sorted_TN, ((count_T1 - 1 + i) // 2).clip(min=0), 1) for i in (0, 1)]
+    return np.where(count_T1 > 0, (both[0] + both[1]) / 2.0, np.nan)[:, 0]
 
 
 def day_deviations(x_TN: Floats, known_TN: Bools) -> Floats:

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from atft_core.data.stored import Stored, decode
 from atft_core.errors import DataError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the cache file; raised whenever its content would differ for the same input."""
 HEADER = b"atft"
 """Key of the metadata: of the schema for names, of the last batch for facts. Both are JSON."""
 COLUMNS_HASH = "columns_hash"
-"""The fact by which damage to the large columns is found."""
+"""The fact by which damage to the columns is found."""
 HASH_DAYS = 64
 """Days that are hashed at once."""
 
@@ -82,8 +82,8 @@ class Panel(Frame):
 
     @property
     def columns_hash(self) -> str:
-        """SHA-256 of what the large columns hold now."""
-        return hash_of((self.x_TNF, self.y_TNH, self.rank_TNH, self.gauss_TNH))
+        """SHA-256 of what all columns hold now."""
+        return hash_of(self, (self.x_TNF, self.y_TNH, self.rank_TNH, self.gauss_TNH))
 
     def float_features(self, days: range | list[int]) -> NDArray[np.float32]:
         """Features of some days as float32, [len(days), N, F]; copies only those days."""
@@ -91,10 +91,19 @@ class Panel(Frame):
         return decode(self.x_TNF[chosen])
 
 
-def hash_of(columns: Iterable[NDArray[Any]]) -> str:
-    """SHA-256 of the large columns, one after the other; 2 s for 3 GB."""
-    digest = hashlib.sha256()
-    for column in columns:
+def hash_of(frame: Frame, large: Iterable[NDArray[Any]]) -> str:
+    """SHA-256 of the columns, one after the other; 2 s for 3 GB."""
+    small = (
+        frame.dates_T.astype(np.int64),
+        frame.valid_TN,
+        frame.market_TM,
+        frame.neighbour_days_R,
+        frame.neighbours_RNK,
+        frame.sector_N,
+    )
+    names = (frame.codes, frame.features, frame.groups, frame.horizons, frame.sectors)
+    digest = hashlib.sha256(json.dumps(names).encode())
+    for column in (*small, *large):
         for start in range(0, len(column), HASH_DAYS):
             digest.update(np.ascontiguousarray(column[start : start + HASH_DAYS]).data)
     return digest.hexdigest()

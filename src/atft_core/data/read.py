@@ -9,6 +9,7 @@ never in memory as a whole.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -302,11 +303,17 @@ def read_sectors(
         advice = 'the sector file has the columns code and sector (--set data.sector="" for none)'
         return unknown_N, (), [Finding(f.rule, f.message, advice=advice) for f in findings]
     rows = _collect(table, pl.col("code").cast(pl.String), pl.col("sector").cast(pl.String))
-    by_code = {
-        code: sector.strip()
+    named = {
+        (code, sector.strip())
         for code, sector in rows.iter_rows()
         if sector is not None and sector.strip().casefold() not in NO_SECTOR
     }
+    by_code = dict(sorted(named))
+    if len(by_code) < len(named):
+        each = Counter(code for code, _ in named)
+        several = tuple(sorted(code for code, count in each.items() if count > 1))
+        message = f"{len(several)} stocks have more than one sector in {path.name}"
+        return unknown_N, (), [Finding("two_sectors", message, len(several), several[:SHOWN])]
     sectors = tuple(sorted({by_code[code] for code in codes if code in by_code}))
     index = {name: i for i, name in enumerate(sectors)}
     sector_N = np.array([index[by_code[c]] if c in by_code else -1 for c in codes], dtype=np.int64)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atft_core.config.schema import SplitConfig
+from atft_core.config.schema import Config, SplitConfig
 from atft_core.errors import DataError
 
 MIN_DAYS = {"train": 20, "val": 10, "holdout": 10}
@@ -30,6 +30,11 @@ class Split:
     val: range
     holdout: range
     purge_days: int
+
+
+def split_of(config: Config, dates_T: NDArray[np.datetime64]) -> Split:
+    """The split of a configuration and its panel's days; raises as `make_split`."""
+    return make_split(dates_T, config.split, config.label.purge_days, config.model.lookback)
 
 
 def make_split(

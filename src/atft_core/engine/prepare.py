@@ -10,7 +10,7 @@ from atft_core.config.hashing import code_version, config_hash
 from atft_core.config.schema import Config
 from atft_core.data.build import ensure_cache
 from atft_core.data.panel import open_panel
-from atft_core.data.splits import make_split, split_facts
+from atft_core.data.splits import split_facts, split_of
 from atft_core.engine.space import distributions
 from atft_core.run.events import Json
 
@@ -35,7 +35,7 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
     distributions(config)
     cache = ensure_cache(config, progress)
     panel = open_panel(cache)
-    split = make_split(panel.dates_T, config.split, config.label.purge_days, config.model.lookback)
+    split = split_of(config, panel.dates_T)
     identity: Json = {
         "data_hash": data_hash(panel.facts),
         "config_hash": config_hash(config),

@@ -23,15 +23,15 @@ from torch import Tensor, nn
 
 from atft_core.config.schema import ModelConfig
 from atft_core.errors import DataError
-from atft_core.model.blocks import (
+from atft_core.model.graph import StockGraph
+from atft_core.model.layers import (
     BandedAttention,
     BoundedGLUHead,
     DayEncoder,
     GroupedSelection,
     joining_linear,
 )
-from atft_core.model.graph import StockGraph
-from atft_core.model.normalise import WindowStatistics
+from atft_core.model.window_statistics import WindowStatistics
 
 NEIGHBOURS = 8
 """A usual number, for estimates."""

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from atft_core.model.blocks import joining_linear
+from atft_core.model.layers import joining_linear
 
 NEIGHBOUR, SECTOR, MARKET, SELF = range(4)
 

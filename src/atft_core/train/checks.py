@@ -24,16 +24,17 @@ from atft_core.config.schema import Choice, Config, ModelConfig, Range
 from atft_core.cross_section import centred_ranks
 from atft_core.data.blocks import Block
 from atft_core.data.leaks import LEAK, leaks, panel_leaks, spaced_days
-from atft_core.errors import AtftError
 from atft_core.model.atft import ATFT
 from atft_core.objective.losses import TERMS, active_terms, composite, horizon_weights
 from atft_core.objective.metrics import daily_metrics
 from atft_core.train.loop import blocks_of_epoch
+from atft_core.train.report import log, reason
 from atft_core.train.setup import Setup, build_learner, make_setup
 
 METRIC_DAYS = 20
 SAME = 1e-4
-"""Predictions closer than this are the same but for rounding; a path moves them by far more."""
+"""Predictions closer than this, relative to the largest, are the same but for rounding; a path
+moves them by far more."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def run_checks(scene: Scene) -> list[dict[str, Any]]:
     for name, check in CHECKS.items():
         try:
             outcome = check(scene)
-        except AtftError as error:
-            outcome = Outcome(False, error.message)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the night must hear of it
+            log.info("The check %r cannot be made", name, exc_info=error)
+            outcome = Outcome(False, reason(error))
         found.append({"name": name, "ok": outcome.ok, "detail": outcome.detail})
     return found
 
@@ -112,7 +114,7 @@ def the_last_day_is_seen(scene: Scene) -> Outcome:
     """Other features on the prediction day itself give another prediction."""
     changed = _with_days(scene.block, -1)
     moved = _moved(scene, scene.block, changed)[-1]
-    return Outcome(moved > SAME, f"the last prediction moves by {moved:.2g}")
+    return Outcome(moved > SAME, f"the last prediction moves by {moved:.2g} of the largest")
 
 
 def later_days_are_not_seen(scene: Scene) -> Outcome:
@@ -121,7 +123,7 @@ def later_days_are_not_seen(scene: Scene) -> Outcome:
     later = scene.setup.config.model.lookback - 1 + middle
     moved = _moved(scene, scene.block, _with_days(scene.block, later))[:middle]
     worst = max(moved, default=0.0)
-    return Outcome(worst < SAME, f"{middle} earlier predictions move by {worst:.2g}")
+    return Outcome(worst < SAME, f"{middle} earlier predictions move by {worst:.2g} of the largest")
 
 
 def days_of_a_block_do_not_mix(scene: Scene) -> Outcome:
@@ -135,8 +137,9 @@ def days_of_a_block_do_not_mix(scene: Scene) -> Outcome:
         valid_TN=block.valid_TN[-lookback:],
     )
     model = _network(scene.setup)
-    gap = float((_predict(model, alone)[-1] - _predict(model, block)[-1]).abs().max())
-    return Outcome(gap < SAME, f"alone and in a block of {len(block.days)} differ by {gap:.2g}")
+    gap = float(_gaps(_predict(model, alone)[-1], _predict(model, block)[-1]).max())
+    note = f"alone and in a block of {len(block.days)} differ by {gap:.2g} of the largest"
+    return Outcome(gap < SAME, note)
 
 
 def stocks_do_not_mix_without_the_graph(scene: Scene) -> Outcome:
@@ -145,8 +148,8 @@ def stocks_do_not_mix_without_the_graph(scene: Scene) -> Outcome:
     x_TNF[:, 1:] = -x_TNF[:, 1:] + 1.0
     changed = replace(scene.block, x_TNF=x_TNF)
     model = _network(scene.setup, graph=False)
-    gap = (_predict(model, changed) - _predict(model, scene.block)).abs()[:, 0].max()
-    return Outcome(float(gap) < SAME, f"a prediction moves by {float(gap):.2g}")
+    gap = float(_gaps(_predict(model, changed), _predict(model, scene.block))[:, 0].max())
+    return Outcome(gap < SAME, f"a prediction moves by {gap:.2g} of the largest")
 
 
 def searched_parameters_take_effect(scene: Scene) -> Outcome:
@@ -236,9 +239,14 @@ def _predict(model: ATFT, block: Block) -> Tensor:
 def _moved(scene: Scene, before: Block, after: Block) -> list[float]:
     """Largest change of a prediction by day, over the stocks that are valid in both."""
     model, days = _network(scene.setup), len(before.days)
-    gap_BN = (_predict(model, after) - _predict(model, before)).abs().amax(dim=2)
+    gap_BN = _gaps(_predict(model, after), _predict(model, before)).amax(dim=2)
     both_BN = before.valid_TN[-days:] & after.valid_TN[-days:]
     return [float(gap) for gap in torch.where(both_BN, gap_BN, 0.0).amax(dim=1)]
+
+
+def _gaps(after: Tensor, before: Tensor) -> Tensor:
+    """How far predictions have moved, relative to the largest: raw features have any size."""
+    return (after - before).abs() / before.abs().max().clamp_min(1.0)
 
 
 def _with_days(block: Block, first: int) -> Block:

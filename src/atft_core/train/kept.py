@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from atft_core.data.blocks import Block
-from atft_core.data.choose import free_memory
+from atft_core.data.memory import free_memory
 from atft_core.data.splits import Split
 from atft_core.model.atft import ATFT
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atft_core.data.blocks import eval_blocks, train_blocks
-from atft_core.data.choose import free_memory
 from atft_core.data.feeds import Feed
+from atft_core.data.memory import free_memory
 from atft_core.errors import DataError, NonFiniteLossError
 from atft_core.objective.losses import active_terms
 from atft_core.train.clock import clock_for

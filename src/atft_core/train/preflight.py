@@ -25,6 +25,7 @@ from atft_core.train.against import write_baselines
 from atft_core.train.checks import Scene, run_checks
 from atft_core.train.estimate import process_age, project
 from atft_core.train.loop import middle_block
+from atft_core.train.report import log_to_stdout, reason
 from atft_core.train.setup import feed_of, open_run, threads
 
 log = logging.getLogger("atft_core.train")
@@ -33,13 +34,7 @@ log = logging.getLogger("atft_core.train")
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; the error's exit code when the run cannot be opened."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-        force=True,
-    )
+    log_to_stdout()
     run = RunDirectory(Path(arguments[0]))
     try:
         preflight(run)
@@ -47,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         log.error("Preflight: %s", error)
         write_json(run.preflight, {"error": error.message})
         return error.exit_code
+    except Exception as error:
+        log.exception("Preflight cannot go on")
+        write_json(run.preflight, {"error": f"preflight: {reason(error)}"})
+        return AtftError.exit_code
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,17 @@ PERIOD = 0.5
 
 _SURROUNDINGS = (OSError, DataError, FeedError, RunDirectoryError, CheckpointError)
 """What says nothing about a trial's parameters: the same trial can be tried again."""
+
+
+def log_to_stdout() -> None:
+    """The log of a program whose standard output is a file that people read."""
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        force=True,
+    )
 
 
 class Interrupted(Exception):  # noqa: N818 -- an order, not an error
@@ -107,11 +119,10 @@ class LastWord:
     ) -> None:
         if error is None:
             self._write(self.state, "", self.value)
-        elif isinstance(error, _SURROUNDINGS):
-            hint = error.hint if isinstance(error, AtftError) else ""
-            self._write("blocked", f"{reason(error)} {hint}".strip(), None)
         elif isinstance(error, Exception):
-            self._write("failed", reason(error), None)
+            state = state_of(error)
+            hint = error.hint if state == "blocked" and isinstance(error, AtftError) else ""
+            self._write(state, f"{reason(error)} {hint}".strip(), None)
 
     def _write(self, state: str, why: str, value: float | None) -> None:
         word = {"attempt": self.attempt, "state": state, "reason": why, "value": value,
@@ -142,6 +153,11 @@ def number(value: float | None) -> str:
         return "undefined"
     text = f"{abs(value):.4f}"
     return ("-" if value < 0 else "") + (text[1:] if text.startswith("0.") else text)
+
+
+def state_of(error: Exception) -> str:
+    """How a trial that raised this has ended."""
+    return "blocked" if isinstance(error, _SURROUNDINGS) else "failed"
 
 
 def reason(error: Exception) -> str:

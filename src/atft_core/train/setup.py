@@ -19,7 +19,7 @@ from atft_core.config.schema import Config
 from atft_core.data.choose import make_feed
 from atft_core.data.feeds import Feed
 from atft_core.data.panel import Panel, open_panel
-from atft_core.data.splits import Split, make_split
+from atft_core.data.splits import Split, split_of
 from atft_core.errors import ConfigError, DataError, RunDirectoryError
 from atft_core.model.atft import ATFT
 from atft_core.run.directory import RunDirectory
@@ -69,8 +69,7 @@ def make_setup(config: Config, panel: Panel) -> Setup:
             f"{list(panel.horizons)}.",
             hint="Start a new run: the cache is built at its start.",
         )
-    purge, lookback = config.label.purge_days, config.model.lookback
-    split = make_split(panel.dates_T, config.split, purge, lookback)
+    split = split_of(config, panel.dates_T)
     return Setup(config, panel, split, choose_device(config.train.device))
 
 

@@ -11,7 +11,7 @@ import torch
 
 from atft_core.config.hashing import code_version
 from atft_core.data.feeds import Feed
-from atft_core.errors import EngineError
+from atft_core.errors import CheckpointError, EngineError
 from atft_core.model.atft import count_parameters
 from atft_core.objective.losses import TERMS
 from atft_core.run.directory import RunDirectory, TrialDirectory
@@ -230,8 +230,8 @@ def finish(work: Work, state: str) -> float | None:
     if state == "stopped" or not work.rows:
         write_metrics(work, state)
         return None
-    if work.scores is None:  # killed after the last epoch: the weights are there, the scores not
-        work.scores = score_validation(work, work.reporter.tell, "score")
+    if work.scores is None:
+        work.scores = scores_of_checkpoint(work)
     work.reporter.tell("score")
     panel, scores = work.setup.panel, work.scores
     results.write_table(work.files.daily_ic, results.daily_table(panel, scores))
@@ -246,6 +246,21 @@ def finish(work: Work, state: str) -> float | None:
         )
     write_metrics(work, state)
     return value
+
+
+def scores_of_checkpoint(work: Work) -> Scores:
+    """What the last finished epoch predicted, when another attempt finished it.
+
+    By its stored weights: those in memory may be on their way through the next epoch.
+    """
+    found, _ = checkpoint.newest(work.files.checkpoints, owner(work.setup, work.trial))
+    if found is None:
+        raise CheckpointError(
+            f"the checkpoint of epoch {work.epoch} in {work.files.checkpoints} is gone",
+            hint="`atft resume RUN_DIR` trains the trial again.",
+        )
+    checkpoint.load_weights(found, ema=work.learner.ema)
+    return score_validation(work, work.reporter.tell, "score")
 
 
 def write_metrics(work: Work, state: str) -> None:

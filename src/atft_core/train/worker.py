@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import logging
 import multiprocessing
 import signal
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import ProcessLock
-from atft_core.train.report import LastWord, Reporter, log, number
+from atft_core.train.report import LastWord, Reporter, log, log_to_stdout, number, state_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,13 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--attempt", type=int, required=True)
     args = parser.parse_args(argv)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go, the trial goes on
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-        force=True,
-    )
+    log_to_stdout()
     multiprocessing.set_start_method("spawn", force=True)  # a fork beside threads deadlocks
     run = RunDirectory(args.run_dir)
     files = run.trial(args.trial)
@@ -76,8 +68,9 @@ def run_trial(run: RunDirectory, trial: int, attempt: int, word: LastWord) -> No
         try:
             word.state = train(work)
             word.value = finish(work, word.state)
-        except Exception:
-            write_metrics(work, "failed")
+        except Exception as error:
+            with suppress(OSError):  # the disk may be why it ends: the error itself is the news
+                write_metrics(work, state_of(error))
             raise
         finally:
             word.epoch = work.epoch

@@ -22,7 +22,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from atft_core.model.blocks import full_precision
+from atft_core.model.layers import full_precision
 
 MAX_CHANNELS = 16
 """Statistics are computed of the first features only; price and volume features come first."""

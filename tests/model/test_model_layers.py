@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from atft_core.model.blocks import (
+from atft_core.model.graph import MARKET, GraphAttention, Group, StockGraph
+from atft_core.model.layers import (
     HEAD_BOUND,
     BandedAttention,
     BoundedGLUHead,
     GroupedSelection,
 )
-from atft_core.model.graph import MARKET, GraphAttention, Group, StockGraph
-from atft_core.model.normalise import (
+from atft_core.model.window_statistics import (
     WindowStatistics,
     fan_statistics,
     fourier_basis,
