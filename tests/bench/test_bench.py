@@ -66,7 +66,8 @@ def test_feed_reports_the_grid_the_ring_the_peers_and_the_memory():
     names = [row["name"] for row in found["peers"]]
     assert names[0] == "atft mmap"
     assert "parquet decoded per window" in names
-    assert all(row["ratio"] or row["why"] for row in found["peers"])
+    # On a panel this small a ratio may round to 0.
+    assert all(row["ratio"] is not None or row["why"] for row in found["peers"])
     assert found["ring"]["ratio"] > 0
     assert found["memory"]["processes"] == 4
 
