@@ -127,6 +127,7 @@ def test_a_bad_panel_is_named_before_a_run_exists(atft, tmp_path, make):
         (("hpo", "--data-path", "p", "--output-dir", b"out\xff"), "not plain UTF-8 text"),
         (("run", "dry", "--then", "fulll"), "full"),
         (("run", "dry", "--plan", "--then", "fulll"), "full"),
+        (("run", "dry", "--then", "full"), "it needs evidence of 'short'"),
         (("run", "dry", "--plan", "--until", "soon"), "soon"),
         (("run", "dry", "--runbook", "none.toml"), "none.toml"),
         (("status", "nowhere"), "nowhere"),

@@ -111,6 +111,13 @@ def test_z_scores_are_clipped_and_a_constant_day_is_zero():
     np.testing.assert_allclose(z[2], stats.zscore(x[2]).clip(-5, 5), rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_z_scores_do_not_depend_on_the_unit(size):
+    x = np.random.default_rng(1).normal(size=(4, 50))
+    known = np.ones(x.shape, bool)
+    np.testing.assert_allclose(zscore_days(x * size, known), zscore_days(x, known), rtol=1e-5)
+
+
 def test_raw_values_stay_and_missing_is_zero():
     x = np.array([[1e7, np.nan, np.inf, 2.0]])
     valid = np.array([[True, True, True, False]])

@@ -124,7 +124,12 @@ WRONG = {
     "prices are text": (pl.col("close").cast(pl.String), "'close' holds String, not numbers"),
     "dates are numbers": (pl.lit(20200101).alias("date"), "'date' holds Int32, not dates"),
     "codes are fractions": (pl.lit(1.5).alias("code"), "'code' holds Float64, not stock codes"),
-    "dates are no ISO": (pl.lit("31/01/2020").alias("date"), "cannot be read: '31/01/2020'"),
+    "dates are no ISO": (pl.lit("31/01/2020").alias("date"), "too far off: '31/01/2020'"),
+    "dates have two digits of a year": (pl.col("date").dt.strftime("%d-%m-%y"), "dates that are"),
+    "dates have a tail": (pl.col("date").cast(pl.String) + "garbage", "2021-03-01garbage"),
+    "dates are in the year 19": (pl.lit("0019-01-02").alias("date"), "0019-01-02"),
+    "dates are far off": (pl.lit(2_000_000_000).cast(pl.Date).alias("date"), "'2000000000'"),
+    "times are far off": (pl.lit(2**62).cast(pl.Datetime("ms")).alias("date"), f"'{2**62}'"),
     "dates are missing": (pl.lit(None, pl.Date).alias("date"), "720 rows without 'date'"),
     "a price is 0": (pl.when(pl.col("code") == "S03").then(0.0).otherwise(pl.col("low"))
                      .alias("low"), "60 prices of 0 or less in 'low': S03 2021-03-01, S03"),

@@ -64,6 +64,15 @@ def test_given_targets_obey_the_policy_for_extreme_returns_where_there_is_a_clos
         config_for(path, **ready, extreme_label_policy="winsorise")
 
 
+def test_numbers_beyond_sense_are_named(tmp_path):
+    frame = rows().with_columns(huge=pl.lit(1e30), mine=pl.lit(1e20) * pl.col("close"))
+    path = written(tmp_path, frame)
+    ready = {"features": ("huge", "volume"), "targets": {1: "mine"}, "label": {"horizons": (1,)}}
+    found = {f.rule: str(f) for f in check_panel(config_for(path, **ready, raw=("huge",)))}
+    assert "720 values beyond 1e+15 in 'huge': S00 2021-03-01" in found["huge_raw"]
+    assert "720 values beyond 10 in 'mine'" in found["huge_target"]
+
+
 def test_raw_columns_keep_their_value_and_force_float32(tmp_path):
     frame = rows().with_columns(level=pl.col("close") * 1e5, twin=pl.col("close"))
     path = written(tmp_path, frame)

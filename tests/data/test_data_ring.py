@@ -142,6 +142,7 @@ def test_producers_and_memory_go_with_a_worker_that_is_killed(panel):
         assert worker.stdout.readline() == b"ready\n"
         children = psutil.Process(worker.pid).children()
         assert len(children) == 2
+        children[0].suspend()  # it would never read the end of its input
         assert rings() >= {child.pid for child in children}
         worker.kill()
     _, alive = psutil.wait_procs(children, timeout=5)

@@ -1,5 +1,6 @@
 """A runbook is read as a whole or refused with the file, the key and the fix."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,10 +90,20 @@ def test_a_demo_says_so_and_keeps_to_its_own_directories():
     assert all(stage.output_dir.name.startswith("demo_") for stage in demo.stages)
 
 
+def test_the_runbook_for_boxes_without_nvml_differs_in_one_criterion():
+    book, plan = load(Path("cpu")), load(shipped("runbook.toml"))
+    assert (book.name, book.demo) == ("cpu", False)
+    for mine, theirs in zip(book.stages, plan.stages, strict=True):
+        names = [criterion.name for criterion in mine.criteria]
+        assert "gpu_utilisation" not in names
+        assert "stall_share" in names
+        assert replace(mine, criteria=()) == replace(theirs, criteria=())
+
+
 def test_an_unknown_shipped_name_names_the_known_ones():
     with pytest.raises(UsageError) as error:
         shipped("runbok.toml")
-    assert "runbook.toml, demo.toml" in error.value.hint
+    assert "runbook.toml, cpu.toml, demo.toml" in error.value.hint
 
 
 # --- reading

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from train_panels import make_config, make_panel, make_run
@@ -134,6 +135,24 @@ def test_a_second_worker_of_the_same_trial_is_refused(tmp_path):
     assert first.poll() is None
     first.kill()
     first.wait()
+
+
+@pytest.mark.parametrize("byte", [b"\x80\x3f", b"\xff\xff"])
+def test_a_cache_that_is_damaged_while_it_is_used_is_named_and_nothing_is_believed(tmp_path, byte):
+    run = make_run(tmp_path, make_panel(), make_config(train__max_epochs=500))
+    process = start(run, 1)
+    wait_for(run, "Epoch 2/")
+    with Path(run.facts()["cache"]).open("r+b") as file:
+        file.seek(4096)
+        file.write(byte * 8000)
+    assert process.wait(60) == 1
+    word = json.loads(run.trial(0).exit.read_text())
+    assert word["state"] == "blocked"
+    assert "is damaged: its content is not what was written" in word["reason"]
+    told = json.loads(run.trial(0).metrics.read_text())["epochs"][-1]["epoch"]
+    _, again = finish(run, 2)
+    assert (again["state"], again["epoch"]) == ("blocked", 0)  # nor by the next attempt
+    assert told < 500
 
 
 def test_metrics_and_verdict_agree_that_a_disk_is_no_fault_of_the_trial(tmp_path):

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from atft_core.bench.machine import machine
 from atft_core.bench.panels import random_panel, whole_split
-from atft_core.bench.peers import peers
+from atft_core.bench.peers import BLOCK_DAYS, LOOKBACK, peers
 from atft_core.bench.timing import paired, seconds
 from atft_core.data.blocks import Block
 from atft_core.data.feeds import Feed, MappedFeed, ResidentFeed
@@ -40,7 +40,6 @@ KINDS: dict[str, type[ResidentFeed] | type[MappedFeed]] = {
     "resident": ResidentFeed,
     "mmap": MappedFeed,
 }
-RING_LOOKBACK = 60
 PROCESSES = 4
 """Trials that share a panel."""
 
@@ -85,7 +84,7 @@ def _days(sizes: FeedSizes, features: int) -> int:
 
 
 def _check_days(sizes: FeedSizes) -> None:
-    needed = max(*sizes.lookbacks, RING_LOOKBACK) + sizes.block_days
+    needed = max(*sizes.lookbacks, LOOKBACK) + max(sizes.block_days, BLOCK_DAYS) + 1
     days = _days(sizes, max(sizes.features))
     if days < needed:
         raise UsageError(
@@ -185,7 +184,7 @@ class BlockDataset(torch.utils.data.Dataset[Tensor]):
 
 def _ring(panel: Panel, sizes: FeedSizes) -> dict[str, Any]:
     """One producer against one spawned DataLoader worker, wall clock, after both have started."""
-    lookback = RING_LOOKBACK
+    lookback = LOOKBACK
     spans = _spans(panel, lookback, sizes.block_days, sizes.blocks)
     split = whole_split(len(panel.dates_T), lookback)
     feed = RingFeed(panel, split, lookback, CPU, workers=1, prefetch=2)
@@ -220,9 +219,10 @@ def _opening(panel: Panel) -> dict[str, Any]:
 
     def open_and_read() -> None:
         opened = open_panel(Path(panel.facts["cache"]))
-        middle = len(opened.dates_T) // 2
-        with closing(MappedFeed(opened, whole_split(len(opened.dates_T), 60), 60, CPU)) as feed:
-            feed.block(range(middle, middle + 8)).x_TNF.sum()
+        split = whole_split(len(opened.dates_T), LOOKBACK)
+        first = split.train.start + len(split.train) // 2
+        with closing(MappedFeed(opened, split, LOOKBACK, CPU)) as feed:
+            feed.block(range(first, first + 8)).x_TNF.sum()
 
     times = [seconds(open_and_read) for _ in range(5)]
     return {"seconds": round(float(np.median(times)), 4), "panel_bytes": panel.x_TNF.nbytes}

@@ -188,7 +188,7 @@ def synth(
     """Write a panel with a planted signal, to try things on."""
     from atft_core.cli import panel
 
-    if like:
+    if like or scale != 1.0:
         panel.refuse_other_shapes(like)
         panel.synth_original(path, scale=scale, seed=seed, as_json=json)
         return

@@ -19,7 +19,10 @@ DataPath = Annotated[
     Path | None, typer.Option("--data-path", metavar="FILE", help="The panel: parquet or Arrow.")
 ]
 RunbookFile = Annotated[
-    Path | None, typer.Option("--runbook", metavar="FILE", help="Stages; the shipped ones if none.")
+    Path | None,
+    typer.Option(
+        "--runbook", metavar="FILE", help="Stages: a file, or cpu for a box without NVML."
+    ),
 ]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return once the engine runs; it goes on by itself.")

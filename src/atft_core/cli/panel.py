@@ -52,6 +52,8 @@ def build(
     else:
         how = "built" if built else "was there already"
         say(f"{cache}  {kind}, {size(bytes_)}, {how}")
+        if dtype:
+            say(f"A run that is to use it needs --set data.dtype={dtype}, too.")
 
 
 def info(
@@ -119,7 +121,8 @@ def synth_original(path: Path, *, scale: float, seed: int, as_json: bool) -> Non
 def refuse_other_shapes(like: str) -> None:
     """UsageError unless there is such a shape."""
     if like != "original":
-        raise UsageError(f"there is no shape {like!r}.", hint="There is one: --like original.")
+        what = f"there is no shape {like!r}" if like else "--scale is for a panel of a known shape"
+        raise UsageError(f"{what}.", hint="There is one: --like original.")
 
 
 def _refuse_existing(path: Path) -> None:

@@ -119,6 +119,12 @@ def _print_plan(plan: Json) -> None:
 
 def _find(asked: StageRequest) -> tuple[Runbook, Stage]:
     runbook = load(asked.runbook or shipped("runbook.toml"))
+    if asked.then and runbook.stage(asked.then).requires not in ("", asked.stage):
+        before = runbook.stage(asked.then).requires
+        raise UsageError(
+            f"--then {asked.then} cannot follow {asked.stage}: it needs evidence of {before!r}.",
+            hint=f"Name the stage that requires {asked.stage!r}.",
+        )
     if asked.then and runbook.stage(asked.then).key == asked.stage:
         raise UsageError(f"--then {asked.then} is the stage itself.", hint="Name the next one.")
     return runbook, runbook.stage(asked.stage)

@@ -191,6 +191,7 @@ def _write_labels(y_TNH: NDArray[np.float32], config: Config, inputs: Inputs) ->
         name = data.targets[horizon]
         y_TN = read_column(inputs.table, inputs.keys, name).astype(np.float32)
         findings += checks.check_values(inputs.names, name, y_TN, "feature")
+        findings += checks.check_size("huge_target", inputs.names, name, y_TN)
         findings += checks.check_column(name, y_TN, len(inputs.keys.cell_R))
         y_TNH[..., h] = np.where(valid_TN & np.isfinite(y_TN), y_TN, np.nan)
     if "close" not in inputs.columns:

@@ -102,8 +102,13 @@ def _stem(path: Path) -> str:
 
 def why_build(target: Path, identity: Identity) -> str:
     """Why the cache has to be built; empty when it is there and readable."""
-    if target.exists():
+    if target.is_file():
         return _why_not(target, identity)
+    if target.exists():
+        raise DataError(
+            f"{target} is not a file, so no cache can be written there.",
+            hint="Remove it, or choose another place: --set data.cache_dir=DIR",
+        )
     older = [facts for facts in _known(target, identity) if facts["path"] == str(identity.path)]
     if not older:
         return "no cache of this panel yet"
@@ -120,16 +125,33 @@ def _why_not(target: Path, identity: Identity) -> str:
         return f"the cache is damaged ({error.message}); building it again"
     if facts.get("key") != identity.key:
         return "the cache is not the one its name says"
-    now = remembered_hash(target, lambda path: open_panel(path).columns_hash, "#columns")
-    if now != facts.get(COLUMNS_HASH):
+    if not _is_whole(target, facts):
         return "the cache is damaged (its content is not what was written); building it again"
     return ""
+
+
+def _is_whole(target: Path, facts: dict[str, Any]) -> bool:
+    """Whether the content is what was written; hashed once per version of the file."""
+    now = remembered_hash(target, lambda path: open_panel(path).columns_hash, "#columns")
+    return now == facts.get(COLUMNS_HASH)
+
+
+def open_whole(cache: Path) -> Panel:
+    """The panel of a cache whose content is what was written; DataError otherwise."""
+    panel = open_panel(cache)
+    if not _is_whole(cache, panel.facts):
+        raise DataError(
+            f"The panel cache {cache} is damaged: its content is not what was written.",
+            hint="Look for a failing disk, then start again: the cache is built anew.",
+        )
+    return panel
 
 
 def _known(target: Path, identity: Identity) -> Iterator[dict[str, Any]]:
     for file in target.parent.glob(f"{_stem(identity.path)}-*.arrow"):
         with suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError, IndexError):
-            yield read_facts(pa.ipc.open_file(pa.memory_map(str(file))))
+            facts = read_facts(pa.ipc.open_file(pa.memory_map(str(file))))
+            yield {key: str(facts[key]) for key in ("path", "hash")}
 
 
 @contextmanager
@@ -169,7 +191,8 @@ def scratch_cache(target: Path) -> Iterator[Path]:
     try:
         yield scratch
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing could be written there in the first place
+            scratch.unlink(missing_ok=True)
 
 
 def _temporary(target: Path) -> Path:

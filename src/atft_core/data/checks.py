@@ -24,6 +24,10 @@ SHOWN = 3
 """Offenders that a message names."""
 THIN_DAY = 0.5
 """Share of the usual number of stocks below which a day is thin."""
+LARGEST_RAW = 1e15
+"""The square of a raw feature must stay finite in float32."""
+LARGEST_RETURN = 10.0
+"""A given target beyond this is hardly a return: ten times the price."""
 WEEK = 5
 """Trading days."""
 MOSTLY = 0.5
@@ -56,6 +60,8 @@ RULES: dict[str, Rule] = {
     "similar_codes": Rule(WARNING, "kept apart, although only case or spaces differ"),
     "non_positive_price": Rule(ERROR, "drop these rows or set the price to null"),
     "infinite_value": Rule(ERROR, "set these values to null"),
+    "huge_raw": Rule(ERROR, "divide the column, or take it out of data.raw"),
+    "huge_target": Rule(WARNING, "kept; only their order counts, but are they returns?"),
     "infinite_feature": Rule(WARNING, "these values count as missing"),
     "negative_volume": Rule(ERROR, "set these values to null"),
     "few_stocks": Rule(ERROR, f"a day needs {MIN_NAMES} stocks to be ranked"),
@@ -168,6 +174,17 @@ def check_values(
             what = f"negative volumes in {column!r}"
             found.append(_cells(names, "negative_volume", what, x_TN < 0))
     return [f for f in found if f.count]
+
+
+def check_size(
+    rule: str, names: CellNames, column: str, x_TN: NDArray[np.floating]
+) -> list[Finding]:
+    """Finite values beyond what the rule takes for possible."""
+    limit = {"huge_raw": LARGEST_RAW, "huge_target": LARGEST_RETURN}[rule]
+    with np.errstate(invalid="ignore"):
+        huge_TN = np.isfinite(x_TN) & (np.abs(x_TN) > limit)
+    found = _cells(names, rule, f"values beyond {limit:g} in {column!r}", huge_TN)
+    return [found] if found.count else []
 
 
 def check_column(column: str, x_TN: NDArray[np.floating], rows: int) -> list[Finding]:

@@ -139,6 +139,8 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
                 column_TN = column_TN.astype(np.float32).astype(np.float64)
         known_TN = np.isfinite(column_TN) & inputs.valid_TN
         found = checks.check_values(inputs.names, name, column_TN, "feature")
+        if name in data.raw:
+            found += checks.check_size("huge_raw", inputs.names, name, column_TN)
         found += checks.check_column(name, column_TN, len(inputs.keys.cell_R))
         _write(stored_TN, column_TN, inputs.valid_TN, _normalise(data, kind, name))
         return _share(known_TN.sum(), valid), found

@@ -79,7 +79,7 @@ class Draft:
     def finish(self, facts: dict[str, Any]) -> None:
         """Everything is filled in: add what is known about it, and make it durable."""
         large = (self.x_TNF, self.y_TNH, self.rank_TNH, self.gauss_TNH)
-        hashed = {**facts, COLUMNS_HASH: hash_of(self._frame, large)}
+        hashed = {**facts, COLUMNS_HASH: hash_of(self._frame, large, facts)}
         facts_json = json.dumps(hashed, allow_nan=False)
         self._writer.write_batch(self._last, custom_metadata={HEADER: facts_json.encode()})
         self._writer.close()

@@ -50,10 +50,18 @@ def _centred_ranks(x_TN: Floats, valid_TN: Bools) -> tuple[Floats, NDArray[np.in
 def zscore_days(x_TN: Floats, valid_TN: Bools) -> NDArray[np.float32]:
     """Deviations from the day's mean in standard deviations, clipped; 0 where missing."""
     known_TN = valid_TN & np.isfinite(x_TN)
-    x_TN = _without_outliers(x_TN, known_TN)
+    x_TN = _without_outliers(_scaled(x_TN, known_TN), known_TN)
     centred_TN = np.where(known_TN, x_TN - day_means(x_TN, known_TN)[:, None], 0.0)
     variance_T1 = day_means(np.square(centred_TN), known_TN)[:, None]
     return _unit(centred_TN, np.nan_to_num(variance_T1)).clip(-Z_BOUND, Z_BOUND)
+
+
+def _scaled(x_TN: Floats, known_TN: Bools) -> Floats:
+    """Each day divided by a power of 2, so that sums and squares of any numbers stay finite."""
+    largest_T1 = np.abs(np.where(known_TN, x_TN, 0.0)).max(axis=1, keepdims=True)
+    exponent_T1 = np.frexp(largest_T1)[1]
+    scaled_TN: Floats = np.ldexp(np.where(known_TN, x_TN, 0.0), -exponent_T1)
+    return scaled_TN
 
 
 def _without_outliers(x_TN: Floats, known_TN: Bools) -> Floats:

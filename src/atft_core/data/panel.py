@@ -82,8 +82,9 @@ class Panel(Frame):
 
     @property
     def columns_hash(self) -> str:
-        """SHA-256 of what all columns hold now."""
-        return hash_of(self, (self.x_TNF, self.y_TNH, self.rank_TNH, self.gauss_TNH))
+        """SHA-256 of what all columns and facts hold now."""
+        large = (self.x_TNF, self.y_TNH, self.rank_TNH, self.gauss_TNH)
+        return hash_of(self, large, self.facts)
 
     def float_features(self, days: range | list[int]) -> NDArray[np.float32]:
         """Features of some days as float32, [len(days), N, F]; copies only those days."""
@@ -91,8 +92,8 @@ class Panel(Frame):
         return decode(self.x_TNF[chosen])
 
 
-def hash_of(frame: Frame, large: Iterable[NDArray[Any]]) -> str:
-    """SHA-256 of the columns, one after the other; 2 s for 3 GB."""
+def hash_of(frame: Frame, large: Iterable[NDArray[Any]], facts: dict[str, Any]) -> str:
+    """SHA-256 of facts, names and columns, one after the other; 2 s for 3 GB."""
     small = (
         frame.dates_T.astype(np.int64),
         frame.valid_TN,
@@ -102,7 +103,8 @@ def hash_of(frame: Frame, large: Iterable[NDArray[Any]]) -> str:
         frame.sector_N,
     )
     names = (frame.codes, frame.features, frame.groups, frame.horizons, frame.sectors)
-    digest = hashlib.sha256(json.dumps(names).encode())
+    said = {key: value for key, value in facts.items() if key not in (COLUMNS_HASH, "cache")}
+    digest = hashlib.sha256(json.dumps([names, said], sort_keys=True).encode())
     for column in (*small, *large):
         for start in range(0, len(column), HASH_DAYS):
             digest.update(np.ascontiguousarray(column[start : start + HASH_DAYS]).data)

@@ -12,8 +12,10 @@ no lock with anybody.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
+import signal
 import struct
 import sys
 
@@ -40,5 +42,14 @@ def serve(memory_fd: int, path: str, number: int) -> None:
         os.write(1, b"%d\n" % target)
 
 
+def end_with_parent() -> None:
+    """Be killed when the worker is gone, also while stopped or waiting for a disk."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() == 1:
+        sys.exit("the worker is gone")
+
+
 if __name__ == "__main__":
+    end_with_parent()
     serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

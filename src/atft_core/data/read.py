@@ -11,7 +11,8 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,11 @@ from numpy.typing import NDArray
 from atft_core.cross_section import Bools
 from atft_core.data.checks import SHOWN, Finding
 from atft_core.errors import DataError
+from atft_core.run.foreign import clean
 from atft_core.run.user import absolute
 
+CALENDAR = (date(1800, 1, 1), date(2200, 1, 1))
+"""Days that a panel may have; one in the year 31 is a misread one."""
 NO_SECTOR = {"", "n/a", "na", "nan", "none", "null", "unknown", "-"}
 """Names under which files say that a sector is not known."""
 ALIASES = {
@@ -137,9 +141,10 @@ def column_findings(table: Table, wanted: dict[str, str], numeric: Iterable[str]
         if column not in table.schema:
             free = [name for name in table.schema.names() if name not in wanted.values()]
             near = _alias(column, free) or nearest(column, free)
+            near = clean(near, 60)
             advice = f"set {key} to the column's name: --set {key}={near or 'NAME'}"
             hint = f"; did you mean {near!r}?" if near else f"; there are {_some(table.schema)}"
-            message = f"no column {column!r} in {table.path.name}{hint}"
+            message = f"no column {clean(column, 60)!r} in {table.path.name}{hint}"
             findings.append(Finding("missing_column", message, advice=advice))
     for column in numeric:
         dtype = table.schema.get(column)
@@ -164,7 +169,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 def _some(schema: pl.Schema) -> str:
     names = schema.names()
-    return ", ".join(map(repr, names[:12])) + (" ..." if len(names) > 12 else "")
+    shown = ", ".join(repr(clean(name, 60)) for name in names[:12])
+    return (shown or "no columns at all") + (" ..." if len(names) > 12 else "")
 
 
 def read_keys(table: Table, date: str, code: str) -> tuple[Keys | None, list[Finding]]:
@@ -176,7 +182,7 @@ def read_keys(table: Table, date: str, code: str) -> tuple[Keys | None, list[Fin
     keys = _collect(
         table,
         day.alias("day"),
-        pl.col(date).alias("given"),
+        _as_text(table.schema[date], pl.col(date)).alias("given"),
         pl.col(code).cast(pl.String).alias("code"),
     )
     if keys.is_empty():
@@ -226,10 +232,22 @@ def _key_dtypes(table: Table, date: str, code: str) -> list[Finding]:
 
 
 def _as_date(dtype: pl.DataType, column: pl.Expr) -> pl.Expr:
+    """The day; null where there is none, or none between CALENDAR."""
     if dtype == pl.String:
-        # ISO text may carry a time of day.
-        return column.str.strip_chars().str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    return column.dt.date() if isinstance(dtype, pl.Datetime) else column
+        text = column.str.strip_chars()
+        # ISO text may carry a time of day. Two digits of a year are not a year.
+        iso = pl.when(text.str.contains(r"^\d{4}-\d{2}-\d{2}([T ].*)?$")).then(text)
+        day = iso.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+        return pl.when(day.is_between(*CALENDAR)).then(day)
+    # As numbers: nothing can be asked of a date in the year 5,000,000.
+    first, last = (pl.lit(day, pl.Date).cast(dtype).to_physical() for day in CALENDAR)
+    known = pl.when(column.to_physical().is_between(first, last)).then(column)
+    return known.dt.date() if isinstance(dtype, pl.Datetime) else known
+
+
+def _as_text(dtype: pl.DataType, column: pl.Expr) -> pl.Expr:
+    """What the file says, for messages: the number of a date, which words may not reach."""
+    return column if dtype == pl.String else column.to_physical().cast(pl.String)
 
 
 def _missing_keys(keys: pl.DataFrame, date: str, code: str) -> list[Finding]:
@@ -240,9 +258,9 @@ def _missing_keys(keys: pl.DataFrame, date: str, code: str) -> list[Finding]:
             findings.append(Finding("missing_key", f"{count} rows without {name!r}", count))
     bad = keys.filter(pl.col("day").is_null() & pl.col("given").is_not_null())
     if len(bad):
-        first = tuple(repr(str(value)) for value in bad["given"].head(SHOWN))
+        first = tuple(repr(value) for value in bad["given"].head(SHOWN))
         findings.append(
-            Finding("bad_date", f"{len(bad)} dates that cannot be read", len(bad), first)
+            Finding("bad_date", f"{len(bad)} dates that are none, or too far off", len(bad), first)
         )
     return findings
 
@@ -300,7 +318,7 @@ def read_sectors(
     table = open_table(path)
     findings = column_findings(table, {"code": "code", "sector": "sector"}, ())
     if findings:
-        advice = 'the sector file has the columns code and sector (--set data.sector="" for none)'
+        advice = 'name its columns code and sector, or do without: --set data.sector=""'
         return unknown_N, (), [Finding(f.rule, f.message, advice=advice) for f in findings]
     rows = _collect(table, pl.col("code").cast(pl.String), pl.col("sector").cast(pl.String))
     named = {
@@ -320,5 +338,9 @@ def read_sectors(
     without = tuple(code for code in codes if code not in by_code)
     if without:
         message = f"{len(without)} of {len(codes)} stocks have no sector"
-        findings = [Finding("unknown_sector", message, len(without), without[:SHOWN])]
+        found = Finding("unknown_sector", message, len(without), without[:SHOWN])
+        if named and not sectors:
+            example = min(code for code, _ in named)
+            found = replace(found, advice=f"no code of {path.name} is in the panel: {example!r}")
+        findings = [found]
     return sector_N, sectors, findings

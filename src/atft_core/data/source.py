@@ -35,7 +35,7 @@ def remembered_hash(path: Path, compute: Callable[[Path], str], what: str = "") 
         now = stamp(path)
         key = f"{path.resolve()}{what}"
         known = _remembered().get(key)
-        if isinstance(known, dict) and known.get("stamp") == now:
+        if isinstance(known, dict) and known.get("stamp") == now and "hash" in known:
             return str(known["hash"])
         digest = compute(path)
     except OSError as error:
@@ -60,7 +60,7 @@ def _file() -> Path:
 
 def _remembered() -> dict[str, Any]:
     with suppress(OSError):
-        known = read_json(_file())
+        known = read_json(_file()) if _file().is_file() else {}
         if isinstance(known, dict):
             return known
     return {}

@@ -13,6 +13,7 @@ from optuna.distributions import (
 from optuna.trial import Trial
 
 from atft_core.config.keys import DESCRIPTIONS, get, suggestion
+from atft_core.config.render import toml_value
 from atft_core.config.schema import Choice, Config
 from atft_core.errors import ConfigError
 
@@ -28,9 +29,10 @@ def distributions(config: Config) -> dict[str, BaseDistribution]:
         value = get(config, key)
         if not _holds(distribution, value):
             raise ConfigError(
-                f"{key} = {value!r} lies outside its search range {config.search[key]!r}.",
-                hint="Trial 0 runs the configured values: widen search, change the value, "
-                "or search nothing with --set search={}.",
+                f"{key} = {value!r} lies outside its search range "
+                f"{toml_value(config.search[key])}.",
+                hint="Trial 0 runs the configured values: change the value, take the key out of "
+                "[search] or widen it there, or search nothing with --set search={}.",
             )
     return space
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,9 +103,10 @@ def _decide(
     if overall(found) is Verdict.PASS:
         how = f" (itself started by an override: {state.override})" if state.override else ""
         return Gate(True, f"{before.title} passed in {run.path}{how}{unsaid}", run.path, found)
-    rows = [row(result, before) for result in found if result.verdict is not Verdict.PASS]
+    unmet = [result for result in found if result.verdict is not Verdict.PASS]
+    rows = [row(result, before) for result in unmet]
     reason = f"{before.title} in {run.path} has open criteria: {'; '.join(rows)}{unsaid}."
-    return Gate(False, f"{reason} {_ways(stage, before)}", run.path, found)
+    return Gate(False, f"{reason} {_ways(stage, before, unmet)}", run.path, found)
 
 
 def _failed_when_it_ran(state: State, before: Stage) -> list[str]:
@@ -127,8 +128,13 @@ def row(result: Result, stage: Stage) -> str:
     return f"{result.verdict} {result.title}{horizon} {found}{wanted}{source}{note}"
 
 
-def _ways(stage: Stage, before: Stage) -> str:
-    return (
-        f"Run `atft run {before.key}`, or override with "
-        f"`atft run {stage.key} --override-gate REASON`."
-    )
+def _ways(stage: Stage, before: Stage, unmet: Sequence[Result] = ()) -> str:
+    blind = any(r.name == "gpu_utilisation" and r.verdict is Verdict.UNKNOWN for r in unmet)
+    if blind:  # another run would show no more
+        again = (
+            f"Without NVML, judge the time spent waiting for data instead: "
+            f"`atft run {before.key} --runbook cpu`, then `atft run {stage.key} --runbook cpu`"
+        )
+    else:
+        again = f"Run `atft run {before.key}`"
+    return f"{again}, or override with `atft run {stage.key} --override-gate REASON`."

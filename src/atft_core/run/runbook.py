@@ -52,8 +52,18 @@ def shipped(name: str) -> Path:
 
 
 def load(path: Path) -> Runbook:
-    """The runbook in `path`; a UsageError names the file, the key and the fix."""
-    reader = TableReader(path, "", parse(path))
+    """The runbook in `path`; a UsageError names the file, the key and the fix.
+
+    `extends` names a runbook beside it (or a shipped one) whose tables hold where it has none.
+    A path that is no file may be the name of a shipped runbook, as `cpu`.
+    """
+    if not path.exists() and not path.suffix and path == Path(path.name):
+        path = shipped(f"{path.name}.toml")
+    table = parse(path)
+    if "extends" in table:
+        base = path.parent / str(table.pop("extends"))
+        table = parse(base if base.exists() else shipped(base.name)) | table
+    reader = TableReader(path, "", table)
     name = reader.take("name", str, path.stem)
     demo = reader.take("demo", bool, default=False)
     profile = reader.sub("profile", reader.take("profile", dict, {}))

@@ -122,7 +122,8 @@ class LastWord:
         elif isinstance(error, Exception):
             state = state_of(error)
             hint = error.hint if state == "blocked" and isinstance(error, AtftError) else ""
-            self._write(state, f"{reason(error)} {hint}".strip(), None)
+            why = f"{reason(error).rstrip('.')}. {hint}" if hint else reason(error)
+            self._write(state, why, None)
 
     def _write(self, state: str, why: str, value: float | None) -> None:
         word = {"attempt": self.attempt, "state": state, "reason": why, "value": value,

@@ -16,9 +16,10 @@ import torch
 from atft_core.config.hashing import config_hash
 from atft_core.config.load import read_resolved, with_values
 from atft_core.config.schema import Config
+from atft_core.data.cache import open_whole
 from atft_core.data.choose import make_feed
 from atft_core.data.feeds import Feed
-from atft_core.data.panel import Panel, open_panel
+from atft_core.data.panel import Panel
 from atft_core.data.splits import Split, split_of
 from atft_core.errors import ConfigError, DataError, RunDirectoryError
 from atft_core.model.atft import ATFT
@@ -42,7 +43,7 @@ class Setup:
 
 def open_run(run: RunDirectory) -> Setup:
     """The run's own configuration, as trial 0 has it; maps the panel, computes nothing."""
-    return make_setup(read_resolved(run.config), open_panel(Path(run.facts()["cache"])))
+    return make_setup(read_resolved(run.config), open_whole(Path(run.facts()["cache"])))
 
 
 def open_trial(run: RunDirectory, number: int) -> Setup:
@@ -54,7 +55,7 @@ def open_trial(run: RunDirectory, number: int) -> Setup:
     facts, config = run.facts(), read_resolved(run.config)
     if config_hash(config) != facts.get("config_hash"):
         raise RunDirectoryError(f"{run.config} is not what this run started with: was it edited?")
-    panel = open_panel(Path(facts["cache"]))
+    panel = open_whole(Path(facts["cache"]))
     try:
         return make_setup(with_values(config, values), panel)
     except DataError as error:  # the panel is as it was: these parameters ask too much of it

@@ -5,12 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
 from atft_core.config.hashing import code_version
+from atft_core.data.cache import open_whole
 from atft_core.data.feeds import Feed
+from atft_core.data.source import stamp
 from atft_core.errors import CheckpointError, EngineError
 from atft_core.model.atft import count_parameters
 from atft_core.objective.losses import TERMS
@@ -37,6 +41,23 @@ from atft_core.train.step import Learner
 ENDINGS = {"stop": "stopped", "prune": "pruned"}
 
 
+class CacheWatch:
+    """Notices that somebody wrote into the cache that is mapped here."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache, self._seen = cache, stamp(cache)
+
+    def refuse_damage(self) -> None:
+        """DataError when the file has changed and is not what was once written.
+
+        A file that is gone is still mapped, as it was.
+        """
+        with suppress(FileNotFoundError):
+            if (now := stamp(self._cache)) != self._seen:
+                open_whole(self._cache)
+                self._seen = now
+
+
 @dataclass
 class Work:
     """A trial in progress."""
@@ -50,6 +71,7 @@ class Work:
     baselines: Baselines
     flops: int
     """Operations of a train step."""
+    cache: CacheWatch
     rows: list[Json] = field(default_factory=list)
     """The epochs so far, as in metrics.json."""
     scores: Scores | None = None
@@ -76,7 +98,8 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
     baselines = baselines_of(run.baselines, setup.panel, setup.split)
     block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
     flops = step_flops(learner.model, block)
-    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines, flops)
+    cache = CacheWatch(Path(setup.panel.facts["cache"]))
+    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines, flops, cache)
     resume(work)
     return work
 
@@ -145,9 +168,12 @@ def run_epoch(work: Work, epoch: int) -> None:
     tick = work.reporter.tick
     seed = mixed_seed(work.setup.config.train.seed, work.trial)
     days = work.setup.split.train
-    report = train_epoch(work.learner, work.feed, days, seed=seed, epoch=epoch, tick=tick)
-    validating = time.perf_counter()
-    scores = score_validation(work, tick, "validate")
+    try:
+        report = train_epoch(work.learner, work.feed, days, seed=seed, epoch=epoch, tick=tick)
+        validating = time.perf_counter()
+        scores = score_validation(work, tick, "validate")
+    finally:
+        work.cache.refuse_damage()  # whatever came out: it is not to be believed then
     row = epoch_row(epoch, report, with_baselines(work, scores), work.flops)
     row["time"]["h2d"] = work.feed.transfer_seconds()
     saving = time.perf_counter()

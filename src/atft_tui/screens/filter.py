@@ -28,7 +28,11 @@ class FilterLine(Horizontal):
     def compose(self) -> Iterable[Widget]:
         """A slash, the field, the complaint."""
         yield Label("/")
-        yield Input(id="pattern", compact=True, placeholder="regular expression; ! first: exclude")
+        yield Input(
+            id="pattern",
+            compact=True,
+            placeholder="regular expression; ! first: exclude; empty: all lines",
+        )
         yield Label(id="bad", markup=False)
 
     def open(self, current: Filter | None) -> None:
