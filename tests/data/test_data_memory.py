@@ -65,10 +65,11 @@ def test_a_panel_four_times_the_memory_limit_is_trained_on(large, feed):
     assert done.stdout == f"{feed} True\n"
 
 
-def test_the_limit_bites_where_the_panel_has_to_be_in_memory(large):
+def test_a_panel_that_has_to_be_in_memory_and_cannot_is_refused_by_name(large):
     done = trained("resident", large, 700 * 2**20)
     assert done.returncode != 0
-    assert "alloc" in done.stderr
+    assert "The panel needs 3.0 GiB on cpu, " in done.stderr
+    assert "Use data.feed = auto" in done.stderr
 
 
 BUILD = """
