@@ -85,7 +85,7 @@ def epoch_seconds(state: State, spec: CriterionSpec) -> Measure:
         value=seconds,
         n=len(later),
         source=place(trial, row),
-        note=f"longest of {several(len(later), 'epoch')}",
+        note=f"longest of {several(len(later), 'epoch')} after the first",
         final=settled(state),
         only_worse=True,
     )
