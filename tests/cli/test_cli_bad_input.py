@@ -128,6 +128,7 @@ def test_a_bad_panel_is_named_before_a_run_exists(atft, tmp_path, make):
         (("run", "dry", "--then", "fulll"), "full"),
         (("run", "dry", "--plan", "--then", "fulll"), "full"),
         (("run", "dry", "--then", "full"), "it needs evidence of 'short'"),
+        (("run", "short", "--then", "short"), "is the stage itself"),
         (("run", "dry", "--plan", "--until", "soon"), "soon"),
         (("run", "dry", "--runbook", "none.toml"), "none.toml"),
         (("status", "nowhere"), "nowhere"),

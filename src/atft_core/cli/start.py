@@ -119,15 +119,21 @@ def _print_plan(plan: Json) -> None:
 
 def _find(asked: StageRequest) -> tuple[Runbook, Stage]:
     runbook = load(asked.runbook or shipped("runbook.toml"))
-    if asked.then and runbook.stage(asked.then).requires not in ("", asked.stage):
-        before = runbook.stage(asked.then).requires
+    if asked.then:
+        _check_then(asked, runbook.stage(asked.then))
+    return runbook, runbook.stage(asked.stage)
+
+
+def _check_then(asked: StageRequest, after: Stage) -> None:
+    """UsageError unless `after` can open on what this stage will show."""
+    if after.key == asked.stage:
+        raise UsageError(f"--then {after.key} is the stage itself.", hint="Name the next one.")
+    if after.requires not in ("", asked.stage):
         raise UsageError(
-            f"--then {asked.then} cannot follow {asked.stage}: it needs evidence of {before!r}.",
+            f"--then {after.key} cannot follow {asked.stage}: "
+            f"it needs evidence of {after.requires!r}.",
             hint=f"Name the stage that requires {asked.stage!r}.",
         )
-    if asked.then and runbook.stage(asked.then).key == asked.stage:
-        raise UsageError(f"--then {asked.then} is the stage itself.", hint="Name the next one.")
-    return runbook, runbook.stage(asked.stage)
 
 
 def _resolve_stage(asked: StageRequest, runbook: Runbook, stage: Stage) -> Resolved:

@@ -33,8 +33,9 @@ from atft_core.data.leaks import panel_leaks
 from atft_core.data.market import MARKET_NAMES, market_state
 from atft_core.data.neighbours import trailing_neighbours
 from atft_core.data.panel import Frame, Panel, open_panel
-from atft_core.data.read import open_table, read_column, sector_path
+from atft_core.data.read import open_table, read_column
 from atft_core.data.rolling import ratio, shift
+from atft_core.data.sectors import sector_path
 from atft_core.data.splits import split_of
 from atft_core.errors import DataError
 from atft_core.run.user import absolute

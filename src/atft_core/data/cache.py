@@ -147,6 +147,23 @@ def open_whole(cache: Path) -> Panel:
     return panel
 
 
+class CacheWatch:
+    """Notices that somebody wrote into the cache that is mapped here."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache, self._seen = cache, stamp(cache)
+
+    def refuse_damage(self) -> None:
+        """DataError when the file has changed and is not what was once written.
+
+        A file that is gone is still mapped, as it was.
+        """
+        with suppress(FileNotFoundError):
+            if (now := stamp(self._cache)) != self._seen:
+                open_whole(self._cache)
+                self._seen = now
+
+
 def _known(target: Path, identity: Identity) -> Iterator[dict[str, Any]]:
     for file in target.parent.glob(f"{_stem(identity.path)}-*.arrow"):
         with suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError, IndexError):

@@ -23,8 +23,8 @@ from atft_core.data.read import (
     open_table,
     read_column,
     read_keys,
-    read_sectors,
 )
+from atft_core.data.sectors import read_sectors
 from atft_core.errors import ConfigError
 
 PRICES = ("open", "high", "low", "close")

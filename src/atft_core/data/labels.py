@@ -36,7 +36,7 @@ def make_labels(
     for horizon in horizons:
         y_TN = future_return(close_TN, horizon, lag)
         if extreme is not None:
-            inside_TN = ahead(window_sum(extreme, horizon), lag + horizon)
+            inside_TN = _inside(extreme, horizon, lag)
             if policy == "mask":
                 y_TN[inside_TN > 0] = np.nan
             else:
@@ -58,8 +58,12 @@ def masked_labels(  # noqa: PLR0917 -- as make_labels
         if extreme is None:
             yield y_TN
         else:
-            inside_TN = ahead(window_sum(extreme, horizon), lag + horizon)
-            yield np.where(inside_TN > 0, np.float32(np.nan), y_TN)
+            yield np.where(_inside(extreme, horizon, lag) > 0, np.float32(np.nan), y_TN)
+
+
+def _inside(extreme_TN: Floats, horizon: int, lag: int) -> Floats:
+    """Sum over the days that the label of each day contains."""
+    return ahead(window_sum(extreme_TN, horizon), lag + horizon)
 
 
 def extreme_returns(close_TN: Floats, policy: Policy, limit: float) -> Floats | None:

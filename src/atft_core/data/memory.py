@@ -29,11 +29,11 @@ def free_memory(device: torch.device) -> int:
 
 def host_memory() -> int:
     """Bytes that may still be used: of the machine, or less where any limit allows less."""
-    return max(min(_bytes_of(MEMINFO, "MemAvailable:"), *_left_of_limits()), 0)
+    return max(min([_bytes_of(MEMINFO, "MemAvailable:"), *_left_of_limits()]), 0)
 
 
 def _left_of_limits() -> Iterator[int]:
-    """What is left of each limit that there is; at least one number."""
+    """What is left of each limit that there is."""
     limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
     if limit != resource.RLIM_INFINITY:
         yield limit - _bytes_of(Path("/proc/self/status"), "VmData:")
@@ -41,7 +41,6 @@ def _left_of_limits() -> Iterator[int]:
         for names in CGROUP_FILES:
             with suppress(OSError, ValueError):  # of the other version, or without limit ("max")
                 yield _left_of_group(group, *names)
-    yield _bytes_of(MEMINFO, "MemTotal:")
 
 
 def _left_of_group(group: Path, limit: str, used: str, cached: str) -> int:

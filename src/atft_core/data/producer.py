@@ -1,6 +1,6 @@
 """A producer of the ring feed: copies pieces of a file into shared memory, as told.
 
-    python producer.py MEMORY_FD FILE NUMBER
+    python producer.py MEMORY_FD FILE NUMBER WORKER_PID
 
 Each line of standard input is a job, `TO FROM SIZE` in bytes; each is answered by `TO` on standard
 output. After every piece the producer's own counter in the shared memory moves, so that slow and
@@ -42,14 +42,14 @@ def serve(memory_fd: int, path: str, number: int) -> None:
         os.write(1, b"%d\n" % target)
 
 
-def end_with_parent() -> None:
+def end_with(worker: int) -> None:
     """Be killed when the worker is gone, also while stopped or waiting for a disk."""
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() == 1:
+    if os.getppid() != worker:  # it was gone before it could be said
         sys.exit("the worker is gone")
 
 
 if __name__ == "__main__":
-    end_with_parent()
+    end_with(int(sys.argv[4]))
     serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

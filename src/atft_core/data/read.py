@@ -9,9 +9,8 @@ never in memory as a whole.
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -23,12 +22,9 @@ from atft_core.cross_section import Bools
 from atft_core.data.checks import SHOWN, Finding
 from atft_core.errors import DataError
 from atft_core.run.foreign import clean
-from atft_core.run.user import absolute
 
 CALENDAR = (date(1800, 1, 1), date(2200, 1, 1))
 """Days that a panel may have; one in the year 31 is a misread one."""
-NO_SECTOR = {"", "n/a", "na", "nan", "none", "null", "unknown", "-"}
-"""Names under which files say that a sector is not known."""
 ALIASES = {
     "date": ("day", "datetime", "timestamp", "trade_date", "日付"),
     "code": ("ticker", "symbol", "stock", "secid", "permno", "isin", "コード", "銘柄コード"),
@@ -124,7 +120,8 @@ def _damaged(path: Path, error: BaseException) -> DataError:
     return DataError(f"{path} is damaged: {reason[0][:200]}", hint="Copy or write the file again.")
 
 
-def _collect(table: Table, *columns: pl.Expr) -> pl.DataFrame:
+def collect(table: Table, *columns: pl.Expr) -> pl.DataFrame:
+    """Columns of a file; DataError when they turn out to be damaged."""
     try:
         return table.frame.select(*columns).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -179,7 +176,7 @@ def read_keys(table: Table, date: str, code: str) -> tuple[Keys | None, list[Fin
     if findings:
         return None, findings
     day = _as_date(table.schema[date], pl.col(date))
-    keys = _collect(
+    keys = collect(
         table,
         day.alias("day"),
         _as_text(table.schema[date], pl.col(date)).alias("given"),
@@ -289,7 +286,7 @@ def read_columns(table: Table, columns: Sequence[str]) -> list[NDArray[np.floati
         pl.col(name) if table.schema[name] == pl.Float32 else pl.col(name).cast(pl.Float64)
         for name in columns
     ]
-    frame = _collect(table, *wanted)
+    frame = collect(table, *wanted)
     return [frame[name].to_numpy() for name in columns]
 
 
@@ -298,49 +295,3 @@ def scatter(keys: Keys, values_R: NDArray[np.floating]) -> NDArray[np.floating]:
     x = np.full(len(keys.dates_T) * len(keys.codes), np.nan, dtype=values_R.dtype)
     x[keys.cell_R] = values_R
     return x.reshape(len(keys.dates_T), len(keys.codes))
-
-
-def sector_path(panel: Path, sector: str) -> Path | None:
-    """File of the sectors, from the config; None when there is none."""
-    if sector != "auto":
-        return absolute(Path(sector)) if sector else None
-    beside = panel.parent / "sector.parquet"
-    return beside if beside.is_file() and beside != panel else None
-
-
-def read_sectors(
-    path: Path | None, codes: tuple[str, ...]
-) -> tuple[NDArray[np.int64], tuple[str, ...], list[Finding]]:
-    """Sector index of each stock (-1 = unknown), names of the sectors, findings."""
-    unknown_N = np.full(len(codes), -1, dtype=np.int64)
-    if path is None:
-        return unknown_N, (), []
-    table = open_table(path)
-    findings = column_findings(table, {"code": "code", "sector": "sector"}, ())
-    if findings:
-        advice = 'name its columns code and sector, or do without: --set data.sector=""'
-        return unknown_N, (), [Finding(f.rule, f.message, advice=advice) for f in findings]
-    rows = _collect(table, pl.col("code").cast(pl.String), pl.col("sector").cast(pl.String))
-    named = {
-        (code, sector.strip())
-        for code, sector in rows.iter_rows()
-        if sector is not None and sector.strip().casefold() not in NO_SECTOR
-    }
-    by_code = dict(sorted(named))
-    if len(by_code) < len(named):
-        each = Counter(code for code, _ in named)
-        several = tuple(sorted(code for code, count in each.items() if count > 1))
-        message = f"{len(several)} stocks have more than one sector in {path.name}"
-        return unknown_N, (), [Finding("two_sectors", message, len(several), several[:SHOWN])]
-    sectors = tuple(sorted({by_code[code] for code in codes if code in by_code}))
-    index = {name: i for i, name in enumerate(sectors)}
-    sector_N = np.array([index[by_code[c]] if c in by_code else -1 for c in codes], dtype=np.int64)
-    without = tuple(code for code in codes if code not in by_code)
-    if without:
-        message = f"{len(without)} of {len(codes)} stocks have no sector"
-        found = Finding("unknown_sector", message, len(without), without[:SHOWN])
-        if named and not sectors:
-            example = min(code for code, _ in named)
-            found = replace(found, advice=f"no code of {path.name} is in the panel: {example!r}")
-        findings = [found]
-    return sector_N, sectors, findings

@@ -44,7 +44,8 @@ class _Producer:
     """One producer process and what it was asked for."""
 
     def __init__(self, memory_fd: int, path: str, number: int) -> None:
-        command = [sys.executable, "-I", "-S", producer.__file__, str(memory_fd), path, str(number)]
+        arguments = (str(memory_fd), path, str(number), str(os.getpid()))
+        command = [sys.executable, "-I", "-S", producer.__file__, *arguments]
         self.number = number
         self.process = subprocess.Popen(
             command,

@@ -5,16 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from atft_core.config.hashing import code_version
-from atft_core.data.cache import open_whole
+from atft_core.data.cache import CacheWatch
 from atft_core.data.feeds import Feed
-from atft_core.data.source import stamp
 from atft_core.errors import CheckpointError, EngineError
 from atft_core.model.atft import count_parameters
 from atft_core.objective.losses import TERMS
@@ -39,23 +37,6 @@ from atft_core.train.setup import Setup, build_learner, equip, feed_of, open_tri
 from atft_core.train.step import Learner
 
 ENDINGS = {"stop": "stopped", "prune": "pruned"}
-
-
-class CacheWatch:
-    """Notices that somebody wrote into the cache that is mapped here."""
-
-    def __init__(self, cache: Path) -> None:
-        self._cache, self._seen = cache, stamp(cache)
-
-    def refuse_damage(self) -> None:
-        """DataError when the file has changed and is not what was once written.
-
-        A file that is gone is still mapped, as it was.
-        """
-        with suppress(FileNotFoundError):
-            if (now := stamp(self._cache)) != self._seen:
-                open_whole(self._cache)
-                self._seen = now
 
 
 @dataclass
