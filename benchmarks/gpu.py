@@ -134,6 +134,8 @@ def full_panel(sizes: Sizes) -> Panel:
         neighbours_RNK=graphs,
         sector_N=np.arange(stocks) % 33,
         sectors=tuple(f"s{i}" for i in range(33)),
+        edges_NE=np.empty((stocks, 0), np.int32),
+        edge_weights_NE=np.empty((stocks, 0), np.float32),
         x_TNF=x_TNF,
         y_TNH=y_TNH,
         rank_TNH=rank_TNH,

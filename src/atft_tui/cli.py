@@ -11,7 +11,8 @@ from pathlib import Path
 from atft_core import __version__
 from atft_core.errors import AtftError, UsageError
 from atft_core.run.directory import RunDirectory, find_runs
-from atft_core.run.runbook import Runbook, load, shipped
+from atft_core.run.runbook import Runbook, load
+from atft_core.run.shipped import shipped
 from atft_tui import demo, terminal
 
 _EPILOG = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from atft_core import launch
 from atft_core.errors import EngineError
-from atft_core.run.runbook import shipped
+from atft_core.run.shipped import shipped
 
 PANEL = Path("output") / "demo_panel.parquet"
 

@@ -12,7 +12,7 @@ import torch
 from atft_core.bench.engine import EngineSizes, bench_engine
 from atft_core.bench.feed import FeedSizes, bench_feed
 from atft_core.bench.ranks import pairwise_ranks
-from atft_core.bench.step import StepSizes, bench_step, shares
+from atft_core.bench.step import PARTS, StepSizes, bench_step, shares
 from atft_core.bench.timing import paired
 from atft_core.objective.ranks import soft_ranks
 
@@ -40,7 +40,9 @@ def test_step_reports_ratios_errors_and_shares():
     keys = {"B", "part", "graph", "ratio", "ideal", "N", "F", "L", "hidden", "dtype", "spread"}
     assert all(set(row) == keys for row in found["block"])
     assert {row["part"] for row in found["block"] if row["graph"]} == {
-        "model", "model, first epoch", "model, validation",
+        name + kind
+        for name, config in PARTS.items() if config.graph
+        for kind in ("", ", first epoch", ", validation")
     }  # fmt: skip
     assert {row["term"] for row in found["rank_loss"]} == {"spearman", "rank_ic", "cs_ic"}
     spearman = [row for row in found["rank_loss"] if row["term"] == "spearman"]
@@ -49,7 +51,7 @@ def test_step_reports_ratios_errors_and_shares():
 
 def test_the_shares_of_a_step_add_up():
     found = shares(StepSizes(24, 6, 8, 16, pairs=2), 4)
-    assert set(found) >= {"select", "encode", "statistics", "time", "graph", "head"}
+    assert set(found) >= {"select", "encode", "statistics", "time", "kernel", "head"}
     assert sum(found.values()) == pytest.approx(1, abs=0.01)
 
 

@@ -19,7 +19,7 @@ def test_a_flag_beats_set_beats_environment_beats_file_beats_runbook_beats_proje
     (tmp_path / "atft.toml").write_text("[train]\nmax_epochs = 1\nseed = 1\n")
     mine = tmp_path / "mine.toml"
     mine.write_text("[train]\nmax_epochs = 3\nthreads = 3\n")
-    layers = {"runbook": {"train": {"max_epochs": 2, "clip_norm": 2.0}}, "config_file": mine}
+    layers = {"runbook": {"train": {"max_epochs": 2, "clip_norm": 2.0}}, "config_files": [mine]}
     seen = []
     for extra in (
         {},
@@ -81,12 +81,12 @@ def test_a_broken_file_is_named(tmp_path, text):
     path = tmp_path / "broken.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"broken\.toml is not valid TOML"):
-        resolve(environ={}, config_file=path)
+        resolve(environ={}, config_files=[path])
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="There is no config file"):
-        resolve(environ={}, config_file=tmp_path / "none.toml")
+        resolve(environ={}, config_files=[tmp_path / "none.toml"])
 
 
 def test_an_assignment_is_text_unless_it_looks_like_an_array_a_table_or_quoted():

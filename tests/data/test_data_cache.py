@@ -114,7 +114,8 @@ def test_features_do_not_depend_on_how_many_days_are_computed_at_once(tmp_path, 
 def test_any_arrow_reader_opens_it(tmp_path):
     cache = ensure_cache(config_for(synthetic(tmp_path)))
     frame = pl.read_ipc(cache)
-    assert frame.columns == ["x", "y", "rank", "gauss", "date", "valid", "market", "neighbours"]
+    assert frame.columns == ["x", "y", "rank", "gauss", "date", "valid", "market", "neighbours",
+                             "edges", "edge_weights"]  # fmt: skip
     assert frame["date"].dtype == pl.Date
     assert len(frame) == 200
 

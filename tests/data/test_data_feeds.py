@@ -17,6 +17,7 @@ from atft_core.data.splits import make_split
 from atft_core.errors import DataError
 from atft_core.model.atft import ATFT
 from atft_core.run.wording import size
+from atft_core.train.setup import stocks_of
 
 LOOKBACK = 10
 CPU = torch.device("cpu")
@@ -45,7 +46,7 @@ def test_a_block_has_the_days_it_says(panel):
 
 
 FIELDS = ("x_TNF", "market_TM", "valid_TN", "y_BNH", "rank_BNH", "gauss_BNH",
-          "mask_BNH", "neighbours_BNK")  # fmt: skip
+          "mask_BNH", "neighbours_TNK")  # fmt: skip
 FLOAT_BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
 
 
@@ -118,12 +119,15 @@ def test_each_day_has_the_last_graph_known_on_it_whatever_its_block(panel):
     feed, _ = feed_of(panel)
     days = panel.neighbour_days_R
     assert list(days[:2]) == [60, 80]
-    found = feed.block(range(58, 83)).neighbours_BNK
+    seen = feed.block(range(58, 83)).neighbours_TNK
+    assert seen.shape[:2] == (LOOKBACK - 1 + 25, 40)
+    assert (seen[:LOOKBACK] == -1).all()
+    found = seen[LOOKBACK - 1 :]
     assert found.dtype == torch.int64
     assert (found[:2] == -1).all()
     for day, graph in ((60, 0), (79, 0), (80, 1), (82, 1)):
         np.testing.assert_array_equal(found[day - 58].numpy(), panel.neighbours_RNK[graph])
-        assert torch.equal(feed.block(range(day, day + 1)).neighbours_BNK[0], found[day - 58])
+        assert torch.equal(feed.block(range(day, day + 1)).neighbours_TNK[-1], found[day - 58])
 
 
 def test_float32_panels_and_panels_without_graph_or_market_are_fed(panel):
@@ -140,10 +144,10 @@ def test_float32_panels_and_panels_without_graph_or_market_are_fed(panel):
     block = feed.block(range(100, 104))
     assert block.x_TNF.dtype == torch.float32
     assert block.market_TM.shape == (LOOKBACK + 3, 0)
-    assert block.neighbours_BNK.shape == (4, 40, 0)
-    model = ATFT(ModelConfig(hidden=16, lookback=LOOKBACK), groups=panel.groups, n_market=0,
-                 n_horizons=4, sector_N=torch.from_numpy(panel.sector_N.copy()))  # fmt: skip
-    scores = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK)
+    assert block.neighbours_TNK.shape == (LOOKBACK + 3, 40, 0)
+    model = ATFT(ModelConfig(hidden=16, lookback=LOOKBACK), groups=panel.groups,
+                 market_error_M=torch.empty(0), n_horizons=4, stocks=stocks_of(bare))  # fmt: skip
+    scores = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_TNK)
     assert torch.isfinite(scores).all()
 
 

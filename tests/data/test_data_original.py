@@ -58,7 +58,7 @@ def test_the_shipped_config_maps_its_columns(original, tmp_path):
     path, rows = original
     settings = [f"data.cache_dir={tmp_path}"]
     config = resolve(
-        config_file=CONFIG, assignments=settings, flags={"data.path": str(path)}
+        config_files=[CONFIG], assignments=settings, flags={"data.path": str(path)}
     ).config
     assert list(config.data.features) == feature_names()
     panel = open_panel(ensure_cache(config))

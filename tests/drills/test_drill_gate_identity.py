@@ -8,7 +8,7 @@ from small_book import plan, run_stage, write_book
 
 import atft_core
 from atft_core.run.directory import RunDirectory
-from atft_core.run.runbook import shipped
+from atft_core.run.shipped import shipped
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

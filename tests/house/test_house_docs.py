@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from atft_core.cli.app import app
 from atft_core.data.features import FEATURES
-from atft_core.run.runbook import load, shipped
+from atft_core.run.runbook import load
+from atft_core.run.shipped import shipped
 from atft_tui.bindings import KEYS, stage_keys
 
 ROOT = Path(__file__).parents[2]

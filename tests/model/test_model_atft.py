@@ -3,22 +3,35 @@
 import pytest
 import torch
 
-from atft_core.config.schema import LossConfig, ModelConfig
+from atft_core.config.schema import QUANTILE_LEVELS, LossConfig, ModelConfig
 from atft_core.errors import DataError
-from atft_core.model.atft import ATFT, count_parameters
+from atft_core.model.atft import ATFT, Stocks, count_parameters
 from atft_core.objective.losses import composite
 
 torch.set_num_threads(1)
 LOOKBACK, DAYS, N, F, H, K = 6, 5, 14, 9, 2, 3
-SWITCHES = ("selection", "temporal", "graph", "fan", "san", "market", "linear")
+SWITCHES = ("selection", "kernel", "temporal", "graph", "fan", "san", "market", "linear")
 GROUPS = [f"g{i % 3}" for i in range(F)]
+EVERYTHING = {"fan": True, "san": True, "layers": 1, "messages": ("edges", "neighbours", "sector")}
+
+
+def alone(n):
+    """Stocks of three sectors that depend on nobody."""
+    return Stocks(torch.arange(n) % 3, torch.empty(n, 0), torch.empty(n, 0), 0)
 
 
 def build(dtype=torch.float32, seed=0, **changes):
     torch.manual_seed(seed)
-    config = ModelConfig(**{"hidden": 16, "lookback": LOOKBACK, "heads": 2, **changes})
-    sector = torch.arange(N) % 4 - 1
-    model = ATFT(config, groups=GROUPS, n_market=2, n_horizons=H, sector_N=sector)
+    config = ModelConfig(
+        **EVERYTHING | {"hidden": 16, "channels": 4, "lookback": LOOKBACK, "heads": 2, **changes}
+    )
+    stocks = Stocks(
+        sector_N=torch.arange(N) % 4 - 1,
+        edges_NE=torch.randint(-1, N, (N, 2), generator=torch.Generator().manual_seed(5)),
+        weights_NE=torch.full((N, 2), 2**-0.5),
+        neighbours=K,
+    )
+    model = ATFT(config, groups=GROUPS, market_error_M=torch.ones(2), n_horizons=H, stocks=stocks)
     with torch.no_grad():  # so that every path is visible in the output
         for p in model.parameters():
             p.add_(0.1 * torch.randn_like(p))
@@ -31,23 +44,25 @@ def inputs(dtype=torch.float32, seed=1):
     x = torch.randn(t, N, F, generator=gen, dtype=torch.float64).to(dtype)
     market = torch.randn(t, 2, generator=gen, dtype=torch.float64).to(dtype)
     valid = torch.rand(t, N, generator=gen) > 0.15
-    neighbours = torch.randint(-1, N, (DAYS, N, K), generator=gen)
+    neighbours = torch.randint(-1, N, (t, N, K), generator=gen)
     return x, market, valid, neighbours
 
 
 def one_by_one(model, x, market, valid, neighbours):
-    windows = [(slice(b, b + LOOKBACK), neighbours[b : b + 1]) for b in range(DAYS)]
-    return torch.cat([model(x[w], market[w], valid[w], graph) for w, graph in windows])
+    windows = [slice(b, b + LOOKBACK) for b in range(DAYS)]
+    return torch.cat([model(x[w], market[w], valid[w], neighbours[w]) for w in windows])
 
 
+@pytest.mark.parametrize("attend", ["columns", "encoded"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-def test_a_block_equals_its_windows_one_by_one(dtype, tolerance):
-    model, given = build(dtype), inputs(dtype)
+def test_a_block_equals_its_windows_one_by_one(dtype, tolerance, attend):
+    model, given = build(dtype, attend=attend), inputs(dtype)
     assert (model(*given) - one_by_one(model, *given)).abs().max() < tolerance
 
 
-def test_gradients_of_a_block_equal_those_of_its_windows():
-    model, given = build(), inputs()
+@pytest.mark.parametrize("attend", ["columns", "encoded"])
+def test_gradients_of_a_block_equal_those_of_its_windows(attend):
+    model, given = build(attend=attend), inputs()
     grads = []
     for run in (model, lambda *a: one_by_one(model, *a)):
         model.zero_grad()
@@ -57,9 +72,10 @@ def test_gradients_of_a_block_equal_those_of_its_windows():
     assert all(g.norm() > 0 for g in grads[0])
 
 
+@pytest.mark.parametrize("attend", ["columns", "encoded"])
 @pytest.mark.parametrize("day", range(DAYS))
-def test_what_comes_later_never_changes_a_prediction(day):
-    model, (x, market, valid, neighbours) = build(), inputs()
+def test_what_comes_later_never_changes_a_prediction(day, attend):
+    model, (x, market, valid, neighbours) = build(attend=attend), inputs()
     before = model(x, market, valid, neighbours)
     later = LOOKBACK + day
     x, market, valid = x.clone(), market.clone(), valid.clone()
@@ -119,6 +135,16 @@ def test_with_everything_off_a_score_is_a_function_of_its_own_day():
     assert torch.equal(before, model(x, market, valid, neighbours))
 
 
+def test_quantiles_surround_their_score_and_cannot_cross():
+    model = build(quantiles=True)
+    scores, spread = model.scores(*inputs())
+    assert spread.shape == (*scores.shape, len(QUANTILE_LEVELS))
+    assert (spread.diff(dim=-1) > 0).all()
+    assert (spread[..., len(QUANTILE_LEVELS) // 2] == 0).all()
+    assert torch.equal(model(*inputs()), scores)
+    assert build().scores(*inputs())[1] is None
+
+
 def test_the_order_of_the_stocks_does_not_matter():
     model, (x, market, valid, neighbours) = build(torch.float64), inputs(torch.float64)
     before = model(x, market, valid, neighbours)
@@ -126,6 +152,8 @@ def test_the_order_of_the_stocks_does_not_matter():
     place = torch.empty_like(order).scatter_(0, order, torch.arange(N))
     renamed = torch.where(neighbours >= 0, place[neighbours.clamp_min(0)], -1)[:, order]
     model.sector_N = model.sector_N[order]
+    model.edges_NE = torch.where(
+        model.edges_NE >= 0, place[model.edges_NE.clamp_min(0)], -1)[order]  # fmt: skip
     after = model(x[:, order], market, valid[:, order], renamed)
     torch.testing.assert_close(after, before[:, order], atol=1e-10, rtol=0)
 
@@ -148,12 +176,15 @@ def test_a_stock_invalid_today_reaches_no_other_stock_today():
     valid[:, 3] = True
     valid[-1, 3] = False
     before = model(x, market, valid, neighbours)
-    x = x.clone()
-    x[:, 3] += 1.0
-    moved = (model(x, market, valid, neighbours) - before).abs().amax(dim=2) > 1e-6
     others = torch.arange(N) != 3
-    assert not moved[-1, others].any()
-    assert moved[-2, others].any()
+    moved = {}
+    for day in (-1, -2):
+        changed = x.clone()
+        changed[day, 3] += 1.0
+        gap = (model(changed, market, valid, neighbours) - before).abs().amax(dim=2)
+        moved[day] = gap[-1, others].max() > 1e-6
+    assert not moved[-1]
+    assert moved[-2]  # what it said yesterday, when it was there, is still heard
 
 
 def test_bfloat16_input_and_autocast_give_float32_scores():
@@ -169,7 +200,7 @@ def test_no_neighbours_at_all_is_fine_and_impossible_blocks_are_refused():
     model, (x, market, valid, neighbours) = build(), inputs()
     assert torch.isfinite(model(x, market, valid, neighbours[..., :0])).all()
     with pytest.raises(DataError, match="lookback"):
-        model(x[:3], market[:3], valid[:3], neighbours)
+        model(x[:3], market[:3], valid[:3], neighbours[:3])
     with pytest.raises(DataError, match="stocks"):
         model(x[:, :5], market, valid[:, :5], neighbours[:, :5])
 
@@ -181,11 +212,22 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(model(*given), model(*given))
 
 
+def test_the_market_is_blurred_in_training_only():
+    given = inputs()
+    model = build(dropout=0.0, graph_dropout=0.0)
+    assert torch.equal(model(*given), model(*given))
+    model.train()
+    assert not torch.equal(model(*given), model(*given))
+    sharp = build(dropout=0.0, graph_dropout=0.0, market_noise=0.0).train()
+    assert torch.equal(sharp(*given), sharp(*given))
+
+
 def test_scores_start_small_but_not_equal():
     torch.manual_seed(0)
     config = ModelConfig(hidden=32, lookback=LOOKBACK)
-    sector = torch.zeros(N, dtype=torch.long)
-    model = ATFT(config, groups=GROUPS, n_market=2, n_horizons=H, sector_N=sector).eval()
+    model = ATFT(
+        config, groups=GROUPS, market_error_M=torch.ones(2), n_horizons=H, stocks=alone(N)
+    ).eval()
     scores = model(*inputs())
     assert 0.01 < scores.std() < 1.0
 
@@ -194,7 +236,7 @@ def test_a_planted_signal_is_learnt_in_sixty_steps():
     torch.manual_seed(0)
     n, days = 60, 16
     config = ModelConfig(hidden=16, lookback=4, heads=2, dropout=0.1)
-    model = ATFT(config, groups=GROUPS, n_market=2, n_horizons=1, sector_N=torch.arange(n) % 3)
+    model = ATFT(config, groups=GROUPS, market_error_M=torch.ones(2), n_horizons=1, stocks=alone(n))
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
 
     def block():
@@ -204,7 +246,7 @@ def test_a_planted_signal_is_learnt_in_sixty_steps():
         rank = noisy.argsort(1).argsort(1).float()
         rank = ((rank - rank.mean()) / rank.std())[..., None]
         return (
-            (x, torch.randn(days + 3, 2), x[..., 0] < 9, torch.full((days, n, K), -1)),
+            (x, torch.randn(days + 3, 2), x[..., 0] < 9, torch.full((days + 3, n, K), -1)),
             rank,
             signal,
         )

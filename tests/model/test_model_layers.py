@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from atft_core.model.graph import MARKET, GraphAttention, Group, StockGraph
+from atft_core.model.history import EdgeMessages, NeighbourMessages, SectorMessages
 from atft_core.model.layers import (
     HEAD_BOUND,
-    BandedAttention,
     BoundedGLUHead,
     GroupedSelection,
 )
+from atft_core.model.temporal import BandedAttention, CausalKernel
 from atft_core.model.window_statistics import (
     WindowStatistics,
     fan_statistics,
@@ -39,14 +40,14 @@ def test_selection_is_the_gated_sum_of_one_linear_map_per_group():
 
 def test_attention_equals_a_plain_loop_over_windows():
     torch.manual_seed(0)
-    hidden, heads, lookback, n, days = 8, 2, 4, 3, 5
-    block = BandedAttention(hidden, heads, lookback).double()
+    channels, hidden, heads, lookback, n, days = 8, 6, 2, 4, 3, 37
+    block = BandedAttention(channels, hidden, heads, lookback, 0.0).double()
     t = lookback + days - 1
-    query, token = torch.randn(days, n, hidden).double(), torch.randn(t, n, hidden).double()
+    query, token = torch.randn(days, n, hidden).double(), torch.randn(t, n, channels).double()
     valid = torch.rand(t, n) > 0.4
     got = block(query, token, valid)
-    q = block.query(block.query_norm(query)).view(days, n, heads, -1)
-    k, v = (layer(token).view(t, n, heads, -1) for layer in (block.key, block.value))
+    q = block.query(query).view(days, n, heads, -1)
+    k, v = (x.view(t, n, heads, -1) for x in (block.key(token), token))
     for b in range(days):
         for i in range(n):
             last, found = b + lookback - 1, []
@@ -57,6 +58,53 @@ def test_attention_equals_a_plain_loop_over_windows():
                 ])  # fmt: skip
                 found.append(logit.softmax(0) @ v[seen, i, a])
             torch.testing.assert_close(got[b, i], block.out(torch.cat(found)))
+
+
+def test_the_kernel_weighs_each_channel_by_age():
+    torch.manual_seed(0)
+    channels, hidden, lookback, n, days = 3, 5, 4, 2, 37
+    block = CausalKernel(channels, hidden, lookback, 0.0).double()
+    history = torch.randn(lookback + days - 1, n, channels).double()
+    got = block(history)
+    for b in range(days):
+        last = b + lookback - 1
+        found = sum(block.kernel_CL[:, age] * history[last - age] for age in range(lookback))
+        torch.testing.assert_close(got[b], block.out(found))
+
+
+def messages(kind, *more):
+    torch.manual_seed(0)
+    return kind(4, 3, *more).double()
+
+
+def test_messages_are_weighted_sums_over_those_who_are_there():
+    generator = torch.Generator().manual_seed(1)
+    t, n = 3, 6
+    x = torch.randn(t, n, 4, generator=generator).double()
+    valid = torch.rand(t, n, generator=generator) > 0.3
+    edges = torch.tensor([[1, 2], [0, -1], [-1, -1], [5, 4], [3, 0], [1, 3]])
+    weights = torch.rand(n, 2, generator=generator).double()
+    neighbours = torch.randint(-1, n, (t, n, 2), generator=generator)
+    sector = torch.tensor([0, 0, 0, 1, 1, -1])
+    by_edges, by_neighbours = messages(EdgeMessages), messages(NeighbourMessages)
+    by_sector = messages(SectorMessages, 2)
+    got = (by_edges(x, valid, edges, weights), by_neighbours(x, valid, neighbours),
+           by_sector(x, valid, sector))  # fmt: skip
+    for d in range(t):
+        for i in range(n):
+            there = [(j, w) for j, w in zip(edges[i], weights[i], strict=True)
+                     if j >= 0 and valid[d, j]]  # fmt: skip
+            near = [j for j in neighbours[d, i] if j >= 0 and valid[d, j]]
+            peers = [j for j in range(n) if j != i and valid[d, j] and sector[j] == sector[i] >= 0]
+            sums = (
+                sum((w * by_edges.linear(x[d, j]) for j, w in there), torch.zeros(3).double()),
+                sum((by_neighbours.linear(x[d, j]) for j in near), torch.zeros(3).double())
+                / max(len(near), 1) ** 0.5,
+                sum((by_sector.linear(x[d, j]) for j in peers), torch.zeros(3).double())
+                / max(len(peers), 1) ** 0.5,
+            )
+            for found, expected in zip(got, sums, strict=True):
+                torch.testing.assert_close(found[d, i], expected)
 
 
 def test_the_head_is_bounded_around_its_linear_path():

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from atft_core.config.schema import LossConfig
+from atft_core.config.schema import QUANTILE_LEVELS, LossConfig
 from atft_core.cross_section import ranked_targets
 from atft_core.objective.losses import (
+    PARTNERS,
     TERMS,
     DayTargets,
     composite,
     horizon_weights,
+    quantile,
     sharpe,
     term_gradients,
 )
@@ -19,7 +21,8 @@ from atft_core.objective.ranks import soft_ranks, standardise
 torch.set_num_threads(1)
 HORIZONS = (1, 5, 10, 20)
 CORRELATIONS = ("rank_ic", "cs_ic", "spearman")
-ALL = {"rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1, "huber": 0.05, "spearman": 0.2}
+ALL = {"rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1, "huber": 0.05, "quantile": 0.1,
+       "direction": 0.1, "pairwise": 0.1, "spearman": 0.2}  # fmt: skip
 
 
 def block(days=10, names=50, horizons=1, seed=0):
@@ -36,9 +39,17 @@ def day_targets(**kwargs):
     return DayTargets(y, rank, gauss), mask
 
 
-def gradient(term, pred, targets, mask):
+def term(name):
+    """The term as a function of scores, which are all of their quantiles."""
+    if name != "quantile":
+        return TERMS[name]
+    shape = (1, 1, len(QUANTILE_LEVELS))
+    return lambda pred, targets, mask: quantile(pred[..., None].repeat(shape), targets, mask)
+
+
+def gradient(of, pred, targets, mask):
     pred = pred.clone().requires_grad_()
-    value = term(pred, targets, mask)
+    value = of(pred, targets, mask)
     return value.detach(), torch.autograd.grad(value, pred)[0]
 
 
@@ -47,7 +58,7 @@ def test_perfect_is_best_and_reversed_is_worst(name):
     targets, mask = day_targets()
     noise = torch.randn(mask.shape, generator=torch.Generator().manual_seed(0))
     best, random, worst = (
-        float(TERMS[name](p, targets, mask)) for p in (targets.rank_BN, noise, -targets.rank_BN)
+        float(term(name)(p, targets, mask)) for p in (targets.rank_BN, noise, -targets.rank_BN)
     )
     assert best < random < worst
     if name in CORRELATIONS:
@@ -61,20 +72,20 @@ def test_perfect_is_best_and_reversed_is_worst(name):
 def test_the_gradient_pulls_towards_the_target(name):
     targets, mask = day_targets()
     pred = torch.randn(mask.shape, generator=torch.Generator().manual_seed(1))
-    value, grad = gradient(TERMS[name], pred, targets, mask)
+    value, grad = gradient(term(name), pred, targets, mask)
     assert grad.norm() > 0
     assert (grad * targets.rank_BN)[mask].sum() < 0
-    assert TERMS[name](pred - 1e-2 * grad / grad.norm(), targets, mask) < value
+    assert term(name)(pred - 1e-2 * grad / grad.norm(), targets, mask) < value
 
 
 @pytest.mark.parametrize("name", TERMS)
 def test_masked_values_change_nothing(name):
     targets, mask = day_targets()
     pred = torch.randn(mask.shape)
-    value, grad = gradient(TERMS[name], pred, targets, mask)
+    value, grad = gradient(term(name), pred, targets, mask)
     dirty = [torch.where(mask, x, torch.nan) for x in (targets.y_BN, targets.rank_BN)]
     spoilt = DayTargets(*dirty, torch.where(mask, targets.gauss_BN, 1e9))
-    again, dirty_grad = gradient(TERMS[name], torch.where(mask, pred, torch.inf), spoilt, mask)
+    again, dirty_grad = gradient(term(name), torch.where(mask, pred, torch.inf), spoilt, mask)
     assert value == again
     assert torch.equal(grad, dirty_grad)
     assert (grad[~mask] == 0).all()
@@ -93,15 +104,15 @@ def test_a_day_that_cannot_be_ranked_is_left_out(name, why):
         mask[4, :9] = why == "nine names"
     keep = torch.arange(10) != 4
     rest = DayTargets(targets.y_BN[keep], targets.rank_BN[keep], targets.gauss_BN[keep])
-    value, grad = gradient(TERMS[name], pred, targets, mask)
-    assert value == pytest.approx(float(TERMS[name](pred[keep], rest, mask[keep])), abs=1e-6)
+    value, grad = gradient(term(name), pred, targets, mask)
+    assert value == pytest.approx(float(term(name)(pred[keep], rest, mask[keep])), abs=1e-6)
     assert (grad[4] == 0).all()
 
 
 @pytest.mark.parametrize("name", TERMS)
 def test_no_day_at_all_is_an_exact_zero_with_a_graph(name):
     targets, mask = day_targets()
-    value, grad = gradient(TERMS[name], torch.randn(mask.shape), targets, mask & False)
+    value, grad = gradient(term(name), torch.randn(mask.shape), targets, mask & False)
     assert value == 0.0
     assert (grad == 0).all()
 
@@ -110,7 +121,7 @@ def test_no_day_at_all_is_an_exact_zero_with_a_graph(name):
 @pytest.mark.parametrize("scale", [1e30, 1e-30, 0.0])
 def test_extreme_predictions_stay_finite(name, scale):
     targets, mask = day_targets()
-    value, grad = gradient(TERMS[name], scale * torch.randn(mask.shape), targets, mask)
+    value, grad = gradient(term(name), scale * torch.randn(mask.shape), targets, mask)
     assert torch.isfinite(value)
     assert torch.isfinite(grad).all()
 
@@ -119,16 +130,57 @@ def test_correlations_do_not_depend_on_scale_or_offset():
     targets, mask = day_targets()
     pred = torch.randn(mask.shape)
     for name in CORRELATIONS:
-        expected = float(TERMS[name](pred, targets, mask))
+        expected = float(term(name)(pred, targets, mask))
         for other in (1e20 * pred, 1e-3 * pred + 0.5):
-            assert float(TERMS[name](other, targets, mask)) == pytest.approx(expected, abs=1e-3)
+            assert float(term(name)(other, targets, mask)) == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_nan_under_the_mask_is_not_hidden():
     targets, mask = day_targets()
     pred = torch.randn(mask.shape)
     pred[mask.nonzero()[0].tolist()] = torch.nan
-    assert all(torch.isnan(TERMS[name](pred, targets, mask)) for name in CORRELATIONS)
+    assert all(torch.isnan(term(name)(pred, targets, mask)) for name in CORRELATIONS)
+
+
+def test_the_pinball_loss_is_least_at_the_quantiles():
+    targets, mask = day_targets(names=400)
+    level_Q = torch.tensor(QUANTILE_LEVELS)
+    known = targets.rank_BN[0][mask[0]]
+
+    def loss(shift):
+        right_Q = known.quantile(level_Q) + shift
+        return float(quantile(right_Q.repeat(1, 400, 1), first, mask[:1]))
+
+    first = DayTargets(targets.y_BN[:1], targets.rank_BN[:1], targets.gauss_BN[:1])
+    best = loss(0.0)
+    assert best < min(loss(0.2), loss(-0.2))
+    error = known[:, None] - known.quantile(level_Q)
+    plain = np.where(error > 0, level_Q * error, (level_Q - 1) * error).mean()
+    assert best == pytest.approx(plain, rel=1e-4)
+
+
+def test_direction_is_the_entropy_of_being_above_the_median():
+    targets, mask = day_targets()
+    pred = torch.randn(mask.shape)
+    above = (1 + targets.rank_BN.sign()) / 2  # the median itself is neither
+    entropy = -(above * pred.sigmoid().log() + (1 - above) * (-pred).sigmoid().log())
+    days = [float(entropy[b][mask[b]].mean()) for b in range(len(mask))]
+    assert float(TERMS["direction"](pred, targets, mask)) == pytest.approx(np.mean(days), rel=1e-5)
+    market = DayTargets(targets.y_BN + 0.1, targets.rank_BN, targets.gauss_BN)
+    assert TERMS["direction"](pred, market, mask) == TERMS["direction"](pred, targets, mask)
+
+
+def test_pairwise_is_the_logistic_loss_of_the_pairs_that_it_takes():
+    targets, mask = day_targets(days=3, names=20)
+    pred = torch.randn(mask.shape)
+    days = []
+    for p, rank, known in zip(pred.numpy(), targets.rank_BN.numpy(), mask.numpy(), strict=True):
+        z = p / p[known].std()
+        pairs = [(i, (i - places) % 20) for places in PARTNERS for i in range(20)]
+        pairs = [(i, j) for i, j in pairs if known[i] and known[j] and rank[i] != rank[j]]
+        gaps = [(z[i] - z[j]) * np.sign(rank[i] - rank[j]) for i, j in pairs]
+        days.append(np.log1p(np.exp(-np.array(gaps))).mean())
+    assert float(TERMS["pairwise"](pred, targets, mask)) == pytest.approx(np.mean(days), rel=1e-4)
 
 
 def test_sharpe_is_mean_over_std_and_sleeps_below_eight_days():
@@ -178,7 +230,7 @@ def test_composite_is_the_weighted_sum_over_terms_and_horizons():
     expected = 0.0
     for name, weight in ALL.items():
         each = [
-            float(TERMS[name](pred[..., h], DayTargets(y[..., h], rank[..., h], gauss[..., h]),
+            float(term(name)(pred[..., h], DayTargets(y[..., h], rank[..., h], gauss[..., h]),
                               mask[..., h])) for h in range(4)
         ]  # fmt: skip
         expected += weight * sum(w * v for w, v in zip(weights, each, strict=True)) / 2.0

@@ -7,7 +7,8 @@ import pytest
 from run_builders import Log, dry_run, metrics, result, sweep
 
 from atft_core.run.criteria import CRITERIA, Verdict, check, overall
-from atft_core.run.runbook import load, shipped
+from atft_core.run.runbook import load
+from atft_core.run.shipped import shipped
 from atft_core.run.stages import CriterionSpec, stage_from_json, stage_to_json
 
 PASS, FAIL, PENDING, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.PENDING, Verdict.UNKNOWN

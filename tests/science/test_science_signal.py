@@ -17,7 +17,8 @@ from atft_core.data.panel import open_panel
 from atft_core.data.synthetic import write_panel
 from atft_core.run.directory import create
 from atft_core.run.files import write_json
-from atft_core.run.runbook import load, shipped
+from atft_core.run.runbook import load
+from atft_core.run.shipped import shipped
 from atft_core.train.report import LastWord
 from atft_core.train.worker import run_trial
 

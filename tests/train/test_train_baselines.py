@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from train_panels import make_panel, relabelled
 
-from atft_core.baselines import daily_baselines, ridge_predictions
+from atft_core.baselines.simple import daily_baselines, ridge_predictions
 from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits
 from atft_core.objective.metrics import daily_metrics

@@ -32,7 +32,9 @@ def test_it_pays_on_cuda_unless_told_otherwise():
 def test_the_compiled_step_learns_what_the_eager_one_does():
     losses, scores = [], []
     for compile_it in (False, True):
-        setup, feed, learner = scene(model__dropout=0.0, model__graph_dropout=0.0)
+        setup, feed, learner = scene(
+            model__dropout=0.0, model__graph_dropout=0.0, model__market_noise=0.0
+        )
         learner.eval_days = 8  # several blocks, the last of which overlaps
         if compile_it:
             made = compile_step(learner, feed, setup.split)
@@ -68,8 +70,8 @@ def test_a_compiler_that_fails_leaves_the_eager_step(monkeypatch):
 
 
 def test_operations_are_counted_as_on_paper():
-    off = {f"model__{name}": False for name in
-           ("temporal", "graph", "fan", "san", "market", "selection", "linear")}  # fmt: skip
+    off = {f"model__{name}": False for name in (
+        "kernel", "temporal", "graph", "fan", "san", "market", "selection", "linear")}  # fmt: skip
     setup, feed, learner = scene(**off)
     block = feed.block(setup.split.train[:8])
     tokens, features, width, horizons = 8 * 12, 6, 16, 2

@@ -95,7 +95,7 @@ class Mixing(torch.nn.Module):
         super().__init__()
         self.fault, self.lookback = fault, lookback
 
-    def forward(self, x_TNF, market_TM, valid_TN, neighbours_BNK):
+    def forward(self, x_TNF, market_TM, valid_TN, neighbours_TNK):
         past = self.lookback - 1
         score_TN1 = x_TNF.float().sum(dim=2, keepdim=True)
         if self.fault == "blind":

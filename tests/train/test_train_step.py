@@ -7,11 +7,14 @@ from train_panels import make_config, make_panel
 
 from atft_core.train.setup import build_learner, feed_of, make_setup
 from atft_core.train.step import (
+    AGE_RATE,
+    BY_AGE,
     UNDECAYED,
     gradient_norms,
     learning_rate,
     parameter_groups,
     predict_block,
+    shrink_columns,
     train_step,
 )
 
@@ -37,13 +40,34 @@ def test_the_rate_rises_shortly_then_falls_by_a_cosine_to_five_percent():
 
 def test_matrices_decay_and_norms_and_biases_do_not():
     learner, _ = scene(train__weight_decay=0.5)
-    decayed, kept = parameter_groups(learner.model, 0.5)
+    decayed, kept, by_age = parameter_groups(learner.model, 0.5)
     names = {id(p): name for name, p in learner.model.named_parameters()}
-    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+    assert sum(len(group["params"]) for group in (decayed, kept, by_age)) == len(names)
     assert all(p.ndim > 1 for p in decayed["params"])
-    without = {names[id(p)].rpartition(".")[2] for p in kept["params"]}
-    assert {"bias", "weight", *UNDECAYED} == without  # "weight" is that of the norms
-    assert (decayed["weight_decay"], kept["weight_decay"]) == (0.5, 0.0)
+    last = [{names[id(p)].rpartition(".")[2] for p in group["params"]} for group in (kept, by_age)]
+    assert last == [{"bias", "weight", *UNDECAYED}, set(BY_AGE)]  # "weight": of the graph's norm
+    assert [group["weight_decay"] for group in (decayed, kept, by_age)] == [0.5, 0.0, 0.0]
+    assert [group["scale"] for group in (decayed, kept, by_age)] == [1.0, 1.0, AGE_RATE]
+
+
+def test_columns_that_do_not_earn_their_keep_are_gone():
+    learner, block = scene(train__sparsity=1.0, train__learning_rate=0.01, model__dropout=0.0)
+    weights = learner.model.input_columns()
+    before = [weight.norm(dim=0).clone() for weight in weights]
+    shrink_columns(learner.model, 0.1)
+    for length, weight in zip(before, weights, strict=True):
+        torch.testing.assert_close(weight.norm(dim=0), (length - 0.1).clamp_min(0.0))
+    lengths = {}
+    for sparsity in (0.0, 3.0):
+        learner, block = scene(train__sparsity=sparsity, train__learning_rate=0.01)
+        for _ in range(60):
+            train_step(learner, block, 0.5)
+        columns = [weight.norm(dim=0) for weight in learner.model.input_columns()]
+        lengths[sparsity] = torch.cat(columns).detach()
+        assert columns[0][0] > 0  # the column that the labels are made of
+    assert (lengths[0.0] > 0).all()
+    assert (lengths[3.0] == 0).any()
+    assert lengths[3.0].sum() < lengths[0.0].sum() / 2
 
 
 def test_a_step_learns_from_its_block():

@@ -84,7 +84,8 @@ def test_the_events_tell_settings_phases_and_epochs(finished):
     observed = settings[0]
     assert observed["feed"] == "mmap"
     assert observed["loss"] == {
-        "rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1, "huber": 0.05, "spearman": 0.0,
+        "rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1, "huber": 0.05, "quantile": 0.0,
+        "direction": 0.0, "pairwise": 0.0, "spearman": 0.0,
     }  # fmt: skip
     assert (observed["device"], observed["amp"], observed["threads"]) == ("cpu", "off", 1)
     assert (observed["pid"], observed["max_batches"]) == (os.getpid(), 0)

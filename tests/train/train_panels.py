@@ -50,6 +50,8 @@ def make_panel(
         neighbours_RNK=rng.integers(-1, stocks, (3, stocks, 3)).astype(np.int32),
         sector_N=np.arange(stocks) % 3 - 1,
         sectors=("A", "B"),
+        edges_NE=rng.integers(-1, stocks, (stocks, 2)).astype(np.int32),
+        edge_weights_NE=np.full((stocks, 2), 2**-0.5, np.float32),
         facts={"path": "by hand", "hash": "0", "days": days, "rows": int(valid.sum())},
     )
 
@@ -65,7 +67,17 @@ def make_config(**changes):
     values = {
         "label": {"horizons": HORIZONS},
         "split": {"warmup": 10},
-        "model": {"hidden": 16, "heads": 2, "lookback": 5, "encoder_depth": 1},
+        "model": {
+            "hidden": 16,
+            "heads": 2,
+            "lookback": 5,
+            "encoder_depth": 1,
+            "dropout": 0.2,
+            "fan": True,
+            "san": True,
+            "layers": 1,
+            "messages": ["edges", "neighbours", "sector"],
+        },
         "train": {"max_epochs": 2, "block_days": 8, "threads": 1, "device": "cpu"},
         "search": {},
     }

@@ -16,7 +16,7 @@ PARAMS = {
     "train.learning_rate": 1e-3,
     "train.block_days": 16,
     "model.hidden": 64,
-    "model.graph_dropout": 0.2,
+    "model.dropout": 0.2,
     "loss.rank_ic": 0.5,
 }
 

@@ -29,6 +29,8 @@ def random_panel(path: Path, stocks: int, days: int, features: int) -> Panel:
         neighbour_days_R=np.empty(0, np.int64),
         neighbours_RNK=np.empty((0, stocks, 0), np.int32),
         sector_N=np.zeros(stocks, np.int64),
+        edges_NE=np.empty((stocks, 0), np.int32),
+        edge_weights_NE=np.empty((stocks, 0), np.float32),
         sectors=("all",),
     )
     tile_DNF = random.standard_normal((TILE, stocks, features), dtype=np.float32)

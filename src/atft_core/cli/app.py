@@ -10,7 +10,7 @@ import typer
 from atft_core import __version__
 from atft_core.cli.options import (
     Assignments,
-    ConfigFile,
+    ConfigFiles,
     DataPath,
     Detach,
     Json,
@@ -47,7 +47,7 @@ def _root(
 def run(
     stage: Annotated[str, typer.Argument(help="Stage of the runbook: dry, short, full.")],
     runbook: RunbookFile = None,
-    config_file: ConfigFile = None,
+    config_files: ConfigFiles = None,
     data_path: DataPath = None,
     assignments: Assignments = None,
     then: Annotated[str, typer.Option(help="Stage to start when this one opens its gate.")] = "",
@@ -65,7 +65,7 @@ def run(
     asked = start.StageRequest(
         stage=stage,
         runbook=runbook,
-        config_file=config_file,
+        config_files=tuple(config_files or ()),
         data_path=data_path,
         assignments=tuple(assignments or ()),
         then=then,
@@ -89,7 +89,7 @@ def hpo(
     n_trials: Annotated[int | None, typer.Option(help="Trials of the study.")] = None,
     max_epochs: Annotated[int | None, typer.Option(help="Epochs per trial.")] = None,
     study_name: Annotated[str | None, typer.Option(help="Name of the Optuna study.")] = None,
-    config_file: ConfigFile = None,
+    config_files: ConfigFiles = None,
     assignments: Assignments = None,
     until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
     detach: Detach = False,
@@ -104,7 +104,7 @@ def hpo(
         n_trials=n_trials,
         max_epochs=max_epochs,
         study_name=study_name,
-        config_file=config_file,
+        config_files=tuple(config_files or ()),
         assignments=tuple(assignments or ()),
         until=until,
     )
@@ -178,21 +178,27 @@ def synth(
     signal: Annotated[float, typer.Option(min=0.0, help="Strength; 0 plants nothing.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
     like: Annotated[
-        str, typer.Option(help='"original": the shape of the original data set, noise inside.')
+        str,
+        typer.Option(
+            help='"planted": signal of known ceilings, with edges and market; '
+            '"original": the shape of the original data set, noise inside.'
+        ),
     ] = "",
     scale: Annotated[
-        float, typer.Option(min=0.005, max=1.0, help="With --like: share of its 4,484 stocks.")
+        float,
+        typer.Option(min=0.005, max=1.0, help="With --like original: share of its 4,484 stocks."),
     ] = 1.0,
     json: Json = False,
 ) -> None:
     """Write a panel with a planted signal, to try things on."""
     from atft_core.cli import panel
 
-    if like or scale != 1.0:
-        panel.refuse_other_shapes(like)
+    panel.refuse_other_shapes(like, scale)
+    if like == "original":
         panel.synth_original(path, scale=scale, seed=seed, as_json=json)
         return
-    panel.synth(path, stocks=stocks, days=days, signal=signal, seed=seed, as_json=json)
+    make = panel.synth_planted if like else panel.synth
+    make(path, stocks=stocks, days=days, signal=signal, seed=seed, as_json=json)
 
 
 @app.command(
@@ -228,7 +234,7 @@ def doctor(json: Json = False) -> None:
 )
 def data_build(
     data_path: DataPath = None,
-    config_file: ConfigFile = None,
+    config_files: ConfigFiles = None,
     assignments: Assignments = None,
     dtype: Annotated[
         str, typer.Option(help="bfloat16, float32 or uint8rank: sets data.dtype.")
@@ -238,38 +244,38 @@ def data_build(
     """Build the panel's cache, or find that it is there."""
     from atft_core.cli import panel
 
-    panel.build(data_path, config_file, assignments or [], dtype=dtype, as_json=json)
+    panel.build(data_path, config_files or (), assignments or [], dtype=dtype, as_json=json)
 
 
 @data.command("info", epilog="Example: atft data info --data-path panel.parquet --json")
 def data_info(
     data_path: DataPath = None,
-    config_file: ConfigFile = None,
+    config_files: ConfigFiles = None,
     assignments: Assignments = None,
     json: Json = False,
 ) -> None:
     """Describe the panel: rows, days, features, coverage, splits."""
     from atft_core.cli import panel
 
-    panel.info(data_path, config_file, assignments or [], as_json=json)
+    panel.info(data_path, config_files or (), assignments or [], as_json=json)
 
 
 @data.command("check", epilog="Example: atft data check --data-path panel.parquet")
 def data_check(
     data_path: DataPath = None,
-    config_file: ConfigFile = None,
+    config_files: ConfigFiles = None,
     assignments: Assignments = None,
     json: Json = False,
 ) -> None:
     """List every defect of the panel: exit code 1 when one of them is an error."""
     from atft_core.cli import panel
 
-    raise typer.Exit(panel.check(data_path, config_file, assignments or [], as_json=json))
+    raise typer.Exit(panel.check(data_path, config_files or (), assignments or [], as_json=json))
 
 
 @config.command("show", epilog="Example: atft config show --origin --set train.max_epochs=5")
 def config_show(
-    config_file: ConfigFile = None,
+    config_files: ConfigFiles = None,
     runbook: RunbookFile = None,
     assignments: Assignments = None,
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value is from.")] = False,
@@ -278,4 +284,4 @@ def config_show(
     """Print every key with its value and its meaning."""
     from atft_core.cli import settings
 
-    settings.show(config_file, runbook, assignments or [], origin=origin, as_json=json)
+    settings.show(config_files or (), runbook, assignments or [], origin=origin, as_json=json)

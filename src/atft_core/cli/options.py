@@ -8,8 +8,13 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Configuration file (TOML).")
+ConfigFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Configuration (TOML), or a preset as objective/rank. Of several the last wins.",
+    ),
 ]
 Assignments = Annotated[
     list[str] | None,

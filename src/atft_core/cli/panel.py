@@ -13,21 +13,24 @@ from atft_core.errors import UsageError
 from atft_core.run.foreign import clean
 from atft_core.run.wording import several, size
 
+SHAPES = ("planted", "original")
+"""What `atft synth --like` knows."""
+
 
 def _config(
     data_path: Path | None,
-    config_file: Path | None,
+    config_files: Sequence[Path],
     assignments: Sequence[str],
     dtype: str = "",
 ) -> Config:
     flags = {"data.path": str(data_path)} if data_path else {}
     flags |= {"data.dtype": dtype} if dtype else {}
-    return resolve(config_file=config_file, assignments=assignments, flags=flags).config
+    return resolve(config_files=config_files, assignments=assignments, flags=flags).config
 
 
 def build(
     data_path: Path | None,
-    config_file: Path | None,
+    config_files: Sequence[Path],
     assignments: Sequence[str],
     *,
     dtype: str,
@@ -38,7 +41,7 @@ def build(
     from atft_core.data.panel import open_panel
     from atft_core.data.stored import kind_of
 
-    config = _config(data_path, config_file, assignments, dtype)
+    config = _config(data_path, config_files, assignments, dtype)
     began = time.time()
     progress = ProgressLine()
     try:
@@ -57,12 +60,16 @@ def build(
 
 
 def info(
-    data_path: Path | None, config_file: Path | None, assignments: Sequence[str], *, as_json: bool
+    data_path: Path | None,
+    config_files: Sequence[Path],
+    assignments: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
     """Describe the panel as the model will see it."""
     from atft_core.data.describe import describe
 
-    config = _config(data_path, config_file, assignments)
+    config = _config(data_path, config_files, assignments)
     progress = ProgressLine()
     try:
         found = describe(config, progress)
@@ -85,12 +92,16 @@ def _entry(entry: object) -> str:
 
 
 def check(
-    data_path: Path | None, config_file: Path | None, assignments: Sequence[str], *, as_json: bool
+    data_path: Path | None,
+    config_files: Sequence[Path],
+    assignments: Sequence[str],
+    *,
+    as_json: bool,
 ) -> int:
     """List the defects of a panel, errors first."""
     from atft_core.data.build import check_panel
 
-    findings = check_panel(_config(data_path, config_file, assignments))
+    findings = check_panel(_config(data_path, config_files, assignments))
     errors = [finding for finding in findings if finding.severity == "error"]
     if as_json:
         print_json({"errors": len(errors), "findings": [finding.as_json() for finding in findings]})
@@ -118,11 +129,34 @@ def synth_original(path: Path, *, scale: float, seed: int, as_json: bool) -> Non
         say(f"{path}: {rows:,} rows, scale {scale:g}, {size(path.stat().st_size)}")
 
 
-def refuse_other_shapes(like: str) -> None:
-    """UsageError unless there is such a shape."""
-    if like != "original":
-        what = f"there is no shape {like!r}" if like else "--scale is for a panel of a known shape"
-        raise UsageError(f"{what}.", hint="There is one: --like original.")
+def synth_planted(
+    path: Path, *, stocks: int, days: int, signal: float, seed: int, as_json: bool
+) -> None:
+    """Write a planted panel; print what a model of each class can reach."""
+    from atft_core.data.planted import FEATURES, RHO, ceilings, make_planted, write_planted
+
+    _refuse_existing(path)
+    planted = make_planted(stocks=stocks, days=days, features=FEATURES, rho=signal * RHO, seed=seed)
+    write_planted(path, planted)
+    reach = ceilings(planted.sector_N)
+    if as_json:
+        config = str(path.with_suffix(".toml"))
+        print_json({"path": str(path), "config": config, "stocks": stocks, "days": days,
+                    "rho": signal * RHO, "seed": seed, "ceilings": reach})  # fmt: skip
+        return
+    say(f"{path}: {stocks} stocks x {days} days, correlation {signal * RHO:g}, seed {seed}")
+    say(f"config {path.with_suffix('.toml')}, truth {path.with_suffix('.alpha.parquet')}")
+    say("highest correlation with the truth, by what a model can see:")
+    for name, value in reach.items():
+        say(f"  {name:<24} {value:.3f}")
+
+
+def refuse_other_shapes(like: str, scale: float) -> None:
+    """UsageError unless there is such a shape, and something to scale."""
+    if like not in ("", *SHAPES):
+        raise UsageError(f"there is no shape {like!r}.", hint=f"There are {' and '.join(SHAPES)}.")
+    if scale != 1.0 and like != "original":
+        raise UsageError("--scale is for --like original.", hint="Use --stocks and --days.")
 
 
 def _refuse_existing(path: Path) -> None:

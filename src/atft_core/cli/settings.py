@@ -13,7 +13,7 @@ from atft_core.run.runbook import load
 
 
 def show(
-    config_file: Path | None,
+    config_files: Sequence[Path],
     runbook: Path | None,
     assignments: Sequence[str],
     *,
@@ -23,7 +23,7 @@ def show(
     """Print the configuration that a run started like this would have."""
     book = load(runbook) if runbook else None
     resolved = resolve(
-        config_file=config_file,
+        config_files=config_files,
         runbook=book.config if book else None,
         runbook_name=str(runbook) if runbook else "runbook",
         assignments=assignments,

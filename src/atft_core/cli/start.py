@@ -22,7 +22,8 @@ from atft_core.errors import UsageError
 from atft_core.run.directory import check_name, free_path
 from atft_core.run.events import Json
 from atft_core.run.foreign import clean
-from atft_core.run.runbook import Runbook, Stage, load, shipped
+from atft_core.run.runbook import Runbook, Stage, load
+from atft_core.run.shipped import shipped
 from atft_core.run.user import absolute
 from atft_core.run.wording import scale
 
@@ -33,7 +34,7 @@ class StageRequest:
 
     stage: str
     runbook: Path | None
-    config_file: Path | None
+    config_files: tuple[Path, ...]
     data_path: Path | None
     assignments: tuple[str, ...]
     then: str
@@ -50,7 +51,7 @@ class AdHocRequest:
     n_trials: int | None
     max_epochs: int | None
     study_name: str | None
-    config_file: Path | None
+    config_files: tuple[Path, ...]
     assignments: tuple[str, ...]
     until: str
 
@@ -79,7 +80,7 @@ def run_ad_hoc(asked: AdHocRequest, *, detach: bool, as_json: bool) -> int:
     if asked.study_name is not None:
         check_name(asked.study_name, "The study name")
     resolved = resolve(
-        config_file=asked.config_file,
+        config_files=asked.config_files,
         assignments=asked.assignments,
         flags={key: value for key, value in flags.items() if value is not None},
     )
@@ -142,7 +143,7 @@ def _resolve_stage(asked: StageRequest, runbook: Runbook, stage: Stage) -> Resol
         section, _, name = key.partition(".")
         overlay.setdefault(section, {})[name] = value
     return resolve(
-        config_file=asked.config_file,
+        config_files=asked.config_files,
         runbook=overlay,
         runbook_name=runbook.path.name,
         assignments=asked.assignments,
@@ -155,8 +156,9 @@ def _typed(asked: StageRequest, runbook: Runbook) -> list[str]:
     words = ["run", asked.stage]
     if runbook.path != shipped("runbook.toml"):
         words += ["--runbook", str(runbook.path)]
-    for option, value in (("--config", asked.config_file), ("--data-path", asked.data_path)):
-        words += [option, str(value)] if value else []
+    for file in asked.config_files:
+        words += ["--config", str(file)]
+    words += ["--data-path", str(asked.data_path)] if asked.data_path else []
     for assignment in asked.assignments:
         words += ["--set", assignment]
     extra = {"--then": asked.then, "--until": asked.until, "--override-gate": asked.override}

@@ -13,7 +13,8 @@ from atft_core.run.checklist import bars, error, value
 from atft_core.run.criteria import Result, Verdict, check, overall
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
-from atft_core.run.runbook import Stage, load, shipped, stage_from_json
+from atft_core.run.runbook import Stage, load, stage_from_json
+from atft_core.run.shipped import shipped
 from atft_core.run.stages import Bar
 from atft_core.run.state import State, Trial
 from atft_core.run.status import Status, evidence, read_status

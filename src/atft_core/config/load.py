@@ -18,6 +18,7 @@ from atft_core.config.environment import Notice, outdone, read_environment
 from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest, parse_value, suggestion
 from atft_core.config.schema import Config
 from atft_core.errors import ConfigError
+from atft_core.run.shipped import shipped
 from atft_core.run.user import absolute, unwritable
 
 PROJECT_FILE = Path("atft.toml")
@@ -62,26 +63,34 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 def resolve(
     *,
-    config_file: Path | None = None,
+    config_files: Sequence[Path] = (),
     runbook: Mapping[str, Any] | None = None,
     runbook_name: str = "runbook",
     assignments: Sequence[str] = (),
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Resolved:
-    """Merge all layers; `runbook` is nested, `flags` dotted. ConfigError names key and origin."""
+    """Merge all layers; `runbook` is nested, `flags` dotted. ConfigError names key and origin.
+
+    Of several files the last wins.
+    """
     from_environment, notices = read_environment(os.environ if environ is None else environ)
     layers = []
     if PROJECT_FILE.is_file():
         layers.append(Layer(str(PROJECT_FILE), read_toml(PROJECT_FILE)))
     layers.append(Layer(runbook_name, flatten(runbook or {})))
-    if config_file is not None:
-        layers.append(Layer(str(config_file), read_toml(config_file)))
+    for file in map(_preset_or_file, config_files):
+        layers.append(Layer(str(file), read_toml(file)))
     layers.append(Layer("environment", from_environment))
     layers.append(Layer("--set", dict(parse_assignment(text) for text in assignments)))
     layers.append(Layer("flag", flags or {}))
     config, origins = merge(layers)
     return Resolved(config, origins, [outdone(notice, origins) for notice in notices])
+
+
+def _preset_or_file(path: Path) -> Path:
+    """The file, or the preset that comes with atft under this name, as objective/rank."""
+    return path if path.exists() or path.suffix else shipped(f"{path}.toml")
 
 
 def merge(layers: Sequence[Layer]) -> tuple[Config, dict[str, str]]:

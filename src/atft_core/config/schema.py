@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 """Study names and run directories: nothing that a shell, a path or a terminal could misread."""
+QUANTILE_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Quantiles that the quantile head gives; the one in the middle is the score."""
 
 
 class Section(BaseModel):
@@ -30,6 +32,9 @@ class DataConfig(Section):
     """Parquet or Arrow IPC file with one row per (date, code)."""
     sector: str = "auto"
     """File with columns code, sector; "auto": sector.parquet beside the panel, if any; "": none."""
+    edges: str = "auto"
+    """File with columns code, neighbour and maybe weight, known before the first day; "auto":
+    edges.parquet beside the panel, if any; "": none."""
     date_column: str = "date"
     """Column that holds the trading day (Date, Datetime or ISO text)."""
     code_column: str = "code"
@@ -48,6 +53,8 @@ class DataConfig(Section):
     """Ready feature columns; empty: the built-in features are computed from OHLCV."""
     raw: tuple[str, ...] = ()
     """Those of `features` that are taken as they are, neither ranked nor z-scored."""
+    market: tuple[str, ...] = ()
+    """Ready market columns, the same for all stocks of a day; empty: computed from the close."""
     targets: dict[int, str] = Field(default_factory=dict)
     """Ready target columns by horizon, with the entry lag of [label]; empty: computed from the
     close."""
@@ -127,39 +134,56 @@ class SplitConfig(Section):
 class ModelConfig(Section):
     """The network. Each switch really removes its block."""
 
-    hidden: int = Field(64, ge=8, le=1024)
+    hidden: int = Field(128, ge=8, le=1024)
     """Width of a (day, stock) token."""
     encoder_depth: int = Field(2, ge=1, le=8)
     """Residual layers of the same-day encoder."""
     heads: int = Field(4, ge=1, le=32)
     """Attention heads, in time and in the graph; must divide `hidden`."""
-    layers: int = Field(1, ge=1, le=6)
-    """Graph attention layers."""
-    lookback: int = Field(20, ge=2, le=250)
-    """Days that temporal attention sees, the prediction day included."""
-    dropout: float = Field(0.2, ge=0, lt=1)
-    """Dropout in the encoder and the head."""
+    messages: tuple[Literal["edges", "neighbours", "sector"], ...] = ("edges",)
+    """Whose columns a stock hears with `graph`: of given edges, of the most correlated stocks, of
+    its sector."""
+    layers: int = Field(0, ge=0, le=6)
+    """Graph attention layers over most correlated stocks, sector and market; 0: only messages."""
+    channels: int = Field(16, ge=1, le=256)
+    """Width of the narrow tokens of own and neighbours' columns, each."""
+    lookback: int = Field(21, ge=2, le=250)
+    """Days that kernel and temporal attention see, the prediction day included."""
+    dropout: float = Field(0.4, ge=0, lt=1)
+    """Dropout in encoder, kernel, attention over time and head."""
     graph_dropout: float = Field(0.2, ge=0, lt=1)
     """Dropout on graph attention."""
     selection: bool = True
     """Gated selection over feature groups (else one linear layer)."""
+    kernel: bool = True
+    """Causal kernel over the columns of the last `lookback` days."""
     temporal: bool = True
     """Banded attention over the last `lookback` days."""
+    attend: Literal["columns", "encoded"] = "columns"
+    """What that attention reads of each day: the narrow tokens, or each day encoded in full, which
+    costs several times as much and remembers noise."""
     graph: bool = True
-    """Attention over neighbours, sector and market of the day."""
-    fan: bool = True
+    """What other stocks say: `messages` on every day, `layers` of attention on the last."""
+    fan: bool = False
     """Frequency statistics of the window (FAN), fed to the query path."""
-    san: bool = True
+    san: bool = False
     """Slice statistics of the window (SAN), fed to the query path."""
     market: bool = True
     """Market-state inputs."""
+    market_noise: float = Field(10.0, ge=0, le=1000)
+    """Noise on the market inputs in training, in standard errors of their means: of these inputs a
+    day is one sample, of slow ones a month, and a network remembers them all."""
     linear: bool = True
     """Linear path from the features to the score."""
+    quantiles: bool = False
+    """A head for quantiles of the ranked target around the score, which is their median."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelConfig:
-        if self.hidden % self.heads:
-            raise ValueError(f"heads = {self.heads} does not divide hidden = {self.hidden}")
+        for width in ("hidden", "channels"):
+            value = getattr(self, width)
+            if value % self.heads:
+                raise ValueError(f"heads = {self.heads} does not divide {width} = {value}")
         return self
 
 
@@ -174,6 +198,12 @@ class LossConfig(Section):
     """Mean over deviation of the long-short return across the block's days (needs 8)."""
     huber: float = Field(0.05, ge=0)
     """Huber distance to the ranked target; fixes the scale of the scores."""
+    quantile: float = Field(0.0, ge=0)
+    """Pinball loss of five quantiles of the ranked target; needs model.quantiles."""
+    direction: float = Field(0.0, ge=0)
+    """Cross-entropy of being above the day's median."""
+    pairwise: float = Field(0.0, ge=0)
+    """Logistic loss of ordering pairs of stocks."""
     spearman: float = Field(0.0, ge=0)
     """Correlation of the soft rank with the target rank."""
     horizon_weights: dict[int, Annotated[float, Field(ge=0)]] = Field(
@@ -183,7 +213,8 @@ class LossConfig(Section):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> LossConfig:
-        if not any((self.rank_ic, self.cs_ic, self.sharpe, self.huber, self.spearman)):
+        terms = self.model_dump(exclude={"horizon_weights"})
+        if not any(terms.values()):
             raise ValueError("every loss weight is 0: there is nothing to learn")
         return self
 
@@ -199,6 +230,9 @@ class TrainConfig(Section):
     """Peak learning rate of AdamW; annealed by a cosine to 5 % over all epochs."""
     weight_decay: float = Field(0.02, ge=0)
     """Decoupled weight decay."""
+    sparsity: float = Field(1.5, ge=0, le=10)
+    """Proximal group lasso: by how much, times the learning rate, each step shrinks the weights of
+    every input column."""
     clip_norm: float = Field(1.0, gt=0)
     """Gradients are clipped to this global norm."""
     ema: float = Field(0.98, ge=0, lt=1)
@@ -261,8 +295,9 @@ def default_search() -> dict[str, Range | Choice]:
         "train.block_days": Choice(choices=(8, 16, 32)),
         "model.hidden": Choice(choices=(32, 64, 128)),
         "model.heads": Choice(choices=(2, 4, 8)),
-        "model.layers": Choice(choices=(1, 2)),
-        "model.graph_dropout": Range(low=0.0, high=0.5),
+        "model.layers": Choice(choices=(0, 1, 2)),
+        "model.dropout": Range(low=0.1, high=0.6),
+        "train.sparsity": Range(low=0.3, high=3.0, log=True),
         "loss.rank_ic": Range(low=0.3, high=0.7),
         "loss.cs_ic": Range(low=0.1, high=0.5),
         "loss.sharpe": Range(low=0.0, high=0.2),
@@ -324,6 +359,12 @@ class Config(Section):
                 "loss.horizon_weights is 0 for each of "
                 f"label.horizons = {list(self.label.horizons)}: there is nothing to learn"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _quantiles_have_a_head(self) -> Config:
+        if self.loss.quantile and not self.model.quantiles:
+            raise ValueError("loss.quantile needs model.quantiles = true")
         return self
 
     @model_validator(mode="after")

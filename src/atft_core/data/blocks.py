@@ -50,10 +50,10 @@ class Block:
         return self.y_BNH.isfinite()
 
     @cached_property
-    def neighbours_BNK(self) -> Tensor:  # noqa: N802
-        """Neighbours of each stock as known on each prediction day; -1 = none."""
-        graph_B = self.graph_T[self.days.start : self.days.stop]
-        return self.graphs_GNK.index_select(0, graph_B)
+    def neighbours_TNK(self) -> Tensor:  # noqa: N802
+        """Neighbours of each stock as known on each day of the history; -1 = none."""
+        graph_T = self.graph_T[self.days.stop - len(self.x_TNF) : self.days.stop]
+        return self.graphs_GNK.index_select(0, graph_T)
 
     @property
     def nbytes(self) -> int:

@@ -30,12 +30,12 @@ from atft_core.data.draft import Draft
 from atft_core.data.inputs import Inputs, read_inputs
 from atft_core.data.labels import by_stocks, count_labels, make_labels, masked_labels
 from atft_core.data.leaks import panel_leaks
-from atft_core.data.market import MARKET_NAMES, market_state
+from atft_core.data.market import MARKET_NAMES, day_values, market_state
 from atft_core.data.neighbours import trailing_neighbours
 from atft_core.data.panel import Frame, Panel, open_panel
 from atft_core.data.read import open_table, read_column
 from atft_core.data.rolling import ratio, shift
-from atft_core.data.sectors import sector_path
+from atft_core.data.sidefiles import side_path
 from atft_core.data.splits import split_of
 from atft_core.errors import DataError
 from atft_core.run.user import absolute
@@ -51,10 +51,10 @@ def ensure_cache(config: Config, progress: Progress | None = None) -> Path:
     DataError when the panel cannot be read or used, or the cache cannot be written.
     """
     say = _silent if progress is None else progress
-    path, sector = _paths(config.data)
+    path, side = _paths(config.data)
     if path.stat().st_size > SLOW_TO_HASH:
         say(f"hashing {path.name}", 0.0)
-    identity = identify(config, path, sector)
+    identity = identify(config, path, side)
     target = cache_file(config, identity)
     if target.exists() and target.stat().st_size > SLOW_TO_HASH:
         say(f"checking {target.name}", 0.0)
@@ -74,8 +74,8 @@ def check_panel(config: Config, progress: Progress | None = None) -> list[Findin
     """
     say = _silent if progress is None else progress
     try:
-        path, sector = _paths(config.data)
-        identity = identify(config, path, sector)
+        path, side = _paths(config.data)
+        identity = identify(config, path, side)
         with scratch_cache(cache_file(config, identity)) as cache:
             findings = build_cache(config, identity, cache, say)
             if cache.exists():
@@ -104,14 +104,16 @@ def _silent(what: str, share: float) -> None:
     pass
 
 
-def _paths(data: DataConfig) -> tuple[Path, Path | None]:
-    """Panel and sector file; DataError, before anything is hashed, when one is no table."""
+def _paths(data: DataConfig) -> tuple[Path, dict[str, Path]]:
+    """Panel and side files; DataError, before anything is hashed, when one is no table."""
     path = absolute(data.path)
-    sector = sector_path(path, data.sector)
     open_table(path)
-    if sector is not None:
-        open_table(sector)
-    return path, sector
+    asked = {"sector": data.sector, "edges": data.edges}
+    found = {name: side_path(path, where, name) for name, where in asked.items()}
+    side = {name: file for name, file in found.items() if file is not None}
+    for file in side.values():
+        open_table(file)
+    return path, side
 
 
 def build_cache(config: Config, identity: Identity, target: Path, say: Progress) -> list[Finding]:
@@ -131,9 +133,9 @@ def build_cache(config: Config, identity: Identity, target: Path, say: Progress)
             return findings
         filled = fill_features(draft.x_TNF, config.data, inputs, _within(say, 0.2, 0.95))
         findings += filled.findings
-        if file_versions(identity.path, identity.sector) != identity.versions:
+        if file_versions(identity.path, *identity.side.values()) != identity.versions:
             raise DataError(
-                f"{identity.path} (or its sector file) changed while it was read.",
+                f"{identity.path} (or a file beside it) changed while it was read.",
                 hint="Start again once it is written.",
             )
         if not checks.has_errors(findings):
@@ -152,7 +154,7 @@ def _within(say: Progress, start: float, end: float) -> Progress:
 @np.errstate(all="ignore")  # what cannot be computed counts as missing
 def _frame(config: Config, inputs: Inputs, named: Named) -> Frame:
     close_TN = inputs.close_TN
-    market_TM = _market(close_TN, len(inputs.valid_TN))
+    market_TM, market_names = _market(config.data, inputs, close_TN)
     days_R, neighbours_RNK = _graph(config.data, close_TN, inputs.valid_TN.shape)
     return Frame(
         dates_T=inputs.keys.dates_T,
@@ -162,11 +164,13 @@ def _frame(config: Config, inputs: Inputs, named: Named) -> Frame:
         horizons=config.label.horizons,
         valid_TN=inputs.valid_TN,
         market_TM=market_TM,
-        market_names=MARKET_NAMES[: market_TM.shape[1]],
+        market_names=market_names,
         neighbour_days_R=days_R,
         neighbours_RNK=neighbours_RNK,
-        sector_N=inputs.sector_N,
-        sectors=inputs.sectors,
+        sector_N=inputs.sectors.sector_N,
+        sectors=inputs.sectors.names,
+        edges_NE=inputs.edges.neighbours_NE,
+        edge_weights_NE=inputs.edges.weights_NE,
     )
 
 
@@ -218,8 +222,16 @@ def _graph(
     )
 
 
-def _market(close_TN: Floats | None, days: int) -> NDArray[np.float32]:
-    return np.empty((days, 0), np.float32) if close_TN is None else market_state(close_TN)
+def _market(
+    data: DataConfig, inputs: Inputs, close_TN: Floats | None
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Market inputs [T, M] and their names: given ones, else those of the close."""
+    if data.market:
+        columns = [day_values(read_column(inputs.table, inputs.keys, name)) for name in data.market]
+        return np.stack(columns, axis=1).astype(np.float32), data.market
+    if close_TN is None:
+        return np.empty((len(inputs.valid_TN), 0), np.float32), ()
+    return market_state(close_TN), MARKET_NAMES
 
 
 def _facts(
@@ -229,8 +241,8 @@ def _facts(
     return {
         "path": str(identity.path),
         "hash": identity.hash,
-        "sector_path": str(identity.sector or ""),
-        "sector_hash": identity.sector_hash,
+        "side": {name: str(file) for name, file in identity.side.items()},
+        "side_hashes": identity.side_hashes,
         "settings_hash": identity.settings_hash,
         "key": identity.key,
         "rows": len(inputs.keys.cell_R),

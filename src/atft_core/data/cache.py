@@ -1,6 +1,6 @@
 """Which cache belongs to a panel, and whether it is there: complete, or not at all.
 
-A cache is named after its content: panel file, sector file, data and label settings and format
+A cache is named after its content: panel file, files beside it, data and label settings and format
 version. Another input has another name, so a run that is still reading an old cache keeps it, and
 "stale" cannot be overlooked. `data/draft.py` writes the file, `data/panel.py` opens it.
 """
@@ -39,7 +39,7 @@ from atft_core.run import user
 from atft_core.run.files import DISK_FULL, fsync_directory
 from atft_core.run.user import absolute
 
-NOT_CONTENT = {"path", "sector", "cache_dir", "feed", "workers", "prefetch"}
+NOT_CONTENT = {"path", "sector", "edges", "cache_dir", "feed", "workers", "prefetch"}
 """Settings of [data] that do not change what is in the cache."""
 
 
@@ -49,8 +49,9 @@ class Identity:
 
     path: Path
     hash: str
-    sector: Path | None
-    sector_hash: str
+    side: dict[str, Path]
+    """Files beside the panel, by meaning: sector, edges."""
+    side_hashes: dict[str, str]
     settings_hash: str
     versions: tuple[list[int], ...]
     """Which versions of the files were hashed."""
@@ -58,31 +59,32 @@ class Identity:
     @property
     def key(self) -> str:
         """Hash of everything that decides the content."""
-        parts = (self.hash, self.sector_hash, self.settings_hash, str(FORMAT_VERSION))
+        sides = [f"{name} {value}" for name, value in sorted(self.side_hashes.items())]
+        parts = (self.hash, *sides, self.settings_hash, str(FORMAT_VERSION))
         return _sha("\n".join(parts))
 
 
-def identify(config: Config, path: Path, sector: Path | None) -> Identity:
+def identify(config: Config, path: Path, side: dict[str, Path]) -> Identity:
     """Hash the input files and the settings that matter."""
     settings = {
         "data": config.data.model_dump(mode="json", exclude=NOT_CONTENT),
         "label": config.label.model_dump(mode="json"),
         "built-in": [feature.name for feature in FEATURES],
     }
-    versions = file_versions(path, sector)  # before the hashes: a change meanwhile is seen
+    versions = file_versions(path, *side.values())  # before the hashes: a change is seen
     return Identity(
         versions=versions,
         path=path,
         hash=source_hash(path),
-        sector=sector,
-        sector_hash=source_hash(sector) if sector else "",
+        side=side,
+        side_hashes={name: source_hash(file) for name, file in side.items()},
         settings_hash=_sha(json.dumps(settings, sort_keys=True)),
     )
 
 
-def file_versions(path: Path, sector: Path | None) -> tuple[list[int], ...]:
+def file_versions(*files: Path) -> tuple[list[int], ...]:
     """Which version of each input file is there now; none of one that is gone."""
-    return tuple(stamp(each) if each.exists() else [] for each in (path, sector) if each)
+    return tuple(stamp(each) if each.exists() else [] for each in files)
 
 
 def _sha(text: str) -> str:

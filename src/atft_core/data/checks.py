@@ -78,6 +78,11 @@ RULES: dict[str, Rule] = {
     "two_sectors": Rule(
         ERROR, "keep one row per code: a sector of later days would be known on earlier ones"
     ),
+    "foreign_edges": Rule(WARNING, "left out"),
+    "weightless_edges": Rule(WARNING, "left out; give a number that is not 0"),
+    "market_differs": Rule(
+        ERROR, "a market column has one value per day; name it in data.features instead"
+    ),
     "leak_suspicion": Rule(ERROR, "no run starts with it: does it know the future?"),
     "constant_labels": Rule(ERROR, "stocks that all move alike cannot be ranked"),
 }
@@ -199,6 +204,19 @@ def check_column(column: str, x_TN: NDArray[np.floating], rows: int) -> list[Fin
     if not (high_T > low_T).any():
         return [Finding("constant_column", f"{column!r} never differs between two stocks of a day")]
     return []
+
+
+def check_one_value(names: CellNames, column: str, x_TN: NDArray[np.floating]) -> list[Finding]:
+    """Days on which a market column has more than one value."""
+    known_TN = np.isfinite(x_TN)
+    high_T = np.where(known_TN, x_TN, -np.inf).max(axis=1)
+    low_T = np.where(known_TN, x_TN, np.inf).min(axis=1)
+    days = np.flatnonzero(high_T > low_T)
+    if not days.size:
+        return []
+    first = tuple(str(names.dates_T[t]) for t in days[:SHOWN])
+    message = f"{column!r} differs between stocks on {len(days)} days"
+    return [Finding("market_differs", message, len(days), first)]
 
 
 def check_days(names: CellNames, valid_TN: Bools) -> list[Finding]:

@@ -122,7 +122,7 @@ def _bars(inputs: Inputs, chunk: range) -> Bars:
         f"{name}_TN": inputs.columns[name][seen].astype(np.float64, copy=False)
         for name in (*PRICES, "volume")
     }
-    return Bars(**by_name, sector_N=inputs.sector_N)
+    return Bars(**by_name, sector_N=inputs.sectors.sector_N)
 
 
 def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) -> Filled:

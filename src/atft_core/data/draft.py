@@ -148,11 +148,14 @@ def _small_columns(frame: Frame) -> dict[str, pa.Array]:
     days = len(frame.dates_T)
     graph_at = {int(day): i for i, day in enumerate(frame.neighbour_days_R)}
     graphs = [frame.neighbours_RNK[graph_at[t]] if t in graph_at else None for t in range(days)]
+    nothing = [None] * (days - 1)
     return {
         "date": pa.array(frame.dates_T),
         "valid": _fixed(pa.array(frame.valid_TN.ravel()), days),
         "market": _lists([row if row.size else None for row in frame.market_TM], np.float32),
         "neighbours": _lists(graphs, np.int32),
+        "edges": _lists([frame.edges_NE, *nothing], np.int32),
+        "edge_weights": _lists([frame.edge_weights_NE, *nothing], np.float32),
     }
 
 

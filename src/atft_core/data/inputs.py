@@ -24,7 +24,7 @@ from atft_core.data.read import (
     read_column,
     read_keys,
 )
-from atft_core.data.sectors import read_sectors
+from atft_core.data.sidefiles import Edges, Sectors, read_edges, read_sectors
 from atft_core.errors import ConfigError
 
 PRICES = ("open", "high", "low", "close")
@@ -38,8 +38,8 @@ class Inputs:
     keys: Keys
     columns: dict[str, NDArray[np.floating]]
     """Those of open, high, low, close, volume that the panel has, as the file keeps them."""
-    sector_N: NDArray[np.int64]
-    sectors: tuple[str, ...]
+    sectors: Sectors
+    edges: Edges
     valid_TN: Bools
 
     @property
@@ -62,10 +62,11 @@ def read_inputs(config: Config, identity: Identity) -> tuple[Inputs | None, list
     bars = _bar_columns(data, table)
     wanted = {"data.date_column": data.date_column, "data.code_column": data.code_column}
     wanted |= {f"data.{name}_column": column for name, column in bars.items()}
-    wanted |= {f"data.features[{i}]": name for i, name in enumerate(data.features)}
+    for key, names in (("features", data.features), ("market", data.market)):
+        wanted |= {f"data.{key}[{i}]": name for i, name in enumerate(names)}
     targets = {h: data.targets[h] for h in config.label.horizons if data.targets}
     wanted |= {f"data.targets.{h}": name for h, name in targets.items()}
-    numeric = [*bars.values(), *data.features, *targets.values()]
+    numeric = [*bars.values(), *data.features, *data.market, *targets.values()]
     findings = column_findings(table, wanted, numeric)
     if checks.has_errors(findings):
         return None, findings
@@ -74,10 +75,11 @@ def read_inputs(config: Config, identity: Identity) -> tuple[Inputs | None, list
     if keys is None:
         return None, findings
     columns = {name: read_column(table, keys, column) for name, column in bars.items()}
-    sector_N, sectors, found = read_sectors(identity.sector, keys.codes)
+    sectors, found = read_sectors(identity.side.get("sector"), keys.codes)
+    edges, more = read_edges(identity.side.get("edges"), keys.codes)
     valid_TN = np.isfinite(columns["close"]) if "close" in columns else keys.present_TN
-    inputs = Inputs(table, keys, columns, sector_N, sectors, valid_TN)
-    return inputs, findings + _check_inputs(config, inputs) + found
+    inputs = Inputs(table, keys, columns, sectors, edges, valid_TN)
+    return inputs, findings + _check_inputs(config, inputs) + found + more
 
 
 def _check_targets(config: Config) -> None:
@@ -107,6 +109,10 @@ def _check_inputs(config: Config, inputs: Inputs) -> list[Finding]:
         findings += checks.check_values(names, column, x_TN, kind)
         findings += checks.check_column(column, x_TN, rows)
     findings += checks.check_days(names, inputs.valid_TN)
+    for name in config.data.market:
+        x_TN = read_column(inputs.table, inputs.keys, name)
+        findings += checks.check_values(names, name, x_TN, "feature")
+        findings += checks.check_one_value(names, name, x_TN)
     if all(name in columns for name in PRICES):
         findings += checks.check_bars(names, *(columns[name] for name in PRICES))
     if "close" in columns:

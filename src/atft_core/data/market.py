@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft_core.cross_section import Floats
-from atft_core.data.normalise import day_deviations, day_means
+from atft_core.data.normalise import day_deviations, day_means, day_medians
 from atft_core.data.rolling import ratio, shift, window_mean, window_std
 
 MARKET_NAMES = (
@@ -23,6 +23,15 @@ MARKET_NAMES = (
 """Market return over 1, 5 and 20 days; its volatility; spread of the stocks; that over its mean."""
 FLOOR = 1e-6
 """Below every volatility met in practice; keeps the logarithm finite on a still day."""
+
+
+def day_values(x_TN: NDArray[np.floating]) -> Floats:
+    """The value that a column has on each day, [T]; NaN on days without one.
+
+    Of stocks that differ the median: `data/inputs.py` has refused what differs for more than one.
+    """
+    known_TN = np.isfinite(x_TN)
+    return day_medians(x_TN.astype(np.float64), known_TN)
 
 
 def market_state(close_TN: Floats) -> NDArray[np.float32]:

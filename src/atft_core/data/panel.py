@@ -1,6 +1,6 @@
 """The panel as training sees it: features, labels and graph by day, opened without reading them.
 
-Shapes: T days, N stocks, F features, H horizons, M market inputs, R graphs, K neighbours.
+Shapes: T days, N stocks, F features, H horizons, M market inputs, R graphs, K neighbours, E edges.
 
 The file is Arrow IPC. Its first record batch has one row per day, so that consecutive days lie
 side by side and a window is one piece of the file; a last batch without rows carries, as its own
@@ -61,6 +61,10 @@ class Frame:
     """Sector of each stock; -1 = unknown."""
     sectors: tuple[str, ...]
     """Names of the sectors."""
+    edges_NE: NDArray[np.int32]
+    """Stocks that each depends on as given, largest weight first; -1 = none. E may be 0."""
+    edge_weights_NE: NDArray[np.float32]
+    """Their weights; those of a stock have length 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,8 @@ def hash_of(frame: Frame, large: Iterable[NDArray[Any]], facts: dict[str, Any]) 
         frame.neighbour_days_R,
         frame.neighbours_RNK,
         frame.sector_N,
+        frame.edges_NE,
+        frame.edge_weights_NE,
     )
     names = (frame.codes, frame.features, frame.groups, frame.horizons, frame.sectors)
     said = {key: value for key, value in facts.items() if key not in (COLUMNS_HASH, "cache")}
@@ -150,6 +156,7 @@ def _panel(
     days_R, neighbours_RNK = _graphs(batch.column("neighbours"), n, header["neighbours"])
     x_TX = batch.column("x").flatten()
     mapped.seek(0)  # one byte from here has the address at which the file is mapped
+    edges_NE, weights_NE = _edges(batch, n)
     labels = (_rows(batch.column(name)).reshape(days, n, -1) for name in ("y", "rank", "gauss"))
     y_TNH, rank_TNH, gauss_TNH = labels
     return Panel(
@@ -169,6 +176,8 @@ def _panel(
         neighbours_RNK=neighbours_RNK,
         sector_N=np.array(header["sector"], dtype=np.int64),
         sectors=tuple(header["sectors"]),
+        edges_NE=edges_NE,
+        edge_weights_NE=weights_NE,
         facts=facts,
         x_offset=x_TX.buffers()[1].address - mapped.read_buffer(1).address,
     )
@@ -177,6 +186,13 @@ def _panel(
 def _rows(column: pa.Array) -> NDArray[Any]:
     values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
     return values
+
+
+def _edges(batch: pa.RecordBatch, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Given edges and their weights, which the first day carries."""
+    first = (_rows(batch.column(name)).reshape(n, -1) for name in ("edges", "edge_weights"))
+    edges_NE, weights_NE = first
+    return edges_NE.astype(np.int32), weights_NE.astype(np.float32)
 
 
 def _graphs(column: pa.Array, n: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -85,7 +85,7 @@ def write_panel(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_sectors(path.parent / "sector.parquet", sectors)
-        _write(path, frame)
+        write_table(path, frame)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -97,10 +97,10 @@ def write_sectors(path: Path, sectors: pl.DataFrame) -> None:
             f"{path} belongs to another panel.",
             hint="Write this one into a directory of its own.",
         )
-    _write(path, sectors)
+    write_table(path, sectors)
 
 
-def _write(path: Path, frame: pl.DataFrame) -> None:
+def write_table(path: Path, frame: pl.DataFrame) -> None:
     """All of a file or nothing of it."""
     buffer = io.BytesIO()
     frame.write_parquet(buffer)

@@ -76,7 +76,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
     prepared = prepare(config, demo=bool(begun.identity.get("demo")))
     if prepared.identity["data_hash"] != begun.identity.get("data_hash"):
         raise EngineError(
-            f"{config.data.path} (or its sector file) has changed since this run started.",
+            f"{config.data.path} (or a file beside it) has changed since this run started.",
             hint="Trials on other data do not belong into one study: start a new run.",
         )
     if str(prepared.cache) != facts.get("cache"):  # built again in another place

@@ -49,6 +49,5 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
 
 
 def data_hash(facts: Json) -> str:
-    """Hash of the panel's content and, where there is one, of its sector file's."""
-    sector = facts.get("sector_hash")
-    return f"{facts['hash']}+{sector}" if sector else str(facts["hash"])
+    """Hash of the panel's content and of the files beside it, where there are some."""
+    return "+".join([str(facts["hash"]), *facts["side_hashes"].values()])

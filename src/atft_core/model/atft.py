@@ -1,100 +1,141 @@
 """ATFT: the network that ranks the stocks of a day.
 
 Shapes: T = L+B-1 days of history, B prediction days, N stocks, F features, M market inputs,
-K neighbours, D hidden width, L lookback, H horizons.
+K neighbours, E given edges, C channels, D hidden width, L lookback, H horizons.
 
-    x ─ selection ─ day encoder ─┬─ last B days ─ + statistics ─ + time ─ + graph ─ head ─ score
-                                 └─ all T days: keys and values ───┘                  │
-    x, last B days ─────────────────────────────────────────── linear path ───────────┘
+    x, last B days ─ selection ─ day encoder ─ + statistics ─ + kernel ─ + time ─ + graph ─ head
+    x, all T days ─ narrow tokens: own and neighbours' columns ───┴─────────┘                │
+    x, last B days ─────────────────────────────────────────────── linear path ───────── score
 
-Each (day, stock) is encoded once per block and shared by the windows that contain it (7 to 17
-times less work for B = 8 to 32). The price: no normalisation per window before the encoder, and no
-absolute position in the window; age enters the attention as a bias instead. Causality is
-structural: the encoder sees one day, the attention only looks back, statistics end at their day.
+Each (day, stock) has its narrow token once per block, shared by the windows that contain it, and
+is encoded in full only on its own prediction day, or once per block, too, when the attention reads
+encoded days. The price: no normalisation per window before the encoder, and no absolute position in
+the window; age enters the attention as a bias instead.
+Causality is structural: the encoder sees one day, kernel and attention only look back, statistics
+end at their day.
 """
 # ruff: noqa: N815  -- buffers carry their shapes
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from atft_core.config.schema import ModelConfig
+from atft_core.config.schema import QUANTILE_LEVELS, ModelConfig
 from atft_core.errors import DataError
 from atft_core.model.graph import StockGraph
+from atft_core.model.history import EdgeMessages, NeighbourMessages, Own, SectorMessages
 from atft_core.model.layers import (
-    BandedAttention,
     BoundedGLUHead,
     DayEncoder,
     GroupedSelection,
+    QuantileHead,
     joining_linear,
 )
+from atft_core.model.temporal import BandedAttention, CausalKernel
 from atft_core.model.window_statistics import WindowStatistics
 
 NEIGHBOURS = 8
 """A usual number, for estimates."""
 
 
+class Stocks(NamedTuple):
+    """What is known of the stocks for all days; not part of the weights, which depend on none."""
+
+    sector_N: Tensor
+    """Sector, long; -1 = unknown."""
+    edges_NE: Tensor
+    """Whom each depends on as given, long; -1 = none. E may be 0."""
+    weights_NE: Tensor
+    """Weights of the edges, float32."""
+    neighbours: int
+    """Most correlated stocks of a stock in every block: K."""
+
+
 class ATFT(nn.Module):
     """Scores of every stock and horizon on B consecutive days; a switch off removes its block.
 
-    `groups` names the group of each feature (its length is F), `sector_N` the sector of each stock
-    (long, -1 = unknown; not part of the state dict, since weights do not depend on the stocks).
+    `groups` names the group of each feature (its length is F); `market_error_M` are the standard
+    errors of the market inputs' means, in deviations.
     """
 
+    blur_M: Tensor
     sector_N: Tensor
+    edges_NE: Tensor
+    weights_NE: Tensor
 
     def __init__(
         self,
         model: ModelConfig,
         *,
         groups: Sequence[str],
-        n_market: int,
+        market_error_M: Tensor,
         n_horizons: int,
-        sector_N: Tensor,
+        stocks: Stocks,
     ) -> None:
         super().__init__()
         width, lookback, n_features = model.hidden, model.lookback, len(groups)
-        n_market = n_market if model.market else 0
+        n_market = len(market_error_M) if model.market else 0
         self.lookback = lookback
+        self.blurred = n_market > 0 and model.market_noise > 0
+        self.attends_encoded = model.temporal and model.attend == "encoded"
         self.numbers_per_token = 2 * n_features + 8 * width
         """About how many a (day, stock) keeps in memory at once when it is only scored."""
         self.numbers_per_prediction = 8 * width + 4 * width * NEIGHBOURS * model.graph
         """And how many more a prediction needs."""
-        self.register_buffer("sector_N", sector_N.long(), persistent=False)
+        self.register_buffer("blur_M", model.market_noise * market_error_M, persistent=False)
+        self.register_buffer("sector_N", stocks.sector_N.long(), persistent=False)
+        self.register_buffer("edges_NE", stocks.edges_NE.long(), persistent=False)
+        self.register_buffer("weights_NE", stocks.weights_NE.float(), persistent=False)
         self.select = GroupedSelection(groups, width, n_market, model.selection)
         self.encode = DayEncoder(width, model.encoder_depth, model.dropout)
         self.statistics = _statistics(model, n_features)
         self.join = joining_linear(self.statistics.n_out, width) if self.statistics else None
-        self.time = BandedAttention(width, model.heads, lookback) if model.temporal else None
-        self.graph = _graph(model, sector_N)
+        self.history = _history(model, stocks, n_features)
+        self.kernel = _kernel(model, len(self.history))
+        self.time = _time(model, len(self.history))
+        self.graph = _graph(model, stocks.sector_N)
         self.head = BoundedGLUHead(width, n_features, n_horizons, model.dropout, model.linear)
+        self.quantiles = _quantiles(model, n_horizons)
 
     def forward(
         self,
         x_TNF: Tensor,
         market_TM: Tensor,
         valid_TN: Tensor,
-        neighbours_BNK: Tensor,
+        neighbours_TNK: Tensor,
         statistics_BNX: Tensor | None = None,
     ) -> Tensor:
         """Scores [B, N, H] of the days L-1 .. T-1; float32 also under autocast.
 
-        `x_TNF` and `market_TM` bfloat16 or float32, `valid_TN` bool, `neighbours_BNK` long with
-        -1 = none (K may be 0); `statistics_BNX`: those of `window_statistics`, computed here when
-        not given. Features of invalid (day, stock) are not read, NaN included; their
-        scores are finite and meaningless. Raises DataError on a block that cannot be scored.
+        `x_TNF` and `market_TM` bfloat16 or float32, `valid_TN` bool, `neighbours_TNK` long with
+        -1 = none (K may be 0), as known on each day; `statistics_BNX`: those of
+        `window_statistics`, computed here when not given. Features of invalid (day, stock) are not
+        read, NaN included; their scores are finite and meaningless. Raises DataError on a block
+        that cannot be scored.
         """
-        self._check(x_TNF, neighbours_BNK)
+        return self.scores(x_TNF, market_TM, valid_TN, neighbours_TNK, statistics_BNX)[0]
+
+    def scores(
+        self,
+        x_TNF: Tensor,
+        market_TM: Tensor,
+        valid_TN: Tensor,
+        neighbours_TNK: Tensor,
+        statistics_BNX: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `forward`; beside the scores their quantiles less them [B, N, H, Q], if there are."""
+        self._check(x_TNF, neighbours_TNK)
         past = self.lookback - 1
         x_TNF = torch.where(valid_TN[..., None], x_TNF, 0.0).to(self.head.out_HW.dtype)
-        z_BND = self.encode_histories(x_TNF, market_TM, valid_TN, statistics_BNX)
+        z_BND = self.encode_histories(x_TNF, market_TM, valid_TN, neighbours_TNK, statistics_BNX)
         if self.graph is not None:
-            z_BND = self.graph(z_BND, valid_TN[past:], neighbours_BNK, self.sector_N)
-        scores: Tensor = self.head(z_BND, x_TNF[past:])
-        return scores
+            z_BND = self.graph(z_BND, valid_TN[past:], neighbours_TNK[past:], self.sector_N)
+        score_BNH = self.head(z_BND, x_TNF[past:])
+        return score_BNH, self.quantiles(z_BND) if self.quantiles is not None else None
 
     def window_statistics(self, x_TNF: Tensor, valid_TN: Tensor) -> Tensor:
         """FAN and SAN [B, N, X] of the windows: of the data alone, so that they can be kept."""
@@ -109,30 +150,61 @@ class ATFT(nn.Module):
         x_TNF: Tensor,
         market_TM: Tensor,
         valid_TN: Tensor,
+        neighbours_TNK: Tensor,
         statistics_BNX: Tensor | None = None,
     ) -> Tensor:
-        """What each stock's own last L days say, [B, N, D]; the part that windows share."""
-        past = self.lookback - 1
-        # Without attention over time nobody asks for the tokens of the days before.
-        first = 0 if self.time is not None else past
-        token_TND = self.encode(self.select(x_TNF[first:], market_TM[first:].to(x_TNF.dtype)))
-        z_BND: Tensor = token_TND[past - first :]
+        """What the last L days of a stock, and of those around it, say, [B, N, D]."""
+        days = len(x_TNF) - self.lookback + 1
+        read = slice(None) if self.attends_encoded else slice(-days, None)
+        z_TND: Tensor = self.encode(self.select(x_TNF[read], self._market(market_TM[read], x_TNF)))
+        z_BND = z_TND[-days:]
         if self.join is not None:
             if statistics_BNX is None:
                 statistics_BNX = self.window_statistics(x_TNF, valid_TN)
             z_BND = z_BND + self.join(statistics_BNX.to(x_TNF.dtype))
+        history_TNC = self._history(x_TNF, valid_TN, neighbours_TNK) if self.history else None
+        if self.kernel is not None and history_TNC is not None:
+            z_BND = z_BND + self.kernel(history_TNC[1 - days - self.kernel.lookback :])
         if self.time is not None:
-            z_BND = z_BND + self.time(z_BND, token_TND, valid_TN)
+            read_TNC = z_TND if self.attends_encoded else history_TNC
+            z_BND = z_BND + self.time(z_BND, read_TNC, valid_TN)
         return z_BND
 
-    def _check(self, x_TNF: Tensor, neighbours_BNK: Tensor) -> None:
+    def _market(self, market_TM: Tensor, x_TNF: Tensor) -> Tensor:
+        """State of the market as the type of `x_TNF`, in training as if measured less well."""
+        if self.training and self.blurred:
+            market_TM = market_TM + self.blur_M * torch.randn_like(market_TM)
+        return market_TM.to(x_TNF.dtype)
+
+    def _history(self, x_TNF: Tensor, valid_TN: Tensor, neighbours_TNK: Tensor) -> Tensor:
+        """Narrow tokens of every day, one part beside the other, [T, N, C]."""
+        given = {
+            "own": (),
+            "edges": (self.edges_NE, self.weights_NE),
+            "neighbours": (neighbours_TNK,),
+            "sector": (self.sector_N,),
+        }
+        parts = [part(x_TNF, valid_TN, *given[name]) for name, part in self.history.items()]
+        return torch.cat(parts, dim=-1)
+
+    def input_columns(self) -> list[Tensor]:
+        """Weights [.., columns] that read the inputs: each column can be done without."""
+        weights = [self.select.linear.weight]
+        if self.select.selection:
+            weights.append(self.select.gate.weight)
+        for linear in (self.select.market, self.select.market_gate, self.join):
+            if linear is not None:
+                weights.append(linear.weight)
+        return weights + [part.get_parameter("linear.weight") for part in self.history.values()]
+
+    def _check(self, x_TNF: Tensor, neighbours_TNK: Tensor) -> None:
         days, stocks = x_TNF.shape[:2]
         if days < self.lookback:
             raise DataError(f"a block of {days} days is shorter than lookback = {self.lookback}")
-        if not stocks == len(self.sector_N) == neighbours_BNK.shape[1]:
+        if not stocks == len(self.sector_N) == neighbours_TNK.shape[1]:
             raise DataError(
                 f"the block has {stocks} stocks, sectors are known for {len(self.sector_N)} "
-                f"and neighbours for {neighbours_BNK.shape[1]}"
+                f"and neighbours for {neighbours_TNK.shape[1]}"
             )
 
 
@@ -142,11 +214,52 @@ def _statistics(model: ModelConfig, n_features: int) -> WindowStatistics | None:
     return WindowStatistics(n_features, model.lookback, fan=model.fan, san=model.san)
 
 
-def _graph(model: ModelConfig, sector_N: Tensor) -> StockGraph | None:
-    if not model.graph:
+def _history(model: ModelConfig, stocks: Stocks, n_features: int) -> nn.ModuleDict:
+    """The parts of the narrow tokens: own columns for the kernel, others for the graph."""
+    width, n_sectors = model.channels, _sectors(stocks.sector_N)
+    parts: dict[str, nn.Module] = {}
+    if model.kernel or (model.temporal and model.attend == "columns"):
+        parts["own"] = Own(n_features, width)
+    heard = model.messages if model.graph else ()
+    if "edges" in heard and stocks.edges_NE.shape[1]:
+        parts["edges"] = EdgeMessages(n_features, width)
+    if "neighbours" in heard and stocks.neighbours:
+        parts["neighbours"] = NeighbourMessages(n_features, width)
+    if "sector" in heard and n_sectors:
+        parts["sector"] = SectorMessages(n_features, width, n_sectors)
+    return nn.ModuleDict(parts)
+
+
+def _kernel(model: ModelConfig, parts: int) -> CausalKernel | None:
+    """Over the whole window; without it what neighbours say today is still heard."""
+    if not parts:
         return None
-    n_sectors = max(int(sector_N.max()) + 1, 1) if sector_N.numel() else 1
+    lookback = model.lookback if model.kernel else 1
+    return CausalKernel(parts * model.channels, model.hidden, lookback, model.dropout)
+
+
+def _time(model: ModelConfig, parts: int) -> BandedAttention | None:
+    if not model.temporal:
+        return None
+    width = model.hidden if model.attend == "encoded" else parts * model.channels
+    return BandedAttention(width, model.hidden, model.heads, model.lookback, model.dropout)
+
+
+def _graph(model: ModelConfig, sector_N: Tensor) -> StockGraph | None:
+    if not model.graph or not model.layers:
+        return None
+    n_sectors = max(_sectors(sector_N), 1)
     return StockGraph(model.hidden, model.heads, model.layers, model.graph_dropout, n_sectors)
+
+
+def _quantiles(model: ModelConfig, n_horizons: int) -> QuantileHead | None:
+    if not model.quantiles:
+        return None
+    return QuantileHead(model.hidden, n_horizons, len(QUANTILE_LEVELS))
+
+
+def _sectors(sector_N: Tensor) -> int:
+    return int(sector_N.max()) + 1 if sector_N.numel() else 0
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 from typing import cast, get_args
 
-import atft_core
 from atft_core.errors import UsageError
 from atft_core.run.criteria import CRITERIA, Criterion
 from atft_core.run.directory import NAME
+from atft_core.run.shipped import shipped
 from atft_core.run.stages import (
     Bar,
     CriterionSpec,
@@ -28,27 +28,13 @@ from atft_core.run.tables import TableReader, parse
 from atft_core.run.user import expanded
 
 __all__ = [
-    "CriterionSpec", "Remedy", "Runbook", "Stage", "load", "shipped", "stage_from_json",
+    "CriterionSpec", "Remedy", "Runbook", "Stage", "load", "stage_from_json",
     "stage_to_json",
 ]  # fmt: skip
 
 _DOTTED = re.compile(r"[a-z_]+(\.[a-z0-9_]+)+")
 _STALL = CriterionSpec("stall_share", "waiting for data", "infrastructure", 0.10, 0.02)
 """Twin of the GPU criterion on a box without NVML, from the step timers."""
-
-
-def shipped(name: str) -> Path:
-    """A runbook that comes with atft: inside the wheel, or beside src/ in a checkout."""
-    package = Path(atft_core.__file__).parent
-    folders = (package / "configs", package.parents[1] / "configs")
-    for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
-    known = sorted({path.name for folder in folders for path in folder.glob("*.toml")})
-    raise UsageError(
-        f"No runbook {name!r} comes with atft.",
-        hint=f"There is {', '.join(nearest_first(name, known)) or 'none: the package is damaged'}.",
-    )
 
 
 def load(path: Path) -> Runbook:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft_core.baselines import daily_baselines
+from atft_core.baselines.simple import daily_baselines
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
 from atft_core.objective.metrics import DailyIC

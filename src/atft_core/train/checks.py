@@ -232,7 +232,7 @@ def _network(setup: Setup, **switches: bool) -> ATFT:
 
 @torch.inference_mode()
 def _predict(model: ATFT, block: Block) -> Tensor:
-    scores: Tensor = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK)
+    scores: Tensor = model(block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_TNK)
     return scores
 
 

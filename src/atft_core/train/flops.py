@@ -17,7 +17,7 @@ def step_flops(model: ATFT, block: Block) -> int:
     On tensors without memory. Elementwise work is not counted, as usual.
     """
     ghost = copy.deepcopy(model).to("meta").train()
-    inputs = (block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK)
+    inputs = (block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_TNK)
     days, stocks = block.y_BNH.shape[:2]
     width = ghost.statistics.n_out if ghost.statistics is not None else 0
     statistics_BNX = torch.empty(days, stocks, width, device="meta")

@@ -11,24 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from atft_core.config.hashing import config_hash
 from atft_core.config.load import read_resolved, with_values
 from atft_core.config.schema import Config
 from atft_core.data.cache import open_whole
 from atft_core.data.choose import make_feed
-from atft_core.data.feeds import Feed
+from atft_core.data.feeds import Feed, market_inputs
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split, split_of
 from atft_core.errors import ConfigError, DataError, RunDirectoryError
-from atft_core.model.atft import ATFT
+from atft_core.model.atft import ATFT, Stocks
+from atft_core.objective.significance import newey_west_mean
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
 from atft_core.train.checkpoint import Owner
 from atft_core.train.kept import keep_statistics
 from atft_core.train.loop import days_at_once, mixed_seed
 from atft_core.train.step import Learner, make_learner
+
+MARKET_LAG = 60
+"""Days after which the state of the market counts as another."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +110,32 @@ def build_learner(setup: Setup, trial: int) -> Learner:
     model = ATFT(
         config.model,
         groups=panel.groups,
-        n_market=panel.market_TM.shape[1],
+        market_error_M=torch.from_numpy(market_errors(panel, setup.split.train)),
         n_horizons=len(panel.horizons),
-        sector_N=torch.from_numpy(panel.sector_N.copy()),
+        stocks=stocks_of(panel),
     )
     return make_learner(model.to(setup.device), config.train, config.loss, panel.horizons)
+
+
+def market_errors(panel: Panel, train: range) -> NDArray[np.float32]:
+    """Standard error of each market input's mean in training [M], in its deviations.
+
+    Newey and West's, but at least that of independent days: what was high for a year was high once.
+    """
+    scaled_DM = market_inputs(panel.market_TM, train)[train.start : train.stop]
+    independent = len(train) ** -0.5
+    errors = [newey_west_mean(x_D, MARKET_LAG).se for x_D in scaled_DM.T]
+    return np.array([max(error, independent) for error in errors], dtype=np.float32)
+
+
+def stocks_of(panel: Panel) -> Stocks:
+    """What the network has to know of the panel's stocks."""
+    return Stocks(
+        sector_N=torch.from_numpy(panel.sector_N.copy()),
+        edges_NE=torch.from_numpy(panel.edges_NE.copy()),
+        weights_NE=torch.from_numpy(panel.edge_weights_NE.copy()),
+        neighbours=panel.neighbours_RNK.shape[2],
+    )
 
 
 def equip(setup: Setup, learner: Learner) -> Learner:

@@ -30,12 +30,18 @@ FLOOR = 0.05
 """Share of the peak learning rate at the last step."""
 BETAS = (0.9, 0.98)
 """Decay of Adam's moments; 0.98 rather than 0.999, as a dry run has a hundred steps."""
-UNDECAYED = ("age_AL", "kind_A4", "bias_GD")
+UNDECAYED = ("kind_A4", "bias_GD")
 """Parameters with two dimensions that are biases by meaning."""
+BY_AGE = ("age_AL", "kernel_CL")
+"""Parameters with a value per day of age: they have far to go, and do not decay."""
+AGE_RATE = 10.0
+"""Their learning rate, in those of the others."""
+LINEAR_SHARE = 0.3
+"""Sparsity of the linear path, whose columns have one weight instead of a vector."""
 
 
 ModelInputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
-"""x_TNF, market_TM, valid_TN, neighbours_BNK and kept statistics_BNX."""
+"""x_TNF, market_TM, valid_TN, neighbours_TNK and kept statistics_BNX."""
 BlockLabels = tuple[Tensor, Tensor, Tensor, Tensor]
 """rank_BNH, gauss_BNH, y_BNH and mask_BNH."""
 ScoresOf = Callable[[ATFT, ModelInputs, bool], Tensor]
@@ -85,16 +91,20 @@ def make_learner(
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay; norms and biases, whose size means something, do not."""
+    """Matrices decay; norms and biases, whose size means something, do not; each with its rate."""
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
+    by_age: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        bias = parameter.ndim < 2 or name.rpartition(".")[2] in UNDECAYED
-        (kept if bias else decayed).append(parameter)
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": kept, "weight_decay": 0.0},
+        own = name.rpartition(".")[2]
+        bias = parameter.ndim < 2 or own in UNDECAYED
+        (by_age if own in BY_AGE else kept if bias else decayed).append(parameter)
+    groups: list[dict[str, object]] = [
+        {"params": decayed, "weight_decay": weight_decay, "scale": 1.0},
+        {"params": kept, "weight_decay": 0.0, "scale": 1.0},
+        {"params": by_age, "weight_decay": 0.0, "scale": AGE_RATE},
     ]
+    return [group for group in groups if group["params"]]
 
 
 def learning_rate(peak: float, done: float) -> float:
@@ -121,15 +131,16 @@ def loss_of(  # noqa: PLR0917 -- all that a compiler has to see
     amp: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss; its values [V] and the predictions [B, N, H], both detached."""
-    pred_BNH = scores_of(model, inputs, amp)
-    total, terms = composite(pred_BNH, *labels, loss, horizons)
+    with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=amp):
+        pred_BNH, spread_BNHQ = model.scores(*inputs)
+    total, terms = composite(pred_BNH.float(), *labels, loss, horizons, spread_BNHQ)
     return total, torch.stack([total.detach(), *terms.values()]), pred_BNH.detach()
 
 
 def inputs_of(learner: Learner, model: ATFT, block: Block) -> ModelInputs:
     """What the model sees of a block."""
     statistics_BNX = learner.kept.of(model, block) if learner.kept else None
-    return block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_BNK, statistics_BNX
+    return block.x_TNF, block.market_TM, block.valid_TN, block.neighbours_TNK, statistics_BNX
 
 
 def labels_of(block: Block) -> BlockLabels:
@@ -147,8 +158,9 @@ def train_step(
 ) -> tuple[Tensor, Tensor]:
     """Learn from one block; returns values [V] and predictions [B, N, H], both detached."""
     clock = clock or NoClock()
+    rate = learning_rate(learner.train.learning_rate, done)
     for group in learner.optimiser.param_groups:
-        group["lr"] = learning_rate(learner.train.learning_rate, done)
+        group["lr"] = rate * group["scale"]
     total, values_V, pred_BNH = block_loss(learner, block)
     clock.ended("forward")
     learner.optimiser.zero_grad(set_to_none=True)
@@ -156,6 +168,7 @@ def train_step(
     clock.ended("backward")
     clip_grad_norm_(learner.model.parameters(), learner.train.clip_norm)
     learner.optimiser.step()
+    shrink_columns(learner.model, learner.train.sparsity * rate)
     learner.steps += 1
     _average(learner)
     clock.ended("optimiser")
@@ -171,7 +184,30 @@ def block_loss(learner: Learner, block: Block) -> tuple[Tensor, Tensor, Tensor]:
 
 def gradient_norms(learner: Learner, block: Block, pred_BNH: Tensor) -> dict[str, float]:
     """How hard each active term pulls at these predictions; waits for the device."""
-    return term_gradients(pred_BNH, *labels_of(block), learner.loss, learner.horizons)
+    spread_BNHQ = None
+    if learner.loss.quantile:
+        with torch.no_grad():
+            _, spread_BNHQ = learner.model.scores(*inputs_of(learner, learner.model, block))
+    labels = labels_of(block)
+    return term_gradients(pred_BNH, *labels, learner.loss, learner.horizons, spread_BNHQ)
+
+
+@torch.no_grad()
+def shrink_columns(model: ATFT, by: float) -> None:
+    """Make every input column's weights shorter by `by`, and 0 where they are not that long.
+
+    The proximal step of a group lasso (Yuan and Lin 2006): a column that does not earn its keep
+    step after step is gone, while weight decay only makes it smaller. Without it the network
+    memorises (correlation with the true signal .67 instead of .96 on the planted panel).
+    """
+    if not by:
+        return
+    for weight in model.input_columns():
+        length = weight.norm(dim=0, keepdim=True)
+        weight.mul_((1.0 - by / length.clamp_min(by)).clamp_min(0.0))
+    if model.head.linear is not None:
+        weight = model.head.linear.weight
+        weight.copy_(nn.functional.softshrink(weight, LINEAR_SHARE * by))
 
 
 @torch.no_grad()

@@ -21,7 +21,8 @@ _STATES = {
 }  # fmt: skip
 _ORDER = ("RUNNING", "WAITING", "ASKED", "COMPLETE", "PRUNED", "FAIL")
 _SHORT = {
-    "learning_rate": "lr", "hidden": "hidden", "block_days": "days", "graph_dropout": "gdrop",
+    "learning_rate": "lr", "hidden": "hidden", "block_days": "days", "dropout": "drop",
+    "sparsity": "sparse",
     "rank_ic": "w.rank", "cs_ic": "w.cs", "sharpe": "w.shrp", "spearman": "w.spear",
     "huber": "w.hub", "weight_decay": "decay", "lookback": "back",
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""What every model must beat, on the same rows and days."""

@@ -1,0 +1,29 @@
+"""Runbooks and presets that come with atft: inside the wheel, or beside src/ in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import atft_core
+from atft_core.errors import UsageError
+from atft_core.run.stages import nearest_first
+
+
+def shipped(name: str) -> Path:
+    """The file of this name, as runbook.toml or objective/rank.toml; UsageError without one."""
+    package = Path(atft_core.__file__).parent
+    folders = (package / "configs", package.parents[1] / "configs")
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    known = sorted(
+        {
+            path.relative_to(folder).as_posix()
+            for folder in folders
+            for path in folder.rglob("*.toml")
+        }
+    )
+    raise UsageError(
+        f"No {name!r} comes with atft.",
+        hint=f"There is {', '.join(nearest_first(name, known)) or 'none: the package is damaged'}.",
+    )

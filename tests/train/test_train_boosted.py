@@ -1,0 +1,69 @@
+"""The trees find what a line cannot, choose their number without validation, and see the past."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from train_panels import make_panel
+
+from atft_core.baselines import boosted
+from atft_core.cross_section import ranked_targets
+from atft_core.data.splits import Split
+from atft_core.data.stored import to_bits
+from atft_core.objective.metrics import daily_metrics
+
+pytest.importorskip("lightgbm")
+pytestmark = pytest.mark.slow
+SPLIT = Split(range(20, 200), range(205, 240), range(245, 250), 5)
+
+
+def panel_of(x, y):
+    """A panel with these features and labels of its first horizon."""
+    panel = make_panel(days=250, stocks=60, features=x.shape[2], horizons=(1,), missing=0.0)
+    rank, gauss = ranked_targets(y.astype(np.float32)[..., None], panel.valid_TN)
+    return replace(
+        panel, x_TNF=to_bits(x.astype(np.float32)), y_TNH=y.astype(np.float32)[..., None],
+        rank_TNH=rank, gauss_TNH=gauss,
+    )  # fmt: skip
+
+
+def rank_ic(panel, scores):
+    days = slice(SPLIT.val.start, SPLIT.val.stop)
+    daily = daily_metrics(scores[..., None], panel.y_TNH[days], panel.valid_TN[days])
+    return float(np.nanmean(daily.rank_ic_DH))
+
+
+def test_a_product_of_two_columns_is_found():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((250, 60, 4))
+    panel = panel_of(x, x[..., 0] * x[..., 1] + rng.standard_normal((250, 60)))
+    assert rank_ic(panel, boosted.boosted_predictions(panel, SPLIT, 0, lagged=False)) > 0.3
+
+
+def test_yesterday_is_seen_with_lags_only_and_today_is_never_late():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((250, 60, 4))
+    y = np.concatenate([np.zeros((1, 60)), x[:-1, :, 2]]) + rng.standard_normal((250, 60))
+    panel = panel_of(x, y)
+    plain, lagged = (
+        boosted.boosted_predictions(panel, SPLIT, 0, lagged=lagged) for lagged in (False, True)
+    )
+    assert abs(rank_ic(panel, plain)) < 0.1
+    assert rank_ic(panel, lagged) > 0.3
+    later = x.copy()
+    later[SPLIT.val.start + 10 :] = 9.0
+    again = boosted.boosted_predictions(panel_of(later, y), SPLIT, 0, lagged=True)
+    assert (again[:10] == lagged[:10]).all()
+
+
+def test_validation_labels_change_nothing():
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((250, 60, 4))
+    y = x[..., 0] + rng.standard_normal((250, 60))
+    other = y.copy()
+    other[SPLIT.val.start :] = rng.standard_normal(other[SPLIT.val.start :].shape)
+    first, second = (
+        boosted.boosted_predictions(panel_of(x, labels), SPLIT, 0, lagged=False)
+        for labels in (y, other)
+    )
+    assert (first == second).all()
