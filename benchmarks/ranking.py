@@ -34,6 +34,7 @@ from atft_core.objective.metrics import daily_metrics
 from atft_core.objective.significance import newey_west_mean, paired_difference
 from atft_core.train.flops import step_flops
 from atft_core.train.loop import middle_block, mixed_seed, predict_days, silent, train_epoch
+from atft_core.train.phases import enter
 from atft_core.train.setup import Setup, build_learner, equip, feed_of, make_setup
 
 LAG = 5
@@ -119,6 +120,7 @@ class Study:
         setup = self.setup
         feed, learner = feed_of(setup), equip(setup, build_learner(setup, seed))
         for epoch in range(1, setup.config.train.max_epochs + 1):
+            enter(learner, setup.config.loss, epoch)
             train_epoch(learner, feed, setup.split.train, seed=mixed_seed(seed, 0), epoch=epoch,
                         tick=silent)  # fmt: skip
         return {

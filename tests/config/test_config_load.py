@@ -6,7 +6,8 @@ from atft_core.config.hashing import config_hash
 from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest
 from atft_core.config.load import parse_assignment, read_resolved, resolve, with_values
 from atft_core.config.render import to_toml
-from atft_core.config.schema import Choice, Config, Range
+from atft_core.config.schema import Config
+from atft_core.config.search import Choice, Range
 from atft_core.errors import ConfigError
 
 

@@ -51,7 +51,13 @@ def test_a_trial_ends_with_exit_code_0_and_lines_to_grep(tmp_path):
     code, word = finish(run)
     log = run.trial(0).log.read_text()
     assert (code, word["state"], word["epoch"]) == (0, "complete", 2)
-    for text in ("Phase 1: train", "Epoch 1/2 train", "Val Metrics h=1 RankIC", "Val Metrics h=5"):
+    for text in (
+        "Phase 1: Training, epochs 1 to 2",
+        "Epoch 1: train",
+        "Epoch 1/2 train",
+        "Val Metrics h=1 RankIC",
+        "Val Metrics h=5",
+    ):
         assert text in log
     assert probe(run.trial(0).lock) is Holder.NOBODY
 
@@ -62,7 +68,7 @@ def test_a_worker_imports_neither_polars_nor_optuna_and_never_forks(tmp_path):
         "import multiprocessing, sys\n"
         "from atft_core.train.worker import main\n"
         f"assert main([{str(run.path)!r}, '--trial', '0', '--attempt', '1']) == 0\n"
-        "print({'polars', 'optuna', 'pandas', 'textual'} & set(sys.modules))\n"
+        "print({'polars', 'optuna', 'textual'} & set(sys.modules))\n"
         "print(multiprocessing.get_start_method())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -85,7 +91,7 @@ def whole(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("when", ["Phase 1: train", "Epoch 1/6", "Epoch 4/6"])
+@pytest.mark.parametrize("when", ["Epoch 1: train", "Epoch 1/6", "Epoch 4/6"])
 def test_a_killed_worker_leaves_no_verdict_and_the_next_attempt_ends_the_same(
     whole, tmp_path, when
 ):

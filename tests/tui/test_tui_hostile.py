@@ -106,7 +106,21 @@ def hostile_run(book, text):
         journal.append(ev.Preflight(checks=[{"name": text, "ok": False, "detail": text}]))
         journal.append(ev.DataReady(facts={"path": text, "stocks": text, "days": text}, split={}))
         journal.append(
-            ev.Settings(trial=1, attempt=1, worker_seq=20, values={"feed": text, text[:60]: text})
+            ev.Settings(
+                trial=1,
+                attempt=1,
+                worker_seq=20,
+                values={
+                    "feed": text,
+                    text[:60]: text,
+                    "phases": [
+                        text,
+                        {},
+                        {"first": text, "last": None},
+                        {"first": 1, "last": 9, "name": text},
+                    ],
+                },
+            )
         )
         journal.append(ev.Progress(trial=1, worker_seq=21, epoch=2, phase=text))
     run.trial(1).log.write_text(f"{text}\n")

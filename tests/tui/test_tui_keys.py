@@ -161,6 +161,17 @@ async def test_the_log_follows_until_somebody_scrolls_up(book, live):
 # Looking closer.
 
 
+async def test_a_running_trial_says_in_which_phase_it_is(book, live):
+    async with console(book) as shown:
+        await shown.press("down", "enter", *["left"] * 6)
+        for _ in range(6):
+            if "running" in shown.said("facts"):
+                break
+            await shown.press("right")
+        assert "2 of 2, Graph" in shown.said("facts")
+        assert "Baseline" not in shown.said("facts")
+
+
 @every_size
 async def test_enter_on_a_trial_opens_it_and_escape_returns(book, live, size):
     async with console(book, size=size) as shown:

@@ -132,7 +132,9 @@ def begin_trial(run: RunDirectory, number: int, **params: object) -> None:
                         "start_method": "spawn",
                         "device": "cuda:0", "threads": 8, "amp": "bfloat16", "compile": "inductor",
                         "loss": {"rank_ic": 0.5, "cs_ic": 0.3, "sharpe": 0.1, "huber": 0.05},
-                        "val_debug": False, "max_batches": 0, "parameters": 412_331},
+                        "val_debug": False, "max_batches": 0, "parameters": 412_331,
+                        "phases": [{"name": "Baseline", "first": 1, "last": 6},
+                                   {"name": "Graph", "first": 7, "last": 15}]},
             )
         )  # fmt: skip
     folder = run.trial(number).path

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from atft_core.config.schema import Config, Section
+from atft_core.config.schema import Config
+from atft_core.config.section import Section
 
 Nested = dict[str, Any]
 

@@ -8,7 +8,8 @@ from datetime import date
 from typing import Any
 
 from atft_core.config.keys import DESCRIPTIONS, get
-from atft_core.config.schema import Config, Section
+from atft_core.config.schema import Config
+from atft_core.config.section import Section
 from atft_core.run.foreign import clean
 
 _WIDTH = 44

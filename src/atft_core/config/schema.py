@@ -9,20 +9,15 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from atft_core.config.search import Choice, Range, default_search
+from atft_core.config.section import Section
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 """Study names and run directories: nothing that a shell, a path or a terminal could misread."""
 QUANTILE_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Quantiles that the quantile head gives; the one in the middle is the score."""
-
-
-class Section(BaseModel):
-    """A frozen group of settings in which a misspelt key is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
 
 class DataConfig(Section):
@@ -219,6 +214,36 @@ class LossConfig(Section):
         return self
 
 
+Block = Literal["encoder", "statistics", "kernel", "time", "graph", "head"]
+"""Parts of the network that a phase can freeze; encoder and head cannot be off."""
+
+
+class Phase(Section):
+    """A part of the training."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$")
+    """What it is called in the log and on the screen."""
+    share: float = Field(gt=0)
+    """Its share of max_epochs; only the ratios of the shares count."""
+    rate: float = Field(1.0, gt=0, le=100)
+    """Its learning rate, as a multiple of the one that the schedule gives."""
+    loss: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Loss weights that differ from [loss]."""
+    off: tuple[Literal["statistics", "kernel", "time", "graph"], ...] = ()
+    """Blocks that are not computed."""
+    frozen: tuple[Block, ...] = ()
+    """Blocks that are computed but do not learn."""
+    noise: float = Field(0.0, ge=0, le=10)
+    """Noise on the features in training, in their deviations (augmentation)."""
+
+    @model_validator(mode="after")
+    def _terms_exist(self) -> Phase:
+        known = [name for name in LossConfig.model_fields if name != "horizon_weights"]
+        if unknown := sorted(set(self.loss) - set(known)):
+            raise ValueError(f"loss has no {unknown}; there are {known}")
+        return self
+
+
 class TrainConfig(Section):
     """How a trial is trained."""
 
@@ -233,6 +258,8 @@ class TrainConfig(Section):
     sparsity: float = Field(1.5, ge=0, le=10)
     """Proximal group lasso: by how much, times the learning rate, each step shrinks the weights of
     every input column."""
+    phases: tuple[Phase, ...] = ()
+    """Parts of the training, in order; empty: one, in which everything learns."""
     clip_norm: float = Field(1.0, gt=0)
     """Gradients are clipped to this global norm."""
     ema: float = Field(0.98, ge=0, lt=1)
@@ -260,49 +287,6 @@ class ObjectiveConfig(Section):
     """Horizon of the objective."""
     last_epochs: int = Field(3, ge=1)
     """A trial's value is the median over this many last epochs."""
-
-
-class Range(Section):
-    """A numeric search range."""
-
-    low: float
-    """Smallest value."""
-    high: float
-    """Largest value."""
-    log: bool = False
-    """Sample the logarithm."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if self.low >= self.high:
-            raise ValueError(f"low = {self.low} must be below high = {self.high}")
-        if self.log and self.low <= 0:
-            raise ValueError("a logarithmic range starts above 0")
-        return self
-
-
-class Choice(Section):
-    """A set of values to choose from."""
-
-    choices: tuple[bool | int | float | str, ...] = Field(min_length=1)
-    """The values."""
-
-
-def default_search() -> dict[str, Range | Choice]:
-    """The shipped search space; every key is a dotted config key."""
-    return {
-        "train.learning_rate": Range(low=3e-4, high=5e-3, log=True),
-        "train.block_days": Choice(choices=(8, 16, 32)),
-        "model.hidden": Choice(choices=(32, 64, 128)),
-        "model.heads": Choice(choices=(2, 4, 8)),
-        "model.layers": Choice(choices=(0, 1, 2)),
-        "model.dropout": Range(low=0.1, high=0.6),
-        "train.sparsity": Range(low=0.3, high=3.0, log=True),
-        "loss.rank_ic": Range(low=0.3, high=0.7),
-        "loss.cs_ic": Range(low=0.1, high=0.5),
-        "loss.sharpe": Range(low=0.0, high=0.2),
-        "loss.spearman": Range(low=0.0, high=0.3),
-    }
 
 
 class EngineConfig(Section):
@@ -362,8 +346,21 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _phases_make_sense(self) -> Config:
+        phases = self.train.phases
+        if phases and phases[-1].off:
+            raise ValueError(
+                f"the last phase, {phases[-1].name!r}, switches blocks off, but scores are made "
+                "with the whole network: freeze them, or remove them with their model switch"
+            )
+        for phase in phases:
+            LossConfig.model_validate({**self.loss.model_dump(), **phase.loss})
+        return self
+
+    @model_validator(mode="after")
     def _quantiles_have_a_head(self) -> Config:
-        if self.loss.quantile and not self.model.quantiles:
+        weights = [self.loss.quantile, *(p.loss.get("quantile", 0.0) for p in self.train.phases)]
+        if any(weights) and not self.model.quantiles:
             raise ValueError("loss.quantile needs model.quantiles = true")
         return self
 

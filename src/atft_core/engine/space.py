@@ -14,7 +14,8 @@ from optuna.trial import Trial
 
 from atft_core.config.keys import DESCRIPTIONS, get, suggestion
 from atft_core.config.render import toml_value
-from atft_core.config.schema import Choice, Config
+from atft_core.config.schema import Config
+from atft_core.config.search import Choice
 from atft_core.errors import ConfigError
 
 

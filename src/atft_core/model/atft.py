@@ -79,7 +79,7 @@ class ATFT(nn.Module):
         super().__init__()
         width, lookback, n_features = model.hidden, model.lookback, len(groups)
         n_market = len(market_error_M) if model.market else 0
-        self.lookback = lookback
+        self.lookback, self.channels = lookback, model.channels
         self.blurred = n_market > 0 and model.market_noise > 0
         self.attends_encoded = model.temporal and model.attend == "encoded"
         self.numbers_per_token = 2 * n_features + 8 * width
@@ -100,6 +100,8 @@ class ATFT(nn.Module):
         self.graph = _graph(model, stocks.sector_N)
         self.head = BoundedGLUHead(width, n_features, n_horizons, model.dropout, model.linear)
         self.quantiles = _quantiles(model, n_horizons)
+        self.off: frozenset[str] = frozenset()
+        """Names of `blocks` that are not computed for now."""
 
     def forward(
         self,
@@ -132,7 +134,7 @@ class ATFT(nn.Module):
         past = self.lookback - 1
         x_TNF = torch.where(valid_TN[..., None], x_TNF, 0.0).to(self.head.out_HW.dtype)
         z_BND = self.encode_histories(x_TNF, market_TM, valid_TN, neighbours_TNK, statistics_BNX)
-        if self.graph is not None:
+        if self.graph is not None and "graph" not in self.off:
             z_BND = self.graph(z_BND, valid_TN[past:], neighbours_TNK[past:], self.sector_N)
         score_BNH = self.head(z_BND, x_TNF[past:])
         return score_BNH, self.quantiles(z_BND) if self.quantiles is not None else None
@@ -158,14 +160,14 @@ class ATFT(nn.Module):
         read = slice(None) if self.attends_encoded else slice(-days, None)
         z_TND: Tensor = self.encode(self.select(x_TNF[read], self._market(market_TM[read], x_TNF)))
         z_BND = z_TND[-days:]
-        if self.join is not None:
+        if self.join is not None and "statistics" not in self.off:
             if statistics_BNX is None:
                 statistics_BNX = self.window_statistics(x_TNF, valid_TN)
             z_BND = z_BND + self.join(statistics_BNX.to(x_TNF.dtype))
         history_TNC = self._history(x_TNF, valid_TN, neighbours_TNK) if self.history else None
-        if self.kernel is not None and history_TNC is not None:
+        if self.kernel is not None and history_TNC is not None and "kernel" not in self.off:
             z_BND = z_BND + self.kernel(history_TNC[1 - days - self.kernel.lookback :])
-        if self.time is not None:
+        if self.time is not None and "time" not in self.off:
             read_TNC = z_TND if self.attends_encoded else history_TNC
             z_BND = z_BND + self.time(z_BND, read_TNC, valid_TN)
         return z_BND
@@ -184,8 +186,31 @@ class ATFT(nn.Module):
             "neighbours": (neighbours_TNK,),
             "sector": (self.sector_N,),
         }
-        parts = [part(x_TNF, valid_TN, *given[name]) for name, part in self.history.items()]
+        parts: list[Tensor] = []
+        for name, part in self.history.items():
+            silent = name != "own" and "graph" in self.off
+            if silent:
+                parts.append(x_TNF.new_zeros(*x_TNF.shape[:2], self.channels))
+            else:
+                parts.append(part(x_TNF, valid_TN, *given[name]))
         return torch.cat(parts, dim=-1)
+
+    def blocks(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters by the part of the network that they belong to."""
+        heard = [part for name, part in self.history.items() if name != "own"]
+        own = [part for name, part in self.history.items() if name == "own"]
+        members: dict[str, list[nn.Module | None]] = {
+            "encoder": [self.select, self.encode, *own],
+            "statistics": [self.statistics, self.join],
+            "kernel": [self.kernel],
+            "time": [self.time],
+            "graph": [self.graph, *heard],
+            "head": [self.head, self.quantiles],
+        }
+        return {
+            name: [p for module in modules if module is not None for p in module.parameters()]
+            for name, modules in members.items()
+        }
 
     def input_columns(self) -> list[Tensor]:
         """Weights [.., columns] that read the inputs: each column can be done without."""

@@ -92,10 +92,12 @@ def _settings(state: State, event: ev.Settings) -> list[str]:
     loss = " ".join(f"{k}={v:g}" for k, v in dict(values.get("loss", {})).items())
     took = finite(values.get("compile_seconds"))
     compiled = f"{values.get('compile', 'off')}" + (f" in {took:.0f} s" if took else "")
+    phases = [each for each in values.get("phases", []) if isinstance(each, dict)]
     return [
-        f"Phase 1: training on {values.get('device')}, feed {values.get('feed')} "
+        f"Training on {values.get('device')}, feed {values.get('feed')} "
         f"({values.get('feed_reason')}), start method {values.get('start_method')}, "
-        f"compile {compiled}, loss {loss}"
+        f"compile {compiled}, loss {loss}",
+        *(f"Phase {n}: {each.get('says')}" for n, each in enumerate(phases, start=1)),
     ]
 
 

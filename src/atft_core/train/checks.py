@@ -20,7 +20,8 @@ from torch import Tensor
 
 from atft_core.config.keys import get
 from atft_core.config.load import with_values
-from atft_core.config.schema import Choice, Config, ModelConfig, Range
+from atft_core.config.schema import Config, ModelConfig
+from atft_core.config.search import Choice, Range
 from atft_core.cross_section import centred_ranks
 from atft_core.data.blocks import Block
 from atft_core.data.leaks import LEAK, leaks, panel_leaks, spaced_days

@@ -6,7 +6,8 @@ import math
 
 from atft_core.config.keys import get
 from atft_core.config.load import with_values
-from atft_core.config.schema import Choice, Config, Range
+from atft_core.config.schema import Config
+from atft_core.config.search import Choice, Range
 
 BYTES_PER_WEIGHT = 2 * 4 * 4
 """Two checkpoints with weights, averaged weights and two moments in float32."""

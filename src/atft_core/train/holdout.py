@@ -17,6 +17,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json, write_json
 from atft_core.train import checkpoint, results
 from atft_core.train.loop import days_at_once, predict_days, silent
+from atft_core.train.phases import enter
 from atft_core.train.results import Scores
 from atft_core.train.setup import build_learner, feed_of, open_trial, owner, threads
 
@@ -66,6 +67,7 @@ def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:
         )
     learner = build_learner(setup, trial)
     checkpoint.load_weights(found, ema=learner.ema)
+    enter(learner, setup.config.loss, found.epoch)
     days = setup.split.holdout
     with closing(feed_of(setup)) as feed:
         learner.eval_days = days_at_once(learner, days)

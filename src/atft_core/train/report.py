@@ -77,7 +77,7 @@ class Reporter:
         if phase == self._phase and now - self._told < PERIOD:
             return False
         if phase != self._phase:
-            log.info("Phase %d: %s", self.epoch, phase)
+            log.info("Epoch %d: %s", self.epoch, phase)
         self._phase, self._told = phase, now
         progress = Progress(
             trial=self.trial, attempt=self.attempt, epoch=self.epoch, phase=phase, batch=batch,

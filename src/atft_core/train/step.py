@@ -68,6 +68,10 @@ class Learner:
     eval_days: int = 16
     """Days that are scored at once: one number for a trial, since a compiler wants one shape."""
     steps: int = 0
+    rate: float = 1.0
+    """Of the phase, in learning rates of the schedule."""
+    noise: float = 0.0
+    """On the features in training, in their deviations."""
     loss_of: LossOf = field(default_factory=lambda: loss_of)
     """`loss_of`, or what a compiler made of it."""
     scores_of: ScoresOf = field(default_factory=lambda: scores_of)
@@ -158,7 +162,7 @@ def train_step(
 ) -> tuple[Tensor, Tensor]:
     """Learn from one block; returns values [V] and predictions [B, N, H], both detached."""
     clock = clock or NoClock()
-    rate = learning_rate(learner.train.learning_rate, done)
+    rate = learner.rate * learning_rate(learner.train.learning_rate, done)
     for group in learner.optimiser.param_groups:
         group["lr"] = rate * group["scale"]
     total, values_V, pred_BNH = block_loss(learner, block)
@@ -178,6 +182,9 @@ def train_step(
 def block_loss(learner: Learner, block: Block) -> tuple[Tensor, Tensor, Tensor]:
     """The loss of a block in training, its values and the predictions."""
     inputs = inputs_of(learner, learner.model, block)
+    if learner.noise:
+        x_TNF = inputs[0] + learner.noise * torch.randn_like(inputs[0])
+        inputs = (x_TNF, *inputs[1:])
     labels, loss, amp = labels_of(block), learner.loss, learner.amp
     return learner.loss_of(learner.model.train(), inputs, labels, loss, learner.horizons, amp)
 
@@ -203,9 +210,11 @@ def shrink_columns(model: ATFT, by: float) -> None:
     if not by:
         return
     for weight in model.input_columns():
+        if not weight.requires_grad:
+            continue  # a frozen block keeps its weights
         length = weight.norm(dim=0, keepdim=True)
         weight.mul_((1.0 - by / length.clamp_min(by)).clamp_min(0.0))
-    if model.head.linear is not None:
+    if model.head.linear is not None and model.head.linear.weight.requires_grad:
         weight = model.head.linear.weight
         weight.copy_(nn.functional.softshrink(weight, LINEAR_SHARE * by))
 

@@ -31,6 +31,7 @@ from atft_core.train.loop import (
     predict_days,
     train_epoch,
 )
+from atft_core.train.phases import enter, spans_of
 from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
 from atft_core.train.setup import Setup, build_learner, equip, feed_of, open_trial, owner, threads
@@ -103,6 +104,15 @@ def observed(setup: Setup, feed: Feed, learner: Learner, compiled: Compiled) -> 
         "val_debug": train.val_debug,
         "max_batches": train.max_batches,
         "block_days": train.block_days,
+        "phases": [
+            {
+                "name": span.phase.name,
+                "first": span.epochs[0],
+                "last": span.epochs[-1],
+                "says": str(span),
+            }
+            for span in spans_of(train)
+        ],
         "lookback": learner.model.lookback,
         "seed": train.seed,
         "parameters": count_parameters(learner.model),
@@ -149,6 +159,8 @@ def run_epoch(work: Work, epoch: int) -> None:
     tick = work.reporter.tick
     seed = mixed_seed(work.setup.config.train.seed, work.trial)
     days = work.setup.split.train
+    if beginning := enter(work.learner, work.setup.config.loss, epoch):
+        log.info("%s", beginning)
     try:
         report = train_epoch(work.learner, work.feed, days, seed=seed, epoch=epoch, tick=tick)
         validating = time.perf_counter()
@@ -267,6 +279,7 @@ def scores_of_checkpoint(work: Work) -> Scores:
             hint="`atft resume RUN_DIR` trains the trial again.",
         )
     checkpoint.load_weights(found, ema=work.learner.ema)
+    enter(work.learner, work.setup.config.loss, found.epoch)
     return score_validation(work, work.reporter.tell, "score")
 
 

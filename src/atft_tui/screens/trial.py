@@ -48,9 +48,10 @@ class FactsPane(Pane):
         trial = only(view)
         if trial is None:
             return [Row(line((" this run has no such trial", "$text-muted")))]
+        observed = {key: value for key, value in trial.settings.items() if key != "phases"}
         rows = _block("", _summary(trial))
         rows += _block("asked by the study", sorted(trial.params.items()))
-        rows += _block("observed in the worker", sorted(_flat(trial.settings).items()))
+        rows += _block("observed in the worker", sorted(_flat(observed).items()))
         return [Row(content) for content in rows]
 
 
@@ -68,6 +69,7 @@ def _summary(trial: Trial) -> list[tuple[str, Any]]:
     if trial.running:
         batch = f", batch {trial.batch}/{trial.batches}" if trial.batches else ""
         pairs.append(("now", f"epoch {trial.epoch}, {trial.phase or '?'}{batch}"))
+        pairs += _phase(trial)
         pairs.append(("pid", trial.pid))
     if trial.reason:
         pairs.append(("reason", trial.reason))
@@ -75,6 +77,18 @@ def _summary(trial: Trial) -> list[tuple[str, Any]]:
         pairs += [(f"holdout {h}", ratio(m.get("rank_ic"))) for h, m in trial.holdout.items()
                   if isinstance(m, dict)]  # fmt: skip
     return pairs
+
+
+def _phase(trial: Trial) -> list[tuple[str, Any]]:
+    """Which phase of the training this is, when there are several."""
+    phases = [each for each in trial.settings.get("phases", []) if isinstance(each, dict)]
+    for n, each in enumerate(phases, start=1):
+        first, last = each.get("first"), each.get("last")
+        if not isinstance(first, int) or not isinstance(last, int):
+            continue  # not one of ours
+        if len(phases) > 1 and first <= trial.epoch <= last:
+            return [("phase", f"{n} of {len(phases)}, {each.get('name')}")]
+    return []
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
