@@ -10,7 +10,7 @@ from atft_core.run import events as ev
 from atft_core.run.events import KINDS, Stamped, decode, encode
 from atft_core.run.state import State, apply
 
-REQUIRED = {"run": "r", "pid": 7, "trial": 3, "id": "x"}
+REQUIRED = {"run": "r", "pid": 7, "trial": 3, "id": "x", "rule": "r"}
 
 
 def example(cls):

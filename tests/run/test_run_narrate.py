@@ -34,7 +34,7 @@ def test_what_has_no_words_has_no_line():
 
 def test_every_kind_can_be_told_with_its_defaults():
     for cls in ev.KINDS.values():
-        required = {"run": "r", "pid": 1, "trial": 0, "id": "x"}
+        required = {"run": "r", "pid": 1, "trial": 0, "id": "x", "rule": "r"}
         names = cls.__dataclass_fields__
         event = cls(**{key: value for key, value in required.items() if key in names})
         lines(State(), Stamped(1, 0.0, event))

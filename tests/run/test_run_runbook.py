@@ -234,3 +234,37 @@ def test_a_home_that_does_not_exist_is_refused(tmp_path):
 
 def test_a_section_of_the_configuration_is_a_table(tmp_path):
     assert "data = 5 must be a table" in refused(tmp_path, "[config]\ndata = 5\n" + STAGE)
+
+
+# --- rules
+
+
+def test_rules_are_read_with_their_usual_bars(tmp_path):
+    text = (
+        STAGE
+        + """rules = [
+  { name = "early_signs", after = 0.33 },
+  { name = "sweep_stalled", after = 0.5, acts = true },
+]
+"""
+    )
+    (stage,) = load(write(tmp_path, text)).stages
+    assert [(r.name, r.after, r.bar, r.acts) for r in stage.rules] == [
+        ("early_signs", 0.33, 0.015, False), ("sweep_stalled", 0.5, 0.0, True),
+    ]  # fmt: skip
+    assert stage_from_json(stage_to_json(stage)) == stage
+
+
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        ('[{ name = "early_sings", after = 0.3 }]', "Use 'early_signs'"),
+        ('[{ name = "early_signs", after = 3 }]', "a share of the epochs"),
+        ('[{ name = "early_signs", after = 0.3, bar = nan }]', "not a share and a number"),
+        ('[{ name = "sweep_stalled", after = 0.3, bar = 1 }]', "bar"),
+        ('[{ name = "early_signs" }]', "after"),
+        ('[{ name = "early_signs", after = 0.3 }, { name = "early_signs", after = 0.5 }]', "twice"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(tmp_path, rules, why):
+    assert why in refused(tmp_path, STAGE + f"rules = {rules}\n")

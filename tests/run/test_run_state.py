@@ -108,6 +108,7 @@ def test_every_kind_of_event_is_folded():
             "run_started": {"run": "r"},
             "engine_started": {"pid": 1},
             "requested": {"id": "x"},
+            "decision": {"rule": "r"},
         }
         free = ("data_ready", "preflight", "stop_requested", "alert", "run_ended")
         values = needed.get(kind, {} if kind in free else {"trial": 0})

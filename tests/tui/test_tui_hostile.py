@@ -102,6 +102,7 @@ def hostile_run(book, text):
     tui_run.add_epoch(run, 1, 1)
     with Journal(run.events) as journal:
         journal.append(ev.Alert(level=text[:10], text=text))
+        journal.append(ev.Decision(rule=text, verdict="stop", said=text, trial=1))
         journal.append(ev.EngineStarted(pid=1, start_time=1.0, host=text))
         journal.append(ev.Preflight(checks=[{"name": text, "ok": False, "detail": text}]))
         journal.append(ev.DataReady(facts={"path": text, "stocks": text, "days": text}, split={}))

@@ -5,6 +5,8 @@ import tui_run
 from textual.widgets import Input
 from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 
+from atft_core.run import events as ev
+from atft_core.run.journal import Journal
 from atft_tui.bindings import KEYS, stage_keys
 
 ZOOMS = {"1": "gpu", "2": "verdict", "3": "trials", "4": "checklist", "5": "curves", "6": "log"}
@@ -35,6 +37,17 @@ async def test_one_zoom_replaces_another(book, live):
         assert "train loss" in shown.text
         await shown.press("5")
         assert shown.app.screen.zoomed == ""
+
+
+async def test_the_verdict_shows_what_rules_decided(book, live):
+    said = "trial 2: stop (advice), RankIC low; this saves about 3 h"
+    with Journal(live.events) as journal:
+        journal.append(ev.Decision(rule="early_signs", verdict="stop", trial=2, said=said))
+    async with console(book) as shown:
+        assert said[:40] in shown.pane("verdict")._captions[1]
+        await shown.press("2")
+        assert "decisions" in shown.said("verdict")
+        assert f"early_signs    {said}" in shown.said("verdict")
 
 
 async def test_the_zoomed_verdict_shows_preflight_times_and_alerts(book, live):

@@ -23,6 +23,7 @@ from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.processes import start_time
+from atft_core.run.stages import RuleSpec, stage_from_json
 from atft_core.run.state import State, apply
 
 SNAPSHOT_SECONDS = 60.0
@@ -113,6 +114,12 @@ class Session:
         if code not in started_by:
             text = f"resumed by version {code} of the code, started by {started_by}"
             self.record(ev.Alert(level="warning", text=text))
+
+    @property
+    def rules(self) -> tuple[RuleSpec, ...]:
+        """The decision rules of the run's stage; an `atft hpo` run has none."""
+        spec = self.state.stage_spec
+        return stage_from_json(spec).rules if spec else ()
 
     @property
     def must_stop_now(self) -> str:

@@ -17,6 +17,7 @@ from atft_core.engine.workers import environment
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 from atft_core.run.measure_run import unmeasured_gpu
+from atft_core.run.rules import decisions_on_sweep
 from atft_core.run.wording import finite
 
 FUTILE_TRIALS = 3
@@ -109,6 +110,8 @@ def _trials(session: Session) -> ev.RunEnded:
         why_not = run_trial(session, number)
         if not ended(session, number):
             return ev.RunEnded(state="STOPPED", reason=why_not)
+        if why := _enough(session):
+            return ev.RunEnded(state="FINISHED", reason=why)
         if _futile(session):
             reason = session.state.trial(number).reason
             return ev.RunEnded(
@@ -117,6 +120,14 @@ def _trials(session: Session) -> ev.RunEnded:
     if _futile(session):
         return ev.RunEnded(state="FAILED", reason="every trial failed")
     return ev.RunEnded(state="FINISHED")
+
+
+def _enough(session: Session) -> str:
+    """Let the rules look at the sweep so far; why one that acts ends it, else ''."""
+    decisions = decisions_on_sweep(session.state, session.rules)
+    for decision in decisions:
+        session.record(decision)
+    return next((d.said for d in decisions if d.acts and d.verdict == "stop"), "")
 
 
 def _futile(session: Session) -> bool:

@@ -22,6 +22,7 @@ from atft_core.run import events as ev
 from atft_core.run.events import Epoch, Json
 from atft_core.run.files import read_json, write_json
 from atft_core.run.measure import median_of_last
+from atft_core.run.rules import decisions_on_trial
 from atft_core.run.state import ENDED
 from atft_core.run.wording import finite
 
@@ -212,11 +213,19 @@ def _watch(session: Session, trial: Trial, worker: Worker) -> bool:
                 patience=workers.GRACE_SECONDS,
                 idle=lambda: _report(session, trial, drain(session, trial.number)),
             )
-        elif news and not told and trial.should_prune():
+        elif news and not told and (_given_up(session, trial.number) or trial.should_prune()):
             told = "prune"
             workers.tell(session.run, trial.number, told)
         time.sleep(TICK_SECONDS)
     return told == "stop"
+
+
+def _given_up(session: Session, number: int) -> bool:
+    """Let the rules look at the epochs so far; whether one that acts says stop."""
+    decisions = decisions_on_trial(session.state, session.rules, number)
+    for decision in decisions:
+        session.record(decision)
+    return any(each.acts and each.verdict == "stop" for each in decisions)
 
 
 def _catch_up(session: Session, trial: Trial) -> None:
@@ -263,7 +272,7 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(outcome.state, "FAIL")
     if state == "COMPLETE" and outcome.value is None:
         state, outcome = "FAIL", Outcome("failed", "validation RankIC is undefined in every epoch")
-    trial.set_user_attr("reason", outcome.reason)
+    trial.set_user_attr("reason", outcome.reason or _rule_that_ended(session, trial.number))
     session.study.tell(
         trial.number,
         values=outcome.value if state == "COMPLETE" else None,
@@ -274,6 +283,12 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     drop_predictions(session)
     _copy_study(session)
     session.save_snapshot()
+
+
+def _rule_that_ended(session: Session, number: int) -> str:
+    """What the rule said that had the trial pruned; '' when none did."""
+    about = [past for _, past in session.state.decisions if past.trial == number]
+    return next((past.said for past in about if past.acts and past.verdict == "stop"), "")
 
 
 def _copy_study(session: Session) -> None:

@@ -180,6 +180,21 @@ class StopRequested(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decision(Event):
+    """A rule decided about a trial, or about the sweep (trial None)."""
+
+    rule: str
+    verdict: str = "go on"
+    reason: str = ""
+    evidence: Json = field(default_factory=dict)
+    trial: int | None = None
+    saves_hours: float = 0.0
+    acts: bool = False
+    said: str = ""
+    """The whole in a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alert(Event):
     """Something that a person should see."""
 
@@ -221,8 +236,8 @@ KINDS: dict[str, type[Event]] = {
     _kind(cls): cls
     for cls in (
         RunStarted, EngineStarted, DataReady, Preflight, TrialIntent, TrialAsked, WorkerStarted,
-        Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested, Alert,
-        HoldoutScored, RunEnded,
+        Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested, Decision,
+        Alert, HoldoutScored, RunEnded,
     )
 }  # fmt: skip
 

@@ -139,6 +139,10 @@ def _requested(state: State, event: ev.Requested) -> list[str]:
     return [f"Request {event.op} by {event.user or '?'}: {event.message}"]
 
 
+def _decided(state: State, event: ev.Decision) -> list[str]:
+    return [f"Decision {event.rule}, {event.said}"]
+
+
 def _alert(state: State, event: ev.Alert) -> list[str]:
     return [f"{event.level.capitalize()}: {event.text}"]
 
@@ -163,6 +167,7 @@ _NARRATORS: dict[type[Event], Callable[[State, Any], list[str]]] = {
     ev.WorkerExited: _worker_exited,
     ev.TrialEnded: _trial_ended,
     ev.Requested: _requested,
+    ev.Decision: _decided,
     ev.Alert: _alert,
     ev.HoldoutScored: _holdout_scored,
     ev.RunEnded: _run_ended,

@@ -13,11 +13,13 @@ from typing import cast, get_args
 from atft_core.errors import UsageError
 from atft_core.run.criteria import CRITERIA, Criterion
 from atft_core.run.directory import NAME
+from atft_core.run.rules import RULES
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import (
     Bar,
     CriterionSpec,
     Remedy,
+    RuleSpec,
     Runbook,
     Stage,
     nearest_first,
@@ -88,6 +90,10 @@ def _stage(reader: TableReader, gpu: str, before: list[Stage]) -> Stage:
             _remedy(reader.sub(f"remedy {table.get('title', '?')!r}", table))
             for table in reader.tables("remedies")
         ),
+        rules=tuple(
+            _rule(reader.sub(f"rule {table.get('name', '?')!r}", table))
+            for table in reader.tables("rules")
+        ),
     )
     reader.done()
     _check_stage(reader, stage, before)
@@ -126,6 +132,9 @@ def _check_stage(reader: TableReader, stage: Stage, before: list[Stage]) -> None
             "or leave it out." if known else "The first stage requires none.",
         )  # fmt: skip
     names = [spec.name for spec in stage.criteria]
+    rules = [rule.name for rule in stage.rules]
+    if len(set(rules)) < len(rules):
+        raise reader.error("a rule stands there twice.", "Give one row per rule.")
     if not names or len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise reader.error(
@@ -173,6 +182,24 @@ def _check_bars(reader: TableReader, spec: CriterionSpec, criterion: Criterion) 
             f"(the value must be {criterion.comparison} the bar).",
             "Exchange them, or leave one out.",
         )
+
+
+def _rule(reader: TableReader) -> RuleSpec:
+    name = reader.choice("name", tuple(RULES), "")
+    bar = RULES[name].bar
+    rule = RuleSpec(
+        name=name,
+        after=reader.take("after", float),
+        bar=0.0 if bar is None else reader.take("bar", float, bar),
+        acts=reader.take("acts", bool, default=False),
+    )
+    reader.done()
+    if not 0 < rule.after < 1 or not math.isfinite(rule.bar):
+        raise reader.error(
+            f"after = {rule.after:g}, bar = {rule.bar:g}: not a share and a number.",
+            "after is a share of the epochs (or trials) between 0 and 1, for instance 0.33.",
+        )
+    return rule
 
 
 def _remedy(reader: TableReader) -> Remedy:

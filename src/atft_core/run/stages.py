@@ -41,6 +41,17 @@ class Remedy:
 
 
 @dataclass(frozen=True)
+class RuleSpec:
+    """When a rule looks, where its bar is, and whether it acts or advises."""
+
+    name: str
+    after: float
+    """Share of the epochs of a trial, or of the trials of a sweep."""
+    bar: float = 0.0
+    acts: bool = False
+
+
+@dataclass(frozen=True)
 class Stage:
     """A run that the runbook knows, and the stage whose evidence opens it."""
 
@@ -55,6 +66,7 @@ class Stage:
     gate: Bar = "minimum"
     criteria: tuple[CriterionSpec, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+    rules: tuple[RuleSpec, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ def stage_from_json(value: Json) -> Stage:
         CriterionSpec(**_known(CriterionSpec, row)) for row in value.get("criteria", ())
     )
     known["remedies"] = tuple(Remedy(**_known(Remedy, row)) for row in value.get("remedies", ()))
+    known["rules"] = tuple(RuleSpec(**_known(RuleSpec, row)) for row in value.get("rules", ()))
     return Stage(**known)
 
 

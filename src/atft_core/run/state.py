@@ -117,6 +117,8 @@ class State:
     answered: dict[str, tuple[bool, str]] = field(default_factory=dict)
     """By request: whether it was obeyed, and what the engine said."""
     alerts: list[tuple[float, str, str]] = field(default_factory=list)
+    decisions: list[tuple[float, ev.Decision]] = field(default_factory=list)
+    """What rules decided, and when."""
 
     def trial(self, number: int) -> Trial:
         """The trial, made on first mention."""
@@ -265,6 +267,12 @@ def _stop_requested(state: State, event: ev.StopRequested, t: float) -> None:
     state.stop = "now" if event.now or state.stop == "now" else "after"
 
 
+def _decided(state: State, event: ev.Decision, t: float) -> None:
+    state.decisions.append((t, event))
+    if event.verdict == "stop":
+        state.alerts.append((t, "info", event.said))
+
+
 def _alert(state: State, event: ev.Alert, t: float) -> None:
     state.alerts.append((t, event.level, event.text))
 
@@ -296,6 +304,7 @@ _APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {
     ev.TrialEnded: _trial_ended,
     ev.Requested: _requested,
     ev.StopRequested: _stop_requested,
+    ev.Decision: _decided,
     ev.Alert: _alert,
     ev.HoldoutScored: _holdout_scored,
     ev.RunEnded: _run_ended,
@@ -334,5 +343,7 @@ def from_json(value: Json) -> State:
         epochs = [EpochRow(**row) for row in raw["epochs"]]
         trials[int(key)] = Trial(**{**raw, "epochs": epochs})
     alerts = [(t, level, text) for t, level, text in value["alerts"]]
+    decisions = [(t, ev.Decision(**raw)) for t, raw in value.get("decisions", [])]
     answered = {key: (bool(ok), text) for key, (ok, text) in value["answered"].items()}
-    return State(**{**value, "trials": trials, "alerts": alerts, "answered": answered})
+    found = {"trials": trials, "alerts": alerts, "decisions": decisions, "answered": answered}
+    return State(**{**value, **found})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from atft_core.run.events import Json
+from atft_core.run.events import Decision, Json
 from atft_core.run.foreign import clean
 from atft_core.run.state import EpochRow, State
 from atft_core.run.wording import fixed
@@ -72,6 +72,9 @@ def details(state: State, width: int) -> list[Content]:
     if state.preflight:
         lines += [Content(""), _heading("preflight")]
         lines += _checks(state.preflight, width)
+    if state.decisions:
+        lines += [Content(""), _heading("decisions")]
+        lines += [_decision(t, each) for t, each in reversed(state.decisions)]
     if state.alerts:
         lines += [Content(""), _heading("alerts")]
         lines += [
@@ -79,6 +82,11 @@ def details(state: State, width: int) -> list[Content]:
             for t, level, text in reversed(state.alerts)
         ]
     return lines
+
+
+def _decision(t: float, decision: Decision) -> Content:
+    rule = clean(decision.rule, 14)
+    return line((f" {clock(t)} ", "$text-muted"), f"{rule:14} {clean(decision.said)}")
 
 
 def _heading(text: str) -> Content:
