@@ -127,6 +127,11 @@ def test_a_switch_removes_its_parameters_and_the_rest_still_runs(switch):
     assert torch.isfinite(scores).all()
 
 
+def test_heads_must_divide_what_attention_over_encoded_days_works_on():
+    with pytest.raises(ValueError, match="heads = 4 does not divide hidden / 2 = 6"):
+        ModelConfig(hidden=12, heads=4, attend="encoded")
+
+
 def test_with_everything_off_a_score_is_a_function_of_its_own_day():
     model = build(**dict.fromkeys(SWITCHES, False))
     x, market, valid, neighbours = inputs()

@@ -38,16 +38,18 @@ def test_selection_is_the_gated_sum_of_one_linear_map_per_group():
     torch.testing.assert_close(select(x, market), expected)
 
 
-def test_attention_equals_a_plain_loop_over_windows():
+@pytest.mark.parametrize("channels", [8, 12])
+def test_attention_equals_a_plain_loop_over_windows(channels):
     torch.manual_seed(0)
-    channels, hidden, heads, lookback, n, days = 8, 6, 2, 4, 3, 37
-    block = BandedAttention(channels, hidden, heads, lookback, 0.0).double()
+    hidden, width, heads, lookback, n, days = 6, 8, 2, 4, 3, 37
+    block = BandedAttention(channels, hidden, width, heads, lookback, 0.0).double()
     t = lookback + days - 1
     query, token = torch.randn(days, n, hidden).double(), torch.randn(t, n, channels).double()
     valid = torch.rand(t, n) > 0.4
     got = block(query, token, valid)
     q = block.query(query).view(days, n, heads, -1)
-    k, v = (x.view(t, n, heads, -1) for x in (block.key(token), token))
+    value = token if channels == width else block.value(token)
+    k, v = (x.view(t, n, heads, -1) for x in (block.key(token), value))
     for b in range(days):
         for i in range(n):
             last, found = b + lookback - 1, []

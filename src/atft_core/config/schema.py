@@ -179,6 +179,8 @@ class ModelConfig(Section):
             value = getattr(self, width)
             if value % self.heads:
                 raise ValueError(f"heads = {self.heads} does not divide {width} = {value}")
+        if self.attend == "encoded" and self.hidden % (2 * self.heads):
+            raise ValueError(f"heads = {self.heads} does not divide hidden / 2 = {self.hidden / 2}")
         return self
 
 

@@ -266,8 +266,13 @@ def _kernel(model: ModelConfig, parts: int) -> CausalKernel | None:
 def _time(model: ModelConfig, parts: int) -> BandedAttention | None:
     if not model.temporal:
         return None
-    width = model.hidden if model.attend == "encoded" else parts * model.channels
-    return BandedAttention(width, model.hidden, model.heads, model.lookback, model.dropout)
+    tokens = parts * model.channels
+    channels, width = tokens, tokens
+    if model.attend == "encoded":
+        channels, width = model.hidden, model.hidden // 2
+    return BandedAttention(
+        channels, model.hidden, width, model.heads, model.lookback, model.dropout
+    )
 
 
 def _graph(model: ModelConfig, sector_N: Tensor) -> StockGraph | None:

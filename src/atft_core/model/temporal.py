@@ -70,25 +70,28 @@ class BandedAttention(nn.Module):
     Keys are computed once per (day, stock), not once per window; position enters only as age, one
     learnt bias per head. Invalid days of a stock are not seen, but its own day always is, so that
     no softmax is empty. Values are the narrow tokens themselves: wide encoded ones are a memory
-    for noise (correlation with the true signal .85 instead of .96 on the planted panel).
+    for noise (correlation with the true signal .85 instead of .96 on the planted panel). Tokens
+    wider than `width` are projected to it, once per (day, stock).
     """
 
-    def __init__(
-        self, channels: int, hidden: int, heads: int, lookback: int, dropout: float
+    def __init__(  # noqa: PLR0917 -- four sizes
+        self, channels: int, hidden: int, width: int, heads: int, lookback: int, dropout: float
     ) -> None:
         super().__init__()
         self.heads, self.lookback = heads, lookback
-        self.query = nn.Linear(hidden, channels)
-        self.key = nn.Linear(channels, channels, bias=False)  # it would add the same to all logits
+        self.query = nn.Linear(hidden, width)
+        self.key = nn.Linear(channels, width, bias=False)  # it would add the same to all logits
+        self.value = nn.Linear(channels, width, bias=False) if channels > width else None
         self.dropout = nn.Dropout(dropout)
-        self.out = joining_linear(channels, hidden)
+        self.out = joining_linear(width, hidden)
         slope_A = torch.tensor([AGE_SLOPES[a % len(AGE_SLOPES)] for a in range(heads)])
         self.age_AL = nn.Parameter(-slope_A[:, None] * torch.arange(lookback))
 
     def forward(self, query_BND: Tensor, history_TNC: Tensor, valid_TN: Tensor) -> Tensor:
         """What each (prediction day, stock) found in its own past, [B, N, D]."""
         q_XBE = self._by_head(self.query(query_BND))
-        k_XTE, v_XTE = self._by_head(self.key(history_TNC)), self._by_head(history_TNC)
+        k_XTE = self._by_head(self.key(history_TNC))
+        v_XTE = self._by_head(history_TNC if self.value is None else self.value(history_TNC))
         parts = [
             self._attend(q_XBE[:, asked], k_XTE[:, seen], v_XTE[:, seen], valid_TN[seen])
             for asked, seen in pieces(len(query_BND), self.lookback - 1)
