@@ -1,16 +1,18 @@
 """The trees find what a line cannot, choose their number without validation, and see the past."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from train_panels import make_panel
+from train_panels import make_config, make_panel, make_run
 
 from atft_core.baselines import boosted
 from atft_core.cross_section import ranked_targets
 from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits
 from atft_core.objective.metrics import daily_metrics
+from atft_core.train.preflight import main
 
 pytest.importorskip("lightgbm")
 pytestmark = pytest.mark.slow
@@ -67,3 +69,14 @@ def test_validation_labels_change_nothing():
         for labels in (y, other)
     )
     assert (first == second).all()
+
+
+def test_it_is_a_baseline_at_the_horizon_of_the_objective(tmp_path):
+    run = make_run(tmp_path, make_panel(), make_config(objective__lightgbm="auto"))
+    assert main([str(run.path)]) == 0
+    found = json.loads(run.preflight.read_text())["baselines"]
+    assert {"lightgbm", "lightgbm + lags", "ridge"} <= set(found["1"])
+    assert not {"lightgbm", "lightgbm + lags"} & set(found["5"])
+    other = make_run(tmp_path / "other", make_panel(), make_config())
+    assert main([str(other.path)]) == 0
+    assert "lightgbm" not in json.loads(other.preflight.read_text())["baselines"]["1"]

@@ -79,6 +79,7 @@ def make_config(**changes):
             "messages": ["edges", "neighbours", "sector"],
         },
         "train": {"max_epochs": 2, "block_days": 8, "threads": 1, "device": "cpu"},
+        "objective": {"lightgbm": "off"},  # the same with and without it installed
         "search": {},
     }
     for key, value in changes.items():

@@ -29,6 +29,8 @@ threads = 1
 device = "cpu"
 [config.split]
 warmup = 20
+[config.objective]
+lightgbm = "off"
 [config.search]
 """
 STAGE = """

@@ -289,6 +289,9 @@ class ObjectiveConfig(Section):
     """Horizon of the objective."""
     last_epochs: int = Field(3, ge=1)
     """A trial's value is the median over this many last epochs."""
+    lightgbm: Literal["auto", "off"] = "auto"
+    """Gradient-boosted trees among the baselines, at the horizon of the objective; auto: where
+    LightGBM is installed (pip install 'atft[baselines]'). Minutes on a large panel, once a run."""
 
 
 class EngineConfig(Section):

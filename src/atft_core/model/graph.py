@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from atft_core.model.dropout import Dropout
 from atft_core.model.layers import joining_linear
 
 NEIGHBOUR, SECTOR, MARKET, SELF = range(4)
@@ -57,7 +58,7 @@ class GraphAttention(nn.Module):
         self.key = nn.Linear(hidden, hidden)
         self.value = nn.Linear(hidden, hidden)
         self.kind_A4 = nn.Parameter(torch.zeros(heads, 4))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = joining_linear(hidden, hidden)
 
     def forward(

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from atft_core.model.dropout import Dropout
+
 JOIN_STD = 0.02
 """Weights with which a branch joins the same-day path: small, so that path learns first."""
 HEAD_BOUND = 3.0
@@ -97,7 +99,7 @@ class DayEncoder(nn.Module):
         return nn.Sequential(
             nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(hidden, hidden),
         )
 
@@ -143,7 +145,7 @@ class BoundedGLUHead(nn.Module):
         super().__init__()
         width = max(8, hidden // 2)
         self.gated = nn.Linear(hidden, n_horizons * 2 * width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_HW = nn.Parameter(torch.randn(n_horizons, width) * width**-0.5)
         self.linear = nn.Linear(n_features, n_horizons, bias=False) if linear else None
         if self.linear is not None:

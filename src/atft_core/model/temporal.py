@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from atft_core.model.dropout import Dropout
 from atft_core.model.layers import joining_linear
 
 AGE_SLOPES = (0.0, 0.05, 0.2, 0.6)
@@ -46,7 +47,7 @@ class CausalKernel(nn.Module):
         super().__init__()
         self.lookback = lookback
         self.kernel_CL = nn.Parameter(KERNEL_STD * torch.randn(channels, lookback))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = joining_linear(channels, hidden)
 
     def forward(self, history_TNC: Tensor) -> Tensor:
@@ -82,7 +83,7 @@ class BandedAttention(nn.Module):
         self.query = nn.Linear(hidden, width)
         self.key = nn.Linear(channels, width, bias=False)  # it would add the same to all logits
         self.value = nn.Linear(channels, width, bias=False) if channels > width else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = joining_linear(width, hidden)
         slope_A = torch.tensor([AGE_SLOPES[a % len(AGE_SLOPES)] for a in range(heads)])
         self.age_AL = nn.Parameter(-slope_A[:, None] * torch.arange(lookback))

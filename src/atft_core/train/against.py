@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from atft_core.baselines.boosted import boosted_available, daily_boosted
 from atft_core.baselines.simple import daily_baselines
+from atft_core.config.schema import Config
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
 from atft_core.objective.metrics import DailyIC
@@ -27,19 +29,33 @@ Baselines = dict[int, dict[str, dict[np.datetime64, float]]]
 """Daily RankIC by horizon, name and date."""
 
 
-def baselines_of(path: Path, panel: Panel, split: Split) -> Baselines:
+def baselines_of(path: Path, panel: Panel, split: Split, boosted: int | None) -> Baselines:
     """The baselines that preflight left in `path`; made again when the file is damaged or gone."""
     try:
         return read_baselines(path)
     except (OSError, pa.ArrowException, KeyError) as error:
         log.warning("%s cannot be read (%s): making it again", path.name, error)
-    write_baselines(path, panel, split)
+    write_baselines(path, panel, split, boosted)
     return read_baselines(path)
 
 
-def write_baselines(path: Path, panel: Panel, split: Split) -> dict[str, DailyIC]:
-    """Measure the baselines on the validation days and keep them; by name."""
+def boosted_horizon(config: Config, panel: Panel) -> int | None:
+    """The place of the horizon for which LightGBM is a baseline; None when it is none."""
+    if config.objective.lightgbm == "off" or not boosted_available():
+        return None
+    return panel.horizons.index(config.objective.horizon)
+
+
+def write_baselines(
+    path: Path, panel: Panel, split: Split, boosted: int | None = None
+) -> dict[str, DailyIC]:
+    """Measure the baselines on the validation days and keep them; by name.
+
+    `boosted`: the place of a horizon for which LightGBM, which takes its time, is one of them.
+    """
     daily = daily_baselines(panel, split)
+    if boosted is not None:
+        daily |= daily_boosted(panel, split, boosted)
     write_table(path, _table(panel, split.val, daily))
     return daily
 

@@ -21,7 +21,7 @@ from atft_core.objective.metrics import DailyIC, summarise
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
-from atft_core.train.against import write_baselines
+from atft_core.train.against import boosted_horizon, write_baselines
 from atft_core.train.checks import Scene, run_checks
 from atft_core.train.estimate import process_age, project
 from atft_core.train.loop import middle_block
@@ -57,7 +57,8 @@ def preflight(run: RunDirectory) -> Json:
         estimate = project(setup, feed, startup=process_age())
         block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
         checks = run_checks(Scene(setup, block, estimate["disk_bytes"], run.path))
-    daily = write_baselines(run.baselines, setup.panel, setup.split)
+    boosted = boosted_horizon(setup.config, setup.panel)
+    daily = write_baselines(run.baselines, setup.panel, setup.split, boosted)
     found: Json = {
         "checks": checks,
         "estimate": estimate,
@@ -78,6 +79,7 @@ def summaries(panel: Panel, daily: Mapping[str, DailyIC]) -> Json:
         str(horizon): {
             name: {key: summary[str(horizon)][key] for key in keys}
             for name, summary in found.items()
+            if summary[str(horizon)]["days"]
         }
         for horizon in panel.horizons
     }
