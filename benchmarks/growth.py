@@ -57,7 +57,13 @@ def epoch_of(sizes: Sizes) -> Callable[[], Any]:
     config = Config.model_validate(
         {
             "split": {"warmup": sizes.lookback},
-            "model": {"hidden": sizes.hidden[0], "lookback": sizes.lookback},
+            "model": {
+                "hidden": sizes.hidden[0],
+                "lookback": sizes.lookback,
+                "messages": ["neighbours"],
+                "fan": True,
+                "san": True,
+            },
             "train": {"block_days": sizes.blocks[0], "device": "cpu"},
             "search": {},
         }
