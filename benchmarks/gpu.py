@@ -175,7 +175,11 @@ def _config(hidden: int, block: int, sizes: Sizes) -> Config:
         {
             "data": {"neighbours": sizes.neighbours},
             "split": {"warmup": sizes.lookback},
-            "model": {"hidden": hidden, "lookback": sizes.lookback},
+            "model": {
+                "hidden": hidden,
+                "lookback": sizes.lookback,
+                "messages": ["neighbours"],
+            },
             "train": {"block_days": block, "max_epochs": 100},
             "search": {},
         }

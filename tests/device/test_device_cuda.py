@@ -32,7 +32,8 @@ def panel(tmp_path_factory):
 def scene(panel, feed_name):
     config = Config.model_validate({
         "data": {"feed": feed_name}, "label": {"horizons": [1]}, "search": {},
-        "model": {"hidden": 32, "lookback": 8, "dropout": 0.0, "graph_dropout": 0.0},
+        "model": {"hidden": 32, "lookback": 8, "dropout": 0.0, "graph_dropout": 0.0,
+                  "market_noise": 0.0},
         "train": {"block_days": 8, "amp": "off"},
     })  # fmt: skip
     split = Split(range(8, 150), range(160, 250), range(260, 300), 1)
