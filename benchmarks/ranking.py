@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from atft_core.baselines.boosted import boosted_available, boosted_predictions
+from atft_core.baselines.boosted import boosted_predictions
 from atft_core.baselines.simple import ridge_predictions, signal_predictions
 from atft_core.config.load import resolve
 from atft_core.data.build import ensure_cache
@@ -32,6 +32,7 @@ from atft_core.data.splits import Split
 from atft_core.model.atft import count_parameters
 from atft_core.objective.metrics import daily_metrics
 from atft_core.objective.significance import newey_west_mean, paired_difference
+from atft_core.train.against import boosted_horizon
 from atft_core.train.flops import step_flops
 from atft_core.train.loop import middle_block, mixed_seed, predict_days, silent, train_epoch
 from atft_core.train.phases import enter
@@ -76,6 +77,7 @@ class Study:
 
     def __init__(self, setup: Setup, horizon: int, path: Path) -> None:
         self.setup, self.horizon = setup, horizon
+        self.boosted = boosted_horizon(setup.config, setup.panel) is not None
         self.name = f"{path.parent.name}/{path.stem}"
         self.days = {"val": setup.split.val, "holdout": setup.split.holdout}
         self.truth = _truth(path.with_suffix(".alpha.parquet"), setup.panel)
@@ -104,7 +106,7 @@ class Study:
         ridge = self._each(lambda s: ridge_predictions(panel, s)[..., h])
         yield "ridge", ridge, time.process_time() - began
         for name, lagged in (("lightgbm", False), ("lightgbm + lags", True)):
-            if boosted_available():
+            if self.boosted:
                 began = time.process_time()
                 scores = self._each(lambda s, g=lagged: boosted_predictions(panel, s, h, lagged=g))
                 yield name, scores, time.process_time() - began
