@@ -16,7 +16,7 @@ from atft_core.run.status import load, read_status
 
 FAST = [
     "model.hidden=16", "model.heads=2", "model.lookback=10", "train.threads=1",
-    "train.block_days=8", "search={}", "split.warmup=20", "objective.lightgbm=off",
+    "train.block_days=8", "search={}", "split.warmup=20", 'objective.lightgbm="off"',
 ]  # fmt: skip
 
 

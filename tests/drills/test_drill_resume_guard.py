@@ -51,7 +51,9 @@ def test_a_run_whose_panel_has_changed_is_resumed_only_with_the_panel_it_had(pan
     assert "has changed since this run started" in said
     assert run.events.read_bytes() == log
     shutil.copy(panel, mine)
-    assert "sector file) has changed" in refused("resume", run.path), "synth wrote sectors, too"
+    assert "a file beside it) has changed" in refused("resume", run.path), (
+        "synth wrote sectors, too"
+    )
     (home / "sector.parquet").unlink()
     atft("resume", run.path, "--detach")
     wait_for(run, lambda state: state.engines == 2)

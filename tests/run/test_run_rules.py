@@ -4,11 +4,11 @@ import pytest
 from run_builders import Log, metrics
 
 from atft_core.run.events import Decision
-from atft_core.run.rules import RULES, decisions_on_sweep, decisions_on_trial
+from atft_core.run.rules import RULES, decisions_on_sweep, decisions_on_trial, stopped_by
 from atft_core.run.stages import RuleSpec
 from atft_core.run.state import from_json, to_json
 
-EARLY = RuleSpec("early_signs", 0.5, 0.015)
+EARLY = RuleSpec("early_signs", 0.5, 0.01)
 SECOND = RuleSpec("second_look", 0.75, 0.015)
 EPOCHS = 8
 
@@ -28,10 +28,9 @@ def on_trial(log, *rules):
 @pytest.mark.parametrize(
     ("values", "ic", "verdict", "why"),
     [
-        ([0.0, 0.02, 0.017, 0.015], -0.01, "go on", "RankIC 0.0150 reaches 0.015"),
+        ([0.0, 0.02, 0.017, 0.015], -0.01, "go on", "RankIC 0.0150 reaches 0.01"),
         ([0.0, -0.02, -0.01, -0.005], -0.01, "go on", "RankIC rises"),
         ([0.0, 0.004, 0.003, 0.002], 0.001, "go on", "IC 0.0010 is not below 0"),
-        ([0.0, 0.014, 0.013, 0.012], -0.01, "go on", "RankIC 0.0120 is not below 0.01"),
         ([0.0, 0.004, 0.003, 0.002], -0.01, "stop", "RankIC 0.0020 is below 0.01"),
     ],
 )
@@ -125,6 +124,35 @@ def test_a_sweep_that_may_stop_was_first_said_to_go_on_once():
     assert found.verdict == "go on"
     log.worker(2).epoch(1, trial=2).trial_end(2, value=0.01)
     assert decisions_on_sweep(log.state, (rule,)) == []
+
+
+def test_a_sweep_of_which_all_was_pruned_can_be_hopeless_or_stalled():
+    log = Log().start(n_trials=8, max_epochs=4)
+    for number in range(5):
+        log.worker(number)
+        log.epoch(1, metrics(0.001, rank_ic_se=0.004), trial=number)
+        log.trial_end(number, "PRUNED", value=0.001)
+    hopeless = RuleSpec("sweep_hopeless", 0.5, 0.015)
+    assert decisions_on_sweep(log.state, (hopeless,))[0].verdict == "stop"
+
+
+def test_nothing_is_decided_on_a_handful_of_days_or_at_the_end():
+    few = Log().start(n_trials=4, max_epochs=EPOCHS).worker()
+    for number in range(1, 7):
+        few.epoch(number, metrics(0.001, rank_ic_se=0.0001, days=5))
+    assert on_trial(few, SECOND) == []
+    rule = RuleSpec("sweep_hopeless", 0.5, 0.015)
+    assert decisions_on_sweep(sweep_log([0.001] * 8).state, (rule,)) == []
+
+
+def test_what_a_rule_stopped_stays_stopped_for_the_next_engine():
+    log = trial_log([0.01] * 6, se=0.001)
+    log.add(*on_trial(log, RuleSpec("second_look", 0.75, 0.015, acts=True)))
+    assert stopped_by(from_json(to_json(log.state)), 0).startswith("trial 0: stop, RankIC")
+    assert stopped_by(log.state, None) == ""
+    advice = trial_log([0.01] * 6, se=0.001)
+    advice.add(*on_trial(advice, SECOND))
+    assert stopped_by(advice.state, 0) == ""
 
 
 def test_rules_of_another_version_are_left_out():

@@ -250,7 +250,7 @@ def test_rules_are_read_with_their_usual_bars(tmp_path):
     )
     (stage,) = load(write(tmp_path, text)).stages
     assert [(r.name, r.after, r.bar, r.acts) for r in stage.rules] == [
-        ("early_signs", 0.33, 0.015, False), ("sweep_stalled", 0.5, 0.0, True),
+        ("early_signs", 0.33, 0.01, False), ("sweep_stalled", 0.5, 0.0, True),
     ]  # fmt: skip
     assert stage_from_json(stage_to_json(stage)) == stage
 

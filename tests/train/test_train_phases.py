@@ -9,7 +9,7 @@ from atft_core.config.render import to_toml
 from atft_core.config.schema import Config, LossConfig, Phase, TrainConfig
 from atft_core.run.shipped import shipped
 from atft_core.train.loop import middle_block, silent, train_epoch
-from atft_core.train.phases import enter, spans_of
+from atft_core.train.phases import enter, spans_of, weights_furthest_from
 from atft_core.train.setup import build_learner, equip, feed_of, make_setup
 
 BLOCKS = ("encoder", "statistics", "kernel", "time", "graph", "head")
@@ -134,3 +134,20 @@ def test_the_shipped_phases_survive_the_way_to_the_worker(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(to_toml(config, {}))
     assert read_resolved(path).train == config.train
+
+
+@pytest.mark.parametrize("off", [("kernel", "time"), ("graph",)])
+def test_columns_that_only_an_idle_block_reads_are_not_shrunk_away(off):
+    setup, feed, learner = learner_with(Phase(name="without", share=1, off=off),
+                                        Phase(name="with", share=1))  # fmt: skip
+    enter(learner, LossConfig(), 1)
+    idle = "own" if "kernel" in off else "neighbours"
+    before = learner.model.history[idle].linear.weight.detach().clone()
+    train_epoch(learner, feed, setup.split.train, seed=1, epoch=1, tick=silent)
+    assert torch.equal(learner.model.history[idle].linear.weight, before)
+
+
+def test_a_check_of_the_loss_sees_the_phase_that_departs_from_it():
+    train = phased(Phase(name="a", share=1), Phase(name="b", share=1, loss={"rank_ic": 3.0}))
+    assert weights_furthest_from(train, LossConfig()).rank_ic == 3.0
+    assert weights_furthest_from(TrainConfig(), LossConfig()) == LossConfig()

@@ -10,6 +10,8 @@ training days, purged, like the penalty of the ridge; validation is not looked a
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -27,7 +29,7 @@ from atft_core.objective.metrics import DailyIC, daily_metrics
 PARAMETERS: dict[str, Any] = {
     "objective": "l2", "num_leaves": 31, "learning_rate": 0.03, "min_data_in_leaf": 500,
     "feature_fraction": 0.5, "bagging_fraction": 0.5, "bagging_freq": 1, "lambda_l2": 10.0,
-    "max_bin": 63, "verbose": -1, "seed": 0, "deterministic": True,
+    "max_bin": 63, "verbose": -1, "seed": 0, "deterministic": True, "force_row_wise": True,
 }  # fmt: skip
 """Strong shrinkage, as a day's return is nearly all noise; leaves of 500 rows where there are."""
 SMALLEST_LEAF_SHARE = 1 / 200
@@ -41,8 +43,15 @@ MOST_ROWS = 1_000_000
 
 
 def boosted_available() -> bool:
-    """Whether LightGBM is installed (`pip install 'atft[baselines]'`)."""
-    return find_spec("lightgbm") is not None
+    """Whether LightGBM is installed (`pip install 'atft[baselines]'`) and can be loaded."""
+    if find_spec("lightgbm") is None:
+        return False
+    try:
+        import lightgbm  # noqa: F401  # slow, and on some machines a library of it is missing
+    except (ImportError, OSError) as error:
+        logging.getLogger(__name__).warning("LightGBM is no baseline: %s", error)
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -138,16 +147,31 @@ def _best_rounds(fit: Any, columns: _Columns, days: range, horizon: int) -> int:
     """Number of trees with the highest RankIC on these days."""
     span, panel = slice(days.start, days.stop), columns.panel
 
+    rounds_of = range(ROUNDS_STEP, ROUNDS + 1, ROUNDS_STEP)
+    by_rounds = _predict_each(fit, columns, days, rounds_of)
+
     def rank_ic(rounds: int) -> float:
-        pred_DN = _predict(fit, columns, days, rounds)
+        pred_DN = by_rounds[rounds]
         daily = daily_metrics(pred_DN[..., None], panel.y_TNH[span, :, horizon, None],
                               panel.valid_TN[span])  # fmt: skip
         known: Floats = daily.rank_ic_DH[np.isfinite(daily.rank_ic_DH)]
         return float(known.mean()) if known.size else -np.inf
 
-    return max(range(ROUNDS_STEP, ROUNDS + 1, ROUNDS_STEP), key=rank_ic)
+    return max(rounds_of, key=rank_ic)
 
 
 def _predict(fit: Any, columns: _Columns, days: range, rounds: int) -> NDArray[np.float32]:
-    scores = [fit.predict(columns.of(range(day, day + 1))[0], num_iteration=rounds) for day in days]
-    return np.stack(scores).astype(np.float32)
+    """Predictions [D, N] by this number of trees."""
+    return _predict_each(fit, columns, days, [rounds])[rounds]
+
+
+def _predict_each(
+    fit: Any, columns: _Columns, days: range, rounds: Sequence[int]
+) -> dict[int, NDArray[np.float32]]:
+    """Predictions [D, N] by each number of trees; columns are made once."""
+    scores: dict[int, list[NDArray[np.float32]]] = {number: [] for number in rounds}
+    for day in days:
+        x_NC = columns.of(range(day, day + 1))[0]
+        for number, found in scores.items():
+            found.append(fit.predict(x_NC, num_iteration=number).astype(np.float32))
+    return {number: np.stack(found) for number, found in scores.items()}

@@ -236,7 +236,7 @@ class Phase(Section):
     frozen: tuple[Block, ...] = ()
     """Blocks that are computed but do not learn."""
     noise: float = Field(0.0, ge=0, le=10)
-    """Noise on the features in training, in their deviations (augmentation)."""
+    """Noise on the features in training (augmentation); ranks and z-scores have deviation 1."""
 
     @model_validator(mode="after")
     def _terms_exist(self) -> Phase:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from atft_core.data.stored import Stored, decode
 from atft_core.errors import DataError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Version of the cache file; raised whenever its content would differ for the same input."""
 HEADER = b"atft"
 """Key of the metadata: of the schema for names, of the last batch for facts. Both are JSON."""

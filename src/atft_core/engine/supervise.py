@@ -17,7 +17,7 @@ from atft_core.engine.workers import environment
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 from atft_core.run.measure_run import unmeasured_gpu
-from atft_core.run.rules import decisions_on_sweep
+from atft_core.run.rules import decisions_on_sweep, stopped_by
 from atft_core.run.wording import finite
 
 FUTILE_TRIALS = 3
@@ -105,13 +105,13 @@ def _trials(session: Session) -> ev.RunEnded:
     for number in range(session.config.engine.n_trials):
         if ended(session, number):
             continue
+        if why := _enough(session):
+            return ev.RunEnded(state="FINISHED", reason=why)
         if session.must_stop:
             return ev.RunEnded(state="STOPPED", reason=session.must_stop)
         why_not = run_trial(session, number)
         if not ended(session, number):
             return ev.RunEnded(state="STOPPED", reason=why_not)
-        if why := _enough(session):
-            return ev.RunEnded(state="FINISHED", reason=why)
         if _futile(session):
             reason = session.state.trial(number).reason
             return ev.RunEnded(
@@ -124,10 +124,9 @@ def _trials(session: Session) -> ev.RunEnded:
 
 def _enough(session: Session) -> str:
     """Let the rules look at the sweep so far; why one that acts ends it, else ''."""
-    decisions = decisions_on_sweep(session.state, session.rules)
-    for decision in decisions:
+    for decision in decisions_on_sweep(session.state, session.rules):
         session.record(decision)
-    return next((d.said for d in decisions if d.acts and d.verdict == "stop"), "")
+    return stopped_by(session.state, None)
 
 
 def _futile(session: Session) -> bool:

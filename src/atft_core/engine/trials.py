@@ -22,7 +22,7 @@ from atft_core.run import events as ev
 from atft_core.run.events import Epoch, Json
 from atft_core.run.files import read_json, write_json
 from atft_core.run.measure import median_of_last
-from atft_core.run.rules import decisions_on_trial
+from atft_core.run.rules import decisions_on_trial, stopped_by
 from atft_core.run.state import ENDED
 from atft_core.run.wording import finite
 
@@ -213,7 +213,7 @@ def _watch(session: Session, trial: Trial, worker: Worker) -> bool:
                 patience=workers.GRACE_SECONDS,
                 idle=lambda: _report(session, trial, drain(session, trial.number)),
             )
-        elif news and not told and (_given_up(session, trial.number) or trial.should_prune()):
+        elif not told and (_given_up(session, trial.number) or (news and trial.should_prune())):
             told = "prune"
             workers.tell(session.run, trial.number, told)
         time.sleep(TICK_SECONDS)
@@ -221,11 +221,13 @@ def _watch(session: Session, trial: Trial, worker: Worker) -> bool:
 
 
 def _given_up(session: Session, number: int) -> bool:
-    """Let the rules look at the epochs so far; whether one that acts says stop."""
-    decisions = decisions_on_trial(session.state, session.rules, number)
-    for decision in decisions:
+    """Let the rules look at the epochs so far; whether one that acts says stop.
+
+    Answered by the log: an engine may have ended between a decision and the order that follows it.
+    """
+    for decision in decisions_on_trial(session.state, session.rules, number):
         session.record(decision)
-    return any(each.acts and each.verdict == "stop" for each in decisions)
+    return bool(stopped_by(session.state, number))
 
 
 def _catch_up(session: Session, trial: Trial) -> None:
@@ -272,7 +274,8 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(outcome.state, "FAIL")
     if state == "COMPLETE" and outcome.value is None:
         state, outcome = "FAIL", Outcome("failed", "validation RankIC is undefined in every epoch")
-    trial.set_user_attr("reason", outcome.reason or _rule_that_ended(session, trial.number))
+    given_up = stopped_by(session.state, trial.number) if state == "PRUNED" else ""
+    trial.set_user_attr("reason", outcome.reason or given_up)
     session.study.tell(
         trial.number,
         values=outcome.value if state == "COMPLETE" else None,
@@ -283,12 +286,6 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     drop_predictions(session)
     _copy_study(session)
     session.save_snapshot()
-
-
-def _rule_that_ended(session: Session, number: int) -> str:
-    """What the rule said that had the trial pruned; '' when none did."""
-    about = [past for _, past in session.state.decisions if past.trial == number]
-    return next((past.said for past in about if past.acts and past.verdict == "stop"), "")
 
 
 def _copy_study(session: Session) -> None:

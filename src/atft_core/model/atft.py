@@ -82,9 +82,12 @@ class ATFT(nn.Module):
         self.lookback, self.channels = lookback, model.channels
         self.blurred = n_market > 0 and model.market_noise > 0
         self.attends_encoded = model.temporal and model.attend == "encoded"
-        self.numbers_per_token = 2 * n_features + 8 * width
+        narrow = 3 + len(model.messages)
+        gathered = stocks.edges_NE.shape[1] + stocks.neighbours if model.graph else 0
+        self.numbers_per_token = 2 * n_features + 8 * width + model.channels * (narrow + gathered)
         """About how many a (day, stock) keeps in memory at once when it is only scored."""
-        self.numbers_per_prediction = 8 * width + 4 * width * NEIGHBOURS * model.graph
+        attends = model.graph and model.layers > 0
+        self.numbers_per_prediction = 8 * width + 4 * width * NEIGHBOURS * attends
         """And how many more a prediction needs."""
         self.register_buffer("blur_M", model.market_noise * market_error_M, persistent=False)
         self.register_buffer("sector_N", stocks.sector_N.long(), persistent=False)

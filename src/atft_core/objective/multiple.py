@@ -3,7 +3,7 @@
 Shapes: D days, K strategies (trials, models), B bootstrap samples, S blocks of days.
 
 The best of K worthless series looks good; these say how good, and whether the best of K real ones
-looks better than that.
+looks better than that. For use on `daily_ic.arrow` of many trials; no run computes them yet.
 """
 
 from __future__ import annotations
@@ -84,21 +84,23 @@ def overfitting_probability(x_DK: NDArray[np.floating], blocks: int = BLOCKS) ->
     """Probability that the best in one half of the days is below the median in the other (PBO).
 
     Combinatorially symmetric cross-validation (Bailey, Borwein, Lopez de Prado and Zhu 2017), on
-    daily means; a day that some strategy lacks is left out. About .5 when no strategy is better
-    than another. NaN with fewer than two strategies or days than blocks.
+    daily means; a day that some strategy lacks is left out. The median itself counts half, so that
+    it is about .5 when no strategy is better than another. NaN with fewer than two strategies, or
+    fewer days than blocks.
     """
     x_DK = x_DK[np.isfinite(x_DK).all(axis=1)]
     if x_DK.shape[1] < 2 or len(x_DK) < blocks:
         return math.nan
     sums_SK = np.array([part.sum(axis=0) for part in np.array_split(x_DK, blocks)])
     sizes_S = np.array([len(part) for part in np.array_split(x_DK, blocks)])
-    below = total = 0
+    below, total = 0.0, 0
     for chosen in combinations(range(blocks), blocks // 2):
         inside_S = np.zeros(blocks, dtype=bool)
         inside_S[list(chosen)] = True
         seen_K = sums_SK[inside_S].sum(axis=0) / sizes_S[inside_S].sum()
         unseen_K = sums_SK[~inside_S].sum(axis=0) / sizes_S[~inside_S].sum()
-        below += rankdata(unseen_K)[seen_K.argmax()] / (len(unseen_K) + 1) <= 0.5
+        place = rankdata(unseen_K)[seen_K.argmax()] / (len(unseen_K) + 1)
+        below += 1.0 if place < 0.5 else 0.5 if place == 0.5 else 0.0
         total += 1
     return below / total
 
@@ -125,7 +127,7 @@ def superior_ability(
     """
     gain_DK = np.asarray(gain_DK, np.float64)[np.isfinite(gain_DK).all(axis=1)]
     days, count = gain_DK.shape
-    if days < 2 * block_days or not count:
+    if days < max(3, 2 * block_days) or not count:
         return SuperiorAbility(math.nan, ())
     mean_K = gain_DK.mean(axis=0)
     means_BK = _bootstrap_means(gain_DK, block_days, seed, samples)

@@ -21,13 +21,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from atft_core.run.events import Decision, Json
-from atft_core.run.measure_model import ONE_SIDED_90, luck
+from atft_core.run.measure_model import MIN_DAYS, ONE_SIDED_90, luck, tried
 from atft_core.run.stages import RuleSpec
-from atft_core.run.state import EpochRow, State, Trial
-from atft_core.run.wording import finite, several
+from atft_core.run.state import ENDED, EpochRow, State, Trial
+from atft_core.run.wording import several
 
-HOPELESS = 0.01
-"""RankIC below which a trial without any other good sign is given up."""
 SETTLING_EPOCHS = 1
 """First epochs that do not count for whether a trial rises: the weights come from nowhere."""
 
@@ -52,10 +50,18 @@ def decisions_on_sweep(state: State, rules: tuple[RuleSpec, ...]) -> list[Decisi
     return list(_decide(state, rules, "sweep", None))
 
 
+def stopped_by(state: State, number: int | None) -> str:
+    """What a rule that acts said when it stopped the trial (None: the sweep); '' when none did."""
+    about = [past for _, past in state.decisions if past.trial == number]
+    return next((past.said for past in about if past.acts and past.verdict == "stop"), "")
+
+
 def _decide(
     state: State, rules: tuple[RuleSpec, ...], about: str, trial: Trial | None
 ) -> Iterator[Decision]:
     number = None if trial is None else trial.number
+    if trial is None and len(_over(state)) >= state.n_trials:
+        return  # nothing is left to save
     for rule in rules:
         kind = RULES.get(rule.name)
         known = [past.verdict for _, past in state.decisions
@@ -85,10 +91,10 @@ def early_signs(state: State, rule: RuleSpec, trial: Trial | None) -> Decision |
         ("RankIC rises", rises),
         (f"IC {ic:.4f} is not below 0", ic >= 0),
     ) if holds]  # fmt: skip
-    if not good and rank_ic < HOPELESS:
-        said = f"RankIC {rank_ic:.4f} is below {HOPELESS:g} and does not rise, IC {ic:.4f}"
+    if not good:
+        said = f"RankIC {rank_ic:.4f} is below {rule.bar:g} and does not rise, IC {ic:.4f}"
         return _stop(state, rule, trial, said, evidence)
-    said = ", ".join(good) or f"RankIC {rank_ic:.4f} is not below {HOPELESS:g}"
+    said = ", ".join(good)
     return _go_on(rule, trial, said, evidence)
 
 
@@ -98,10 +104,12 @@ def second_look(state: State, rule: RuleSpec, trial: Trial | None) -> Decision |
     if trial is None or rows is None:
         return None
     rank_ic = rows[-1].metric("rank_ic", state.horizon)
-    error = rows[-1].metric("rank_ic_se", state.horizon)
+    error = _error(rows[-1], state.horizon)
     evidence: Json = {"epoch": rows[-1].epoch, "rank_ic": rank_ic, "rank_ic_se": error}
-    if rank_ic is None or error is None:
+    if rank_ic is None:
         return _stop(state, rule, trial, "RankIC is undefined", evidence)
+    if error is None:
+        return None
     upper = rank_ic + ONE_SIDED_90 * error
     said = f"RankIC {rank_ic:.4f} +- {error:.4f}, at best {upper:.4f}, against {rule.bar:g}"
     if upper < rule.bar:
@@ -130,30 +138,26 @@ def sweep_reached(state: State, rule: RuleSpec, _: Trial | None) -> Decision | N
     best, rank_ic, error, evidence = found
     lower, chance = rank_ic - ONE_SIDED_90 * error, luck(state, error)
     said = f"the best, trial {best.number}, is at least {lower:.4f}, against {rule.bar:g}"
-    if lower >= rule.bar and rank_ic > chance:
+    if lower >= rule.bar and lower > chance:
         return _stop(state, rule, None, f"{said}: what was hoped for is there", evidence)
     return _go_on(rule, None, said, evidence | {"luck": chance})
 
 
 def sweep_stalled(state: State, rule: RuleSpec, _: Trial | None) -> Decision | None:
     """Stop when as many trials as this share of the sweep in a row have brought nothing new."""
-    ended = sorted((t.number, t.value) for t in state.complete)
-    patience = max(2, round(rule.after * state.n_trials))
-    if len(ended) <= patience:
+    best, patience = state.best, max(2, round(rule.after * state.n_trials))
+    if best is None or best.value is None or len(_over(state)) <= patience:
         return None
-    values = [finite(value) or 0.0 for _, value in ended]
-    place = values.index(max(values))
-    since = len(values) - 1 - place
-    number = ended[place][0]
-    evidence: Json = {"best": number, "value": values[place], "since": since}
-    said = f"{several(since, 'trial')} after trial {number} ({values[place]:.4f}) were no better"
+    since = sum(trial.number > best.number for trial in _over(state))
+    evidence: Json = {"best": best.number, "value": best.value, "since": since}
+    said = f"{several(since, 'trial')} after trial {best.number} ({best.value:.4f}) were no better"
     if since >= patience:
         return _stop(state, rule, None, said, evidence)
     return _go_on(rule, None, said, evidence)
 
 
 RULES: dict[str, Kind] = {
-    "early_signs": Kind("trial", early_signs, 0.015),
+    "early_signs": Kind("trial", early_signs, 0.01),
     "second_look": Kind("trial", second_look, 0.015),
     "sweep_hopeless": Kind("sweep", sweep_hopeless, 0.015),
     "sweep_reached": Kind("sweep", sweep_reached, 0.04),
@@ -169,19 +173,38 @@ def _rows_at(state: State, rule: RuleSpec, trial: Trial | None) -> list[EpochRow
 
 
 def _best(state: State, rule: RuleSpec) -> tuple[Trial, float, float, Json] | None:
-    """The best trial so far, its RankIC with error, and both as evidence; None while too early."""
-    due, ended = max(1, round(rule.after * state.n_trials)), len(state.complete)
-    best = state.best
-    if best is None or not best.epochs or not due <= ended < state.n_trials:
+    """The best trial so far, its RankIC with error, and both as evidence; None while too early.
+
+    A pruned trial counts, too: a sweep of which all is pruned has no other.
+    """
+    due, over = max(1, round(rule.after * state.n_trials)), len(_over(state))
+    last = {
+        trial.number: (trial, max(trial.epochs, key=lambda row: row.epoch))
+        for trial in tried(state)
+    }
+    known = [
+        (rank_ic, error, trial) for trial, row in last.values()
+        if (rank_ic := row.metric("rank_ic", state.horizon)) is not None
+        and (error := _error(row, state.horizon)) is not None
+    ]  # fmt: skip
+    if over < due or not known:
         return None
-    last = max(best.epochs, key=lambda row: row.epoch)
-    rank_ic = last.metric("rank_ic", state.horizon)
-    error = last.metric("rank_ic_se", state.horizon)
-    if rank_ic is None or error is None:
-        return None
-    return best, rank_ic, error, {
-        "trials": ended, "best": best.number, "rank_ic": rank_ic, "rank_ic_se": error,
+    rank_ic, error, best = max(known, key=lambda found: found[0])
+    evidence: Json = {
+        "trials": over, "best": best.number, "rank_ic": rank_ic, "rank_ic_se": error,
     }  # fmt: skip
+    return best, rank_ic, error, evidence
+
+
+def _over(state: State) -> list[Trial]:
+    """Trials that have ended, in whatever way."""
+    return [trial for trial in state.trials.values() if trial.state in ENDED]
+
+
+def _error(row: EpochRow, horizon: int) -> float | None:
+    """Standard error of the RankIC; None when it rests on too few days to be one."""
+    days = row.metric("days", horizon) or 0
+    return row.metric("rank_ic_se", horizon) if days >= MIN_DAYS else None
 
 
 def _go_on(rule: RuleSpec, trial: Trial | None, reason: str, evidence: Json) -> Decision:

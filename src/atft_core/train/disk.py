@@ -34,9 +34,9 @@ def disk_bytes(config: Config, rows: int, parameters: int | None = None) -> int:
 def largest(config: Config) -> Config:
     """The configuration with the largest network that its search can draw."""
     sizes = {key: _top(config.search[key]) for key in _SIZES if key in config.search}
-    if "model.hidden" in sizes:  # heads must divide it
-        sizes["model.hidden"] = math.ceil(sizes["model.hidden"] / config.model.heads)
-        sizes["model.hidden"] *= config.model.heads
+    if "model.hidden" in sizes:  # heads must divide it, or its half
+        unit = config.model.heads * (2 if config.model.attend == "encoded" else 1)
+        sizes["model.hidden"] = math.ceil(sizes["model.hidden"] / unit) * unit
     return with_values(config, {key: max(get(config, key), top) for key, top in sizes.items()})
 
 

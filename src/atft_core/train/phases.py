@@ -52,6 +52,18 @@ def spans_of(train: TrainConfig) -> list[Span]:
     return spans
 
 
+def weights_furthest_from(train: TrainConfig, loss: LossConfig) -> LossConfig:
+    """Of all phases' loss weights those that differ most from `loss`: what a check must see."""
+    asked = loss.model_dump(exclude={"horizon_weights"})
+
+    def distance(found: LossConfig) -> float:
+        there = found.model_dump()
+        return sum(abs(float(there[name]) - float(weight)) for name, weight in asked.items())
+
+    phases = [span.phase for span in spans_of(train)]
+    return max((loss.model_copy(update=phase.loss) for phase in phases), key=distance)
+
+
 def enter(learner: Learner, loss: LossConfig, epoch: int) -> str:
     """Make the learner what it is in this epoch; what to say when a phase begins, else ''.
 

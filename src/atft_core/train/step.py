@@ -183,8 +183,11 @@ def block_loss(learner: Learner, block: Block) -> tuple[Tensor, Tensor, Tensor]:
     """The loss of a block in training, its values and the predictions."""
     inputs = inputs_of(learner, learner.model, block)
     if learner.noise:
-        x_TNF = inputs[0] + learner.noise * torch.randn_like(inputs[0])
-        inputs = (x_TNF, *inputs[1:])
+        x_TNF, statistics_BNX = inputs[0], inputs[-1]
+        if statistics_BNX is None:  # kept ones are of the features as they are, so these are, too
+            statistics_BNX = learner.model.window_statistics(x_TNF, block.valid_TN)
+        x_TNF = x_TNF + learner.noise * torch.randn_like(x_TNF)
+        inputs = (x_TNF, block.market_TM, block.valid_TN, block.neighbours_TNK, statistics_BNX)
     labels, loss, amp = labels_of(block), learner.loss, learner.amp
     return learner.loss_of(learner.model.train(), inputs, labels, loss, learner.horizons, amp)
 
@@ -210,11 +213,11 @@ def shrink_columns(model: ATFT, by: float) -> None:
     if not by:
         return
     for weight in model.input_columns():
-        if not weight.requires_grad:
-            continue  # a frozen block keeps its weights
+        if weight.grad is None:
+            continue  # a block that is off or frozen keeps its weights
         length = weight.norm(dim=0, keepdim=True)
         weight.mul_((1.0 - by / length.clamp_min(by)).clamp_min(0.0))
-    if model.head.linear is not None and model.head.linear.weight.requires_grad:
+    if model.head.linear is not None and model.head.linear.weight.grad is not None:
         weight = model.head.linear.weight
         weight.copy_(nn.functional.softshrink(weight, LINEAR_SHARE * by))
 

@@ -31,7 +31,7 @@ from atft_core.train.loop import (
     predict_days,
     train_epoch,
 )
-from atft_core.train.phases import enter, spans_of
+from atft_core.train.phases import enter, spans_of, weights_furthest_from
 from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
 from atft_core.train.setup import Setup, build_learner, equip, feed_of, open_trial, owner, threads
@@ -90,6 +90,7 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
 def observed(setup: Setup, feed: Feed, learner: Learner, compiled: Compiled) -> Json:
     """The settings as they are in this process, not as they were asked for."""
     train = setup.config.train
+    loss = weights_furthest_from(train, learner.loss)
     on_gpu = setup.device.type == "cuda"
     return {
         "feed": feed.name,
@@ -101,7 +102,7 @@ def observed(setup: Setup, feed: Feed, learner: Learner, compiled: Compiled) -> 
         "compile": compiled.state,
         "compile_seconds": round(compiled.seconds, 2),
         "kept_statistics": learner.kept is not None,
-        "loss": {name: float(getattr(learner.loss, name)) for name in TERMS},
+        "loss": {name: float(getattr(loss, name)) for name in TERMS},
         "val_debug": train.val_debug,
         "max_batches": train.max_batches,
         "block_days": train.block_days,
