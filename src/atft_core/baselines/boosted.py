@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atft_core.baselines.simple import TAIL
+from atft_core.baselines.simple import head_and_tail
 from atft_core.cross_section import MIN_NAMES, Floats
 from atft_core.data.feeds import market_inputs
 from atft_core.data.panel import Panel
@@ -101,12 +101,9 @@ def boosted_predictions(
     """
     chosen = _quickest(panel, split.train) if lagged else ()
     columns = _Columns(panel, market_inputs(panel.market_TM, split.train), chosen)
-    train = split.train
-    cut = train.stop - max(1, int(len(train) * TAIL))
-    head = range(train.start, max(train.start + 1, cut - split.purge_days))
-    rounds = _best_rounds(_fit(columns, head, horizon, ROUNDS), columns, range(cut, train.stop),
-                          horizon)  # fmt: skip
-    return _predict(_fit(columns, train, horizon, rounds), columns, split.val, rounds)
+    head, tail = head_and_tail(split)
+    rounds = _best_rounds(_fit(columns, head, horizon, ROUNDS), columns, tail, horizon)
+    return _predict(_fit(columns, split.train, horizon, rounds), columns, split.val, rounds)
 
 
 def _quickest(panel: Panel, days: range) -> tuple[int, ...]:

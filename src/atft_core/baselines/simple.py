@@ -66,10 +66,8 @@ def ridge_predictions(panel: Panel, split: Split) -> NDArray[np.float32]:
     The penalty is chosen by RankIC on the last fifth of the training days, purged like a split of
     its own; then the fit is repeated on all of them. Validation is not looked at.
     """
-    train = split.train
-    cut = train.stop - max(1, int(len(train) * TAIL))
-    head = range(train.start, max(train.start + 1, cut - split.purge_days))
-    tail_LH = _tail_rank_ic(panel, range(cut, train.stop), _products(panel, head))
+    train, (head, tail) = split.train, head_and_tail(split)
+    tail_LH = _tail_rank_ic(panel, tail, _products(panel, head))
     best_H = tail_LH.argmax(axis=0)
     fits = [
         _solve(products, LAMBDAS[best])
@@ -77,6 +75,14 @@ def ridge_predictions(panel: Panel, split: Split) -> NDArray[np.float32]:
     ]
     weight_FH = np.stack(fits, axis=1)
     return np.concatenate([panel.float_features(days) @ weight_FH for days in _chunks(split.val)])
+
+
+def head_and_tail(split: Split) -> tuple[range, range]:
+    """The training days without their last fifth, and that fifth: what a setting is chosen on."""
+    train = split.train
+    cut = train.stop - max(1, int(len(train) * TAIL))
+    head = range(train.start, max(train.start + 1, cut - split.purge_days))
+    return head, range(cut, train.stop)
 
 
 def _products(panel: Panel, days: range) -> list[_Products]:

@@ -28,7 +28,7 @@ FLOOR = 1e-6
 def day_values(x_TN: NDArray[np.floating]) -> Floats:
     """The value that a column has on each day, [T]; NaN on days without one.
 
-    Of stocks that differ the median: `data/inputs.py` has refused what differs for more than one.
+    Of stocks that differ the median; such a column is a finding (`data/checks.py`) and stops.
     """
     known_TN = np.isfinite(x_TN)
     return day_medians(x_TN.astype(np.float64), known_TN)

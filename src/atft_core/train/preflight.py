@@ -57,7 +57,10 @@ def preflight(run: RunDirectory) -> Json:
         estimate = project(setup, feed, startup=process_age())
         block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
         checks = run_checks(Scene(setup, block, estimate["disk_bytes"], run.path))
-    boosted = boosted_horizon(setup.config, setup.panel)
+    sound = all(check["ok"] for check in checks)  # else nobody waits for trees
+    boosted = boosted_horizon(setup.config, setup.panel) if sound else None
+    if boosted is not None:
+        log.info("Preflight: LightGBM is fitted, too; objective.lightgbm=off leaves it out")
     daily = write_baselines(run.baselines, setup.panel, setup.split, boosted)
     found: Json = {
         "checks": checks,
