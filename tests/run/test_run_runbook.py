@@ -262,6 +262,7 @@ def test_rules_are_read_with_their_usual_bars(tmp_path):
         ('[{ name = "early_signs", after = 3 }]', "a share of the epochs"),
         ('[{ name = "early_signs", after = 0.3, bar = nan }]', "not a share and a number"),
         ('[{ name = "sweep_stalled", after = 0.3, bar = 1 }]', "bar"),
+        (f'[{{ name = "early_signs", after = 0.3, bar = 1{"0" * 400} }}]', "too large"),
         ('[{ name = "early_signs" }]', "after"),
         ('[{ name = "early_signs", after = 0.3 }, { name = "early_signs", after = 0.5 }]', "twice"),
     ],

@@ -121,6 +121,8 @@ def test_a_phase_has_its_own_loss_rate_and_noise():
         ({"name": "a", "share": 1, "off": ["head"]}, "off"),
         ({"name": "a\x1b[31m", "share": 1}, "name"),
         ({"name": "a", "share": 0}, "share"),
+        ({"name": "a", "share": 1e308}, "share"),
+        ({"name": "a", "share": 1, "frozen": BLOCKS}, "nothing would learn"),
     ],
 )
 def test_phases_that_make_no_sense_are_refused(phase, why):

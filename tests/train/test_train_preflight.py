@@ -8,6 +8,7 @@ import pytest
 import torch
 from train_panels import make_config, make_panel, make_run
 
+from atft_core.config.search import default_search
 from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits, to_float32
 from atft_core.run.files import write_json
@@ -132,6 +133,17 @@ def test_a_network_with_a_fault_is_caught(tmp_path, monkeypatch, fault, names):
 )
 def test_a_searched_key_without_effect_or_without_a_trial_is_caught(tmp_path, search):
     assert failed(scene(tmp_path, search=search)) == ["searched parameters take effect"]
+
+
+def test_the_shipped_search_passes(tmp_path):
+    search = {key: space.model_dump() for key, space in default_search().items()}
+    assert failed(scene(tmp_path, search=search)) == []
+
+
+@pytest.mark.parametrize("key", ["train.sparsity", "train.weight_decay", "model.market_noise"])
+def test_what_is_no_part_of_the_network_takes_effect_too(tmp_path, key):
+    search = {key: {"low": 0.1, "high": 0.9}}
+    assert failed(scene(tmp_path, search=search)) == []
 
 
 def test_a_switched_off_block_makes_its_parameter_idle(tmp_path):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -225,7 +225,7 @@ class Phase(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$")
     """What it is called in the log and on the screen."""
-    share: float = Field(gt=0)
+    share: float = Field(gt=0, le=1e6)
     """Its share of max_epochs; only the ratios of the shares count."""
     rate: float = Field(1.0, gt=0, le=100)
     """Its learning rate, as a multiple of the one that the schedule gives."""
@@ -237,6 +237,12 @@ class Phase(Section):
     """Blocks that are computed but do not learn."""
     noise: float = Field(0.0, ge=0, le=10)
     """Noise on the features in training (augmentation); ranks and z-scores have deviation 1."""
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> Phase:
+        if {*self.off, *self.frozen} >= set(get_args(Block)):
+            raise ValueError(f"phase {self.name!r} freezes everything: nothing would learn")
+        return self
 
     @model_validator(mode="after")
     def _terms_exist(self) -> Phase:

@@ -140,7 +140,7 @@ def _edges(
 ) -> Edges:
     """Rows of edges, largest weight first; of an edge that is given twice the sum counts."""
     edge_R, place_R = np.unique(reader_R * stocks + read_R, return_inverse=True)
-    sum_R = np.bincount(place_R, weights=weight_R)
+    sum_R = np.bincount(place_R, weights=weight_R / np.abs(weight_R).max())  # 1e300 has a square
     order_R = np.lexsort((-np.abs(sum_R), edge_R // stocks))
     reader_R, read_R, sum_R = edge_R[order_R] // stocks, edge_R[order_R] % stocks, sum_R[order_R]
     first_N = np.searchsorted(reader_R, np.arange(stocks))

@@ -71,7 +71,11 @@ class TableReader:
                 f"{key} = {value!r} must be {_NAME[kind]}.",
                 f"For instance {key} = {_EXAMPLE[kind]}",
             )
-        return float(value) if kind is float else value
+        try:
+            return float(value) if kind is float else value
+        except OverflowError as error:
+            text = str(value)[:12]
+            raise self.error(f"{key} = {text}... is too large.", "Write a number.") from error
 
     def choice(self, key: str, allowed: tuple[str, ...], default: str) -> str:
         """The value of `key`, one of `allowed`."""

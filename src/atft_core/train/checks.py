@@ -286,6 +286,7 @@ def _fingerprint(setup: Setup, config: Config) -> str:
         active_terms(loss),
         horizon_weights(loss, setup.panel.horizons),
         blocks_of_epoch(learner, setup.split.train, seed=train.seed, epoch=1),
-        (train.max_epochs, train.clip_norm, train.ema, learner.amp),
+        (train.max_epochs, train.clip_norm, train.ema, train.sparsity, train.phases, learner.amp),
+        learner.model.blur_M.tolist(),
     )
     return repr(parts)
