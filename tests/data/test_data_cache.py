@@ -168,7 +168,7 @@ def damage(cache, how):
     elif how == "other":
         pl.DataFrame({"a": [1]}).write_ipc(cache)
     elif how == "format":
-        cache.write_bytes(whole.replace(b'"format": 3,', b'"format": 2,'))
+        cache.write_bytes(whole.replace(b'"format": 4,', b'"format": 3,'))
     else:
         cache.write_bytes(b"no arrow at all")
 

@@ -32,6 +32,14 @@ def test_edges_are_sorted_by_weight_and_have_length_one(tmp_path):
     assert not found.weights_NE[[0, 2, 3]].any()
 
 
+@pytest.mark.filterwarnings("error")
+def test_huge_weights_have_length_one_too(tmp_path):
+    path = edges(tmp_path, code=["S01", "S01"], neighbour=["S02", "S00"], weight=[3e300, -4e300])
+    found, findings = read_edges(path, CODES)
+    assert findings == []
+    np.testing.assert_allclose(found.weights_NE[1], [-0.8, 0.6])
+
+
 def test_edges_without_weights_are_equal_and_too_many_are_cut(tmp_path):
     codes = tuple(f"C{i:03d}" for i in range(200))
     path = edges(tmp_path, code=["C000"] * 199, neighbour=codes[1:])

@@ -135,7 +135,8 @@ def synth_planted(
     """Write a planted panel; print what a model of each class can reach."""
     from atft_core.data.planted import FEATURES, RHO, ceilings, make_planted, write_planted
 
-    _refuse_existing(path)
+    for written in (path, path.with_suffix(".toml"), path.with_suffix(".alpha.parquet")):
+        _refuse_existing(written)
     planted = make_planted(stocks=stocks, days=days, features=FEATURES, rho=signal * RHO, seed=seed)
     write_planted(path, planted)
     reach = ceilings(planted.sector_N)

@@ -92,8 +92,8 @@ def make_planted(*, stocks: int, days: int, features: int, rho: float, seed: int
     """Draw a panel; the same arguments give the same panel. Raises UsageError when too small."""
     if features < len(PERSISTENCE) or stocks < 2 * SECTORS:
         raise UsageError(
-            f"{features} features and {stocks} stocks are too few for a planted panel.",
-            hint=f"It needs {len(PERSISTENCE)} features and {2 * SECTORS} stocks.",
+            f"{stocks} stocks with {features} features make no planted panel.",
+            hint=f"It needs at least {2 * SECTORS} stocks and {len(PERSISTENCE)} features.",
         )
     rng = np.random.default_rng(seed)
     total = days + WARM_UP

@@ -92,12 +92,19 @@ def write_panel(
 
 def write_sectors(path: Path, sectors: pl.DataFrame) -> None:
     """Sectors are part of a panel's data: those of another panel are not to be replaced."""
-    if path.exists() and not sectors.equals(pl.read_parquet(path)):
+    if path.exists() and not _holds(path, sectors):
         raise UsageError(
             f"{path} belongs to another panel.",
             hint="Write this one into a directory of its own.",
         )
     write_table(path, sectors)
+
+
+def _holds(path: Path, frame: pl.DataFrame) -> bool:
+    try:
+        return frame.equals(pl.read_parquet(path))
+    except (OSError, pl.exceptions.PolarsError):
+        return False  # not even a table
 
 
 def write_table(path: Path, frame: pl.DataFrame) -> None:
