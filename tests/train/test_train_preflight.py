@@ -235,7 +235,7 @@ def test_baselines_that_cannot_be_read_are_made_again(tmp_path, damage):
         path.unlink()
     else:
         path.write_bytes(damage)
-    again = baselines_of(path, setup.panel, setup.split, None)
+    again = baselines_of(path, setup.config, setup.panel, setup.split)
     assert again == before == read_baselines(path)
 
 

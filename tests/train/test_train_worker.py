@@ -68,7 +68,7 @@ def test_a_worker_imports_neither_polars_nor_optuna_and_never_forks(tmp_path):
         "import multiprocessing, sys\n"
         "from atft_core.train.worker import main\n"
         f"assert main([{str(run.path)!r}, '--trial', '0', '--attempt', '1']) == 0\n"
-        "print({'polars', 'optuna', 'textual'} & set(sys.modules))\n"
+        "print({'polars', 'optuna', 'textual', 'lightgbm'} & set(sys.modules))\n"
         "print(multiprocessing.get_start_method())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

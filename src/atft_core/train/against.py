@@ -29,13 +29,13 @@ Baselines = dict[int, dict[str, dict[np.datetime64, float]]]
 """Daily RankIC by horizon, name and date."""
 
 
-def baselines_of(path: Path, panel: Panel, split: Split, boosted: int | None) -> Baselines:
+def baselines_of(path: Path, config: Config, panel: Panel, split: Split) -> Baselines:
     """The baselines that preflight left in `path`; made again when the file is damaged or gone."""
     try:
         return read_baselines(path)
     except (OSError, pa.ArrowException, KeyError) as error:
         log.warning("%s cannot be read (%s): making it again", path.name, error)
-    write_baselines(path, panel, split, boosted)
+    write_baselines(path, panel, split, boosted_horizon(config, panel))
     return read_baselines(path)
 
 

@@ -1,12 +1,11 @@
 """Training in phases: which blocks act and learn, on what loss, how fast.
 
 A block that is off is not computed; a frozen one is, and keeps its weights. One phase, in which
-everything learns, is the default: docs/experiments.md says how it compares with several.
+everything learns, is the default; whether several rank better has not been measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atft_core.config.schema import LossConfig, Phase, TrainConfig
@@ -85,9 +84,5 @@ def _become(learner: Learner, loss: LossConfig, phase: Phase) -> None:
         model.off = frozenset(phase.off)
     idle = {*phase.off, *phase.frozen}
     for block, parameters in learner.model.blocks().items():
-        _require_gradients(parameters, learns=block not in idle)
-
-
-def _require_gradients(parameters: Sequence[object], *, learns: bool) -> None:
-    for parameter in parameters:
-        parameter.requires_grad_(learns)  # type: ignore[attr-defined]
+        for parameter in parameters:
+            parameter.requires_grad = block not in idle

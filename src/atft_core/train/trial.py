@@ -19,7 +19,7 @@ from atft_core.objective.losses import TERMS
 from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
-from atft_core.train.against import Baselines, baselines_of, boosted_horizon, compare
+from atft_core.train.against import Baselines, baselines_of, compare
 from atft_core.train.clock import PARTS
 from atft_core.train.compiled import Compiled, compile_step, worth_compiling
 from atft_core.train.flops import step_flops
@@ -77,8 +77,7 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
         reporter.tell("compile")
         compiled = compile_step(learner, feed, setup.split)
     reporter.settings(observed(setup, feed, learner, compiled))
-    boosted = boosted_horizon(setup.config, setup.panel)
-    baselines = baselines_of(run.baselines, setup.panel, setup.split, boosted)
+    baselines = baselines_of(run.baselines, setup.config, setup.panel, setup.split)
     block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
     flops = step_flops(learner.model, block)
     cache = CacheWatch(Path(setup.panel.facts["cache"]))
