@@ -12,7 +12,7 @@ from atft_core.cross_section import ranked_targets
 from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits
 from atft_core.objective.metrics import daily_metrics
-from atft_core.train.preflight import main
+from atft_core.train.preflight.__main__ import main
 
 pytest.importorskip("lightgbm")
 pytestmark = pytest.mark.slow

@@ -6,16 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from train_panels import make_config, make_panel, make_run
+from train_panels import make_config, make_panel, make_run, relabelled
 
 from atft_core.config.search import default_search
 from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits, to_float32
+from atft_core.model.atft import ATFT
+from atft_core.objective import losses
 from atft_core.run.files import write_json
-from atft_core.train import checks
 from atft_core.train.against import baselines_of, compare, read_baselines, write_baselines
-from atft_core.train.checks import CHECKS, Scene, run_checks
-from atft_core.train.preflight import main, middle_block
+from atft_core.train.loop import middle_block
+from atft_core.train.preflight import checks, network, objective
+from atft_core.train.preflight.__main__ import main
+from atft_core.train.preflight.checks import CHECKS, run_checks
+from atft_core.train.preflight.scene import Scene
 from atft_core.train.report import LastWord
 from atft_core.train.results import read_table
 from atft_core.train.setup import feed_of, make_setup
@@ -38,7 +42,7 @@ def scene(path, panel=None, disk_bytes=1, split=None, **changes):
     setup = replace(setup, split=split or setup.split)
     feed = feed_of(setup)
     block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
-    return Scene(setup, block, disk_bytes, path)
+    return Scene(setup, feed, block, disk_bytes, path)
 
 
 def failed(given):
@@ -49,7 +53,8 @@ def test_a_sound_run_passes_every_check(tmp_path):
     found = run_checks(scene(tmp_path, search=SEARCH, loss__spearman=0.1))
     assert [check["name"] for check in found] == list(CHECKS)
     assert [check for check in found if not check["ok"]] == []
-    assert "7 searched keys" in found[6]["detail"]
+    (searched,) = (c for c in found if c["name"] == "searched parameters take effect")
+    assert "7 searched keys" in searched["detail"]
 
 
 def test_scores_of_any_size_are_compared_relative_to_their_size(tmp_path):
@@ -83,7 +88,7 @@ def test_a_loss_with_the_wrong_sign_is_caught(tmp_path, monkeypatch):
     given = scene(tmp_path)
     upside_down = replace(given.block, rank_BNH=-given.block.rank_BNH)
     monkeypatch.setattr(
-        checks, "composite", lambda pred, rank, *rest: (-(pred * given.block.rank_BNH).sum(), {})
+        objective, "composite", lambda pred, rank, *rest: (-(pred * given.block.rank_BNH).sum(), {})
     )
     assert CHECKS["loss terms pull the right way"](given).ok
     assert not CHECKS["loss terms pull the right way"](replace(given, block=upside_down)).ok
@@ -99,6 +104,8 @@ class Mixing(torch.nn.Module):
     def forward(self, x_TNF, market_TM, valid_TN, neighbours_TNK):
         past = self.lookback - 1
         score_TN1 = x_TNF.float().sum(dim=2, keepdim=True)
+        if self.fault == "constant":
+            return torch.ones_like(score_TN1[past:])
         if self.fault == "blind":
             return score_TN1[:-past] if past else score_TN1
         if self.fault == "days":
@@ -119,8 +126,55 @@ class Mixing(torch.nn.Module):
     ],
 )  # fmt: skip
 def test_a_network_with_a_fault_is_caught(tmp_path, monkeypatch, fault, names):
-    monkeypatch.setattr(checks, "_network", lambda *_, **__: Mixing(fault, 5))
+    monkeypatch.setattr(network, "_network", lambda *_, **__: Mixing(fault, 5))
     assert failed(scene(tmp_path)) == names
+
+
+def test_a_network_that_says_the_same_of_every_stock_is_caught(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "_network", lambda *_, **__: Mixing("constant", 5))
+    assert failed(scene(tmp_path)) == ["stocks are told apart", "the last day is seen"]
+
+
+def test_dropout_in_validation_is_caught(tmp_path, monkeypatch):
+    monkeypatch.setattr(ATFT, "eval", lambda self: self.train())
+    assert "scores do not change" in failed(scene(tmp_path))
+
+
+@pytest.mark.parametrize("fault", ["no gradient", "left out of the sum"])
+def test_a_loss_term_that_is_not_wired_is_caught(tmp_path, monkeypatch, fault):
+    given = scene(tmp_path)
+    if fault == "no gradient":
+        monkeypatch.setitem(
+            losses.TERMS, "cs_ic", lambda pred, *rest: losses.cs_ic(pred, *rest).detach()
+        )
+        names = ["loss terms pull the right way"]
+    else:
+
+        def without(pred, rank, gauss, y, mask, loss, horizons):
+            if loss.rank_ic and loss.cs_ic:
+                loss = loss.model_copy(update={"cs_ic": 0.0})
+            return losses.composite(pred, rank, gauss, y, mask, loss, horizons)
+
+        monkeypatch.setattr(objective, "composite", without)
+        names = ["every loss term counts"]
+    assert failed(given) == names
+
+
+def test_labels_that_cannot_be_known_are_caught(tmp_path):
+    panel = make_panel()
+    filled = relabelled(
+        panel, np.where(panel.valid_TN[..., None], np.nan_to_num(panel.y_TNH), np.nan)
+    )
+    given = scene(tmp_path, panel=filled)
+    assert failed(given) == ["missing labels stay missing"]
+    assert "30 labels of horizon 1" in CHECKS["missing labels stay missing"](given).detail
+
+
+def test_a_loss_that_feels_missing_labels_is_caught(tmp_path):
+    given = scene(tmp_path)
+    block = given.block
+    felt = replace(block, y_BNH=torch.nan_to_num(block.y_BNH))
+    assert failed(replace(given, block=felt)) == ["missing labels stay missing"]
 
 
 @pytest.mark.parametrize(

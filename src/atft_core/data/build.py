@@ -27,6 +27,7 @@ from atft_core.data.cache import (
 from atft_core.data.checks import Finding
 from atft_core.data.columns import PIECE, Named, Progress, fill_features, name_features
 from atft_core.data.draft import Draft
+from atft_core.data.hindsight import check_filled
 from atft_core.data.inputs import Inputs, read_inputs
 from atft_core.data.labels import by_stocks, count_labels, make_labels, masked_labels
 from atft_core.data.leaks import panel_leaks
@@ -198,6 +199,7 @@ def _write_labels(y_TNH: NDArray[np.float32], config: Config, inputs: Inputs) ->
         findings += checks.check_values(inputs.names, name, y_TN, "feature")
         findings += checks.check_size("huge_target", inputs.names, name, y_TN)
         findings += checks.check_column(name, y_TN, len(inputs.keys.cell_R))
+        findings += check_filled(name, y_TN, valid_TN, label.entry_lag, horizon)
         y_TNH[..., h] = np.where(valid_TN & np.isfinite(y_TN), y_TN, np.nan)
     if "close" not in inputs.columns:
         return findings

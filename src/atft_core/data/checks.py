@@ -84,6 +84,15 @@ RULES: dict[str, Rule] = {
         ERROR, "a market column has one value per day; name it in data.features instead"
     ),
     "leak_suspicion": Rule(ERROR, "no run starts with it: does it know the future?"),
+    "hindsight": Rule(
+        ERROR, "it was scaled by days that had not come yet; scale each day by itself"
+    ),
+    "hindsight_bars": Rule(
+        WARNING,
+        "scaled by days that had not come yet: returns are as they were, but features of the value "
+        "traded know the future; give the bars unscaled",
+    ),
+    "filled_labels": Rule(ERROR, "leave a return that is not known empty: a 0 would be learnt"),
     "constant_labels": Rule(ERROR, "stocks that all move alike cannot be ranked"),
 }
 """Every kind of finding."""

@@ -25,6 +25,7 @@ from atft_core.cross_section import Bools, Floats
 from atft_core.data import checks
 from atft_core.data.checks import Finding
 from atft_core.data.features import FEATURES, HISTORY, Bars
+from atft_core.data.hindsight import check_scale
 from atft_core.data.inputs import PRICES, Inputs
 from atft_core.data.normalise import even_rank_days, rank_days, raw_days, zscore_days
 from atft_core.data.read import read_columns, scatter
@@ -141,7 +142,8 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
         found = checks.check_values(inputs.names, name, column_TN, "feature")
         if name in data.raw:
             found += checks.check_size("huge_raw", inputs.names, name, column_TN)
-        found += checks.check_column(name, column_TN, len(inputs.keys.cell_R))
+        alike = checks.check_column(name, column_TN, len(inputs.keys.cell_R))
+        found += alike or check_scale("hindsight", name, column_TN)
         _write(stored_TN, column_TN, inputs.valid_TN, _normalise(data, kind, name))
         return _share(known_TN.sum(), valid), found
 

@@ -15,6 +15,7 @@ from atft_core.cross_section import Bools, Floats
 from atft_core.data import checks
 from atft_core.data.cache import Identity
 from atft_core.data.checks import CellNames, Finding
+from atft_core.data.hindsight import check_scale
 from atft_core.data.labels import by_stocks, step_returns
 from atft_core.data.read import (
     Keys,
@@ -108,6 +109,7 @@ def _check_inputs(config: Config, inputs: Inputs) -> list[Finding]:
         column = str(getattr(config.data, f"{name}_column"))
         findings += checks.check_values(names, column, x_TN, kind)
         findings += checks.check_column(column, x_TN, rows)
+        findings += check_scale("hindsight_bars", column, x_TN)
     findings += checks.check_days(names, inputs.valid_TN)
     for name in config.data.market:
         x_TN = read_column(inputs.table, inputs.keys, name)

@@ -1,4 +1,4 @@
-"""`python -m atft_core.train.preflight RUN_DIR`: seconds of checks before hours of compute.
+"""Entry point.
 
 Writes preflight.json (checks, estimate, baselines) and baselines.arrow. Exit code 0 when they are
 written, whether or not every check holds: what to make of a failed one is the engine's decision.
@@ -22,9 +22,10 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
 from atft_core.train.against import boosted_horizon, write_baselines
-from atft_core.train.checks import Scene, run_checks
 from atft_core.train.estimate import process_age, project
 from atft_core.train.loop import middle_block
+from atft_core.train.preflight.checks import run_checks
+from atft_core.train.preflight.scene import Scene
 from atft_core.train.report import log_to_stdout, reason
 from atft_core.train.setup import feed_of, open_run, threads
 
@@ -56,7 +57,7 @@ def preflight(run: RunDirectory) -> Json:
     with closing(feed_of(setup)) as feed:
         estimate = project(setup, feed, startup=process_age())
         block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
-        checks = run_checks(Scene(setup, block, estimate["disk_bytes"], run.path))
+        checks = run_checks(Scene(setup, feed, block, estimate["disk_bytes"], run.path))
     sound = all(check["ok"] for check in checks)  # else nobody waits for trees
     boosted = boosted_horizon(setup.config, setup.panel) if sound else None
     if boosted is not None:

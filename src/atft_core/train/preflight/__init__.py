@@ -1,0 +1,1 @@
+"""`python -m atft_core.train.preflight RUN_DIR`: seconds of checks before hours of compute."""

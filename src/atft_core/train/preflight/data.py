@@ -1,0 +1,69 @@
+"""Is what the network learns from fair? Checks of labels, splits and features.
+
+Shapes: D days, N stocks, F features, H horizons.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from atft_core.cross_section import centred_ranks
+from atft_core.data.leaks import LEAK, leaks, panel_leaks, spaced_days
+from atft_core.objective.losses import composite
+from atft_core.train.preflight.scene import Outcome, Scene
+from atft_core.train.step import labels_of
+
+
+def splits_are_apart(scene: Scene) -> Outcome:
+    """No label of a day ends in the next part, and no input begins before the panel."""
+    split, label = scene.setup.split, scene.setup.config.label
+    reach = label.entry_lag + max(label.horizons)
+    gaps = [
+        split.val.start - (split.train.stop - 1) - reach,
+        split.holdout.start - (split.val.stop - 1) - reach,
+    ]
+    history = split.train.start - (scene.setup.config.model.lookback - 1)
+    ok = min(gaps) > 0 and history >= 0 and split.holdout.stop <= len(scene.setup.panel.dates_T)
+    return Outcome(ok, f"labels end {gaps[0]} and {gaps[1]} days before the next part")
+
+
+def missing_labels_stay_missing(scene: Scene) -> Outcome:
+    """A label that cannot be known is no 0: the panel has none, and the loss does not feel it."""
+    panel, config, block = scene.setup.panel, scene.setup.config, scene.block
+    if not config.data.targets:
+        for h, horizon in enumerate(panel.horizons):
+            reach = config.label.entry_lag + horizon
+            told = int(np.isfinite(panel.y_TNH[-reach:, :, h]).sum())
+            if told:
+                note = f"{told} labels of horizon {horizon} end after the last day of the panel"
+                return Outcome(False, note)
+    known_BNH = torch.from_numpy(np.isfinite(panel.y_TNH[block.days.start : block.days.stop]))
+    wrong = int((block.mask_BNH.cpu() != known_BNH).sum())
+    if wrong:
+        return Outcome(False, f"{wrong} labels of a block are known and masked, or neither")
+    pred_BNH = torch.zeros_like(block.rank_BNH).normal_().requires_grad_()
+    total, _ = composite(pred_BNH, *labels_of(block), config.loss, panel.horizons)
+    (gradient_BNH,) = torch.autograd.grad(total, pred_BNH)
+    pulled = int(gradient_BNH[~block.mask_BNH].count_nonzero())
+    missing = int((~known_BNH).sum())
+    return Outcome(not pulled, f"{missing} missing labels of a block, {pulled} of them pull")
+
+
+def a_planted_leak_is_found(scene: Scene) -> Outcome:
+    """Were a feature the label itself, the correlation would name it."""
+    panel = scene.setup.panel
+    x_DNF, y_DNH, valid_DN = spaced_days(panel, scene.setup.split.train)
+    planted_DN1 = np.nan_to_num(centred_ranks(y_DNH[..., 0], valid_DN))[..., None]
+    with_leak_DNF = np.concatenate([x_DNF, planted_DN1.astype(np.float32)], axis=2)
+    found = leaks(with_leak_DNF, y_DNH, valid_DN, [*panel.features, "planted"], panel.horizons)
+    named = [leak.feature for leak in found]
+    return Outcome("planted" in named, f"named: {', '.join(named) or 'nothing'}")
+
+
+def no_feature_is_the_label(scene: Scene) -> Outcome:
+    """No feature's mean daily correlation with a label is beyond what prediction can reach."""
+    found = panel_leaks(scene.setup.panel, scene.setup.split.train)
+    if found:
+        return Outcome(False, "; ".join(map(str, found)))
+    return Outcome(True, f"all correlations with the label are within {LEAK}")
