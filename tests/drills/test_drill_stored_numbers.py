@@ -227,3 +227,15 @@ def test_a_look_that_cannot_be_counted_is_not_made(copy, tmp_path, monkeypatch):
     assert (copy.trial(0).predictions.read_bytes(), copy.events.read_bytes()) == before
     assert json.loads(copy.trial(0).metrics.read_text())["holdout"] is None
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_run_says_how_much_of_its_best_trial_is_luck(runs):
+    run = runs[0]
+    daily = table(run.trial(0).daily_ic).filter(split="val", horizon=1)["rank_ic"].drop_nulls()
+    found = json.loads(atft("status", run.path, "--json"))["significance"]
+    assert (found["trial"], found["trials"], found["days"]) == (0, 1, len(daily))
+    assert found["rank_ic"] == pytest.approx(daily.mean())
+    assert found["icir"] == pytest.approx(daily.mean() / daily.std())
+    assert found["baseline"] in ("ridge", "reversal", "momentum", "lightgbm", "lightgbm + lags")
+    assert found["overfitting"] is None
+    assert found["said"] in run.log.read_text()

@@ -50,6 +50,8 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
     say(_summary(state, status))
     if state.trials:
         say(_trials(state))
+    if state.significance:
+        say(f"Best: {state.significance.get('said', '')}.")
     for t, level, text in state.alerts[-5:]:
         say(f"{time.strftime('%H:%M:%S', time.localtime(t))} {level}: {text}")
 
@@ -95,6 +97,7 @@ def status_json(run: RunDirectory, state: State, status: Status) -> Json:
         "trials": [_trial_json(trial) for trial in state.trials.values()],
         "split": state.split,
         "data": state.facts,
+        "significance": state.significance,
         "override": state.override,
         "alerts": [{"t": t, "level": level, "text": text} for t, level, text in state.alerts],
     }

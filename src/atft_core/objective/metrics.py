@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft_core.cross_section import MIN_NAMES, Bools, Floats, rank_rows
-from atft_core.objective.significance import newey_west_mean
+from atft_core.objective.significance import newey_west_mean, overlap
 
 TRADING_DAYS = 252
 """Trading days per year, to annualise."""
@@ -152,7 +152,7 @@ def summarise(daily: DailyIC, horizons: Sequence[int]) -> dict[str, Summary]:
 
 
 def _summary(daily: DailyIC, i: int, horizon: int) -> Summary:
-    lag = max(5, horizon - 1)
+    lag = overlap(horizon)
     ic = newey_west_mean(daily.ic_DH[:, i], lag)
     rank_ic = newey_west_mean(daily.rank_ic_DH[:, i], lag)
     sharpe = _mean_over_std(daily.spread_DH[:, i])

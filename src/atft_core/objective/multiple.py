@@ -3,7 +3,7 @@
 Shapes: D days, K strategies (trials, models), B bootstrap samples, S blocks of days.
 
 The best of K worthless series looks good; these say how good, and whether the best of K real ones
-looks better than that. For use on `daily_ic.arrow` of many trials; no run computes them yet.
+looks better than that. A run computes them when its sweep ends (`train.significance`).
 """
 
 from __future__ import annotations

@@ -18,6 +18,14 @@ class MeanEstimate(NamedTuple):
     n: int
 
 
+def overlap(horizon: int) -> int:
+    """Days over which daily figures of this horizon are taken to be correlated.
+
+    Labels of h days share days with h - 1 neighbours; a week at least, as markets have memory.
+    """
+    return max(5, horizon - 1)
+
+
 def newey_west_mean(x_D: NDArray[np.floating], lag: int) -> MeanEstimate:
     """Mean, standard error and t of a series whose days overlap (Newey and West 1987).
 

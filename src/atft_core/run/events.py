@@ -195,6 +195,17 @@ class Decision(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Significance(Event):
+    """How much of the best trial is luck, over all trials that were measured."""
+
+    trial: int
+    horizon: int = 1
+    found: Json = field(default_factory=dict)
+    said: str = ""
+    """The whole in a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alert(Event):
     """Something that a person should see."""
 

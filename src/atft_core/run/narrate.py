@@ -143,6 +143,10 @@ def _decided(state: State, event: ev.Decision) -> list[str]:
     return [f"Decision {event.rule}, {event.said}"]
 
 
+def _significance(state: State, event: ev.Significance) -> list[str]:
+    return [f"Significance of {event.said}"]
+
+
 def _alert(state: State, event: ev.Alert) -> list[str]:
     return [f"{event.level.capitalize()}: {event.text}"]
 
@@ -168,6 +172,7 @@ _NARRATORS: dict[type[Event], Callable[[State, Any], list[str]]] = {
     ev.TrialEnded: _trial_ended,
     ev.Requested: _requested,
     ev.Decision: _decided,
+    ev.Significance: _significance,
     ev.Alert: _alert,
     ev.HoldoutScored: _holdout_scored,
     ev.RunEnded: _run_ended,

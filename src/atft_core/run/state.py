@@ -119,6 +119,8 @@ class State:
     alerts: list[tuple[float, str, str]] = field(default_factory=list)
     decisions: list[tuple[float, ev.Decision]] = field(default_factory=list)
     """What rules decided, and when."""
+    significance: Json = field(default_factory=dict)
+    """How much of the best trial is luck; empty before the end of a sweep."""
 
     def trial(self, number: int) -> Trial:
         """The trial, made on first mention."""
@@ -273,6 +275,10 @@ def _decided(state: State, event: ev.Decision, t: float) -> None:
         state.alerts.append((t, "info", event.said))
 
 
+def _significance(state: State, event: ev.Significance, t: float) -> None:
+    state.significance = {"trial": event.trial, "said": event.said, **event.found}
+
+
 def _alert(state: State, event: ev.Alert, t: float) -> None:
     state.alerts.append((t, event.level, event.text))
 
@@ -305,6 +311,7 @@ _APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {
     ev.Requested: _requested,
     ev.StopRequested: _stop_requested,
     ev.Decision: _decided,
+    ev.Significance: _significance,
     ev.Alert: _alert,
     ev.HoldoutScored: _holdout_scored,
     ev.RunEnded: _run_ended,

@@ -20,7 +20,7 @@ from atft_core.config.schema import Config
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
 from atft_core.objective.metrics import DailyIC
-from atft_core.objective.significance import paired_difference
+from atft_core.objective.significance import overlap, paired_difference
 from atft_core.run.events import Json
 from atft_core.train.report import log
 from atft_core.train.results import read_table, split_column, write_table
@@ -103,7 +103,7 @@ def compare(
     if not means:
         return {}
     best = max(means, key=lambda name: means[name])
-    gain = paired_difference(daily.rank_ic_DH[:, h], series[best], max(5, horizon - 1))
+    gain = paired_difference(daily.rank_ic_DH[:, h], series[best], overlap(horizon))
     numbers = {
         "baseline_diff": gain.mean,
         "baseline_diff_se": gain.se,

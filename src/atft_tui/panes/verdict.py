@@ -72,6 +72,10 @@ def details(state: State, width: int) -> list[Content]:
     if state.preflight:
         lines += [Content(""), _heading("preflight")]
         lines += _checks(state.preflight, width)
+    if state.significance:
+        said = clean(str(state.significance.get("said", "")), 600)
+        lines += [Content(""), _heading("how much is luck")]
+        lines += [Content(f" {part}") for part in textwrap.wrap(said, max(20, width - 2))]
     if state.decisions:
         lines += [Content(""), _heading("decisions")]
         lines += [_decision(t, each) for t, each in reversed(state.decisions)]
