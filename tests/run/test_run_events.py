@@ -27,6 +27,14 @@ def test_every_kind_survives_its_line_and_moves_the_state(kind):
     assert (state.seq, state.t) == (5, 12.345)
 
 
+def test_every_event_that_can_be_written_can_be_read():
+    abstract = {ev.Event, ev.WorkerEvent}
+    kinds = {
+        cls for cls in vars(ev).values() if isinstance(cls, type) and issubclass(cls, ev.Event)
+    }
+    assert kinds - abstract == set(KINDS.values())
+
+
 def test_a_line_names_its_kind_in_words():
     record = json.loads(encode(Stamped(1, 2.0, ev.WorkerStarted(trial=1))))
     assert (record["kind"], record["seq"], record["t"]) == ("worker_started", 1, 2.0)

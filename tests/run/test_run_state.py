@@ -109,6 +109,7 @@ def test_every_kind_of_event_is_folded():
             "engine_started": {"pid": 1},
             "requested": {"id": "x"},
             "decision": {"rule": "r"},
+            "walked_forward": {},
         }
         free = ("data_ready", "preflight", "stop_requested", "alert", "run_ended")
         values = needed.get(kind, {} if kind in free else {"trial": 0})

@@ -12,7 +12,12 @@ from atft_core.cross_section import ranked_targets
 from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits
 from atft_core.objective.metrics import daily_metrics
+from atft_core.train.against import blended, rivals_of
 from atft_core.train.preflight.__main__ import main
+from atft_core.train.report import LastWord
+from atft_core.train.results import score
+from atft_core.train.setup import open_run
+from atft_core.train.worker import run_trial
 
 pytest.importorskip("lightgbm")
 pytestmark = pytest.mark.slow
@@ -80,3 +85,36 @@ def test_it_is_a_baseline_at_the_horizon_of_the_objective(tmp_path):
     other = make_run(tmp_path / "other", make_panel(), make_config())
     assert main([str(other.path)]) == 0
     assert "lightgbm" not in json.loads(other.preflight.read_text())["baselines"]["1"]
+
+
+@pytest.mark.parametrize("damage", ["none", "gone", "broken"])
+def test_the_blend_with_the_trees_is_measured_on_the_same_days(tmp_path, damage):
+    run = make_run(tmp_path, make_panel(), make_config(objective__lightgbm="auto"))
+    assert main([str(run.path)]) == 0
+    if damage == "gone":
+        run.boosted_of(0).unlink()
+    elif damage == "broken":
+        run.boosted_of(0).write_bytes(b"ARROW1")
+    setup = open_run(run)
+    panel, split = setup.panel, setup.split
+    rivals = rivals_of(run, setup.config, panel, split)
+    days = slice(split.val.start, split.val.stop)
+    trees_DN = np.nan_to_num(rivals.boosted_DN)
+    assert trees_DN.std() > 0
+    # blended with themselves, at another scale, the trees rank as they do alone
+    same = score(panel, "val", split.val, np.repeat(trees_DN[..., None] * 7, 2, axis=2))
+    daily = daily_metrics(trees_DN[..., None], panel.y_TNH[days, :, :1], panel.valid_TN[days])
+    found = blended(rivals, panel, same, 0)
+    assert found["blend_rank_ic"] == pytest.approx(float(np.nanmean(daily.rank_ic_DH)), abs=1e-6)
+    assert found["blend_rank_ic_se"] > 0
+
+
+def test_every_epoch_tells_the_blend(tmp_path):
+    run = make_run(tmp_path, make_panel(), make_config(objective__lightgbm="auto"))
+    assert main([str(run.path)]) == 0
+    with LastWord(run.trial(0).exit, 1) as word:
+        run_trial(run, 0, 1, word)
+    assert word.state == "complete"
+    row = json.loads(run.trial(0).metrics.read_text())["epochs"][-1]
+    assert row["val"]["1"]["blend_rank_ic"] is not None
+    assert "blend_rank_ic" not in row["val"]["5"]

@@ -13,8 +13,9 @@ from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits, to_float32
 from atft_core.model.atft import ATFT
 from atft_core.objective import losses
+from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
-from atft_core.train.against import baselines_of, compare, read_baselines, write_baselines
+from atft_core.train.against import compare, read_baselines, rivals_of, write_baselines
 from atft_core.train.loop import middle_block
 from atft_core.train.preflight import checks, network, objective
 from atft_core.train.preflight.__main__ import main
@@ -282,15 +283,17 @@ def test_epochs_are_compared_with_the_best_baseline_of_the_run(checked):
 
 @pytest.mark.parametrize("damage", [b"", b"ARROW1 and nothing that follows", None])
 def test_baselines_that_cannot_be_read_are_made_again(tmp_path, damage):
-    setup, path = make_setup(make_config(), make_panel()), tmp_path / "baselines.arrow"
-    write_baselines(path, setup.panel, setup.split)
+    setup, run = make_setup(make_config(), make_panel()), RunDirectory(tmp_path)
+    path = run.baselines
+    write_baselines(run, 0, setup.panel, setup.split)
     before = read_baselines(path)
     if damage is None:
         path.unlink()
     else:
         path.write_bytes(damage)
-    again = baselines_of(path, setup.config, setup.panel, setup.split)
-    assert again == before == read_baselines(path)
+    again = rivals_of(run, setup.config, setup.panel, setup.split)
+    assert again.daily == before == read_baselines(path)
+    assert again.boosted_DN is None
 
 
 def test_without_baselines_there_is_no_comparison():

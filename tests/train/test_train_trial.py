@@ -90,7 +90,7 @@ def test_the_events_tell_settings_phases_and_epochs(finished):
     assert (observed["device"], observed["amp"], observed["threads"]) == ("cpu", "off", 1)
     assert (observed["pid"], observed["max_batches"]) == (os.getpid(), 0)
     phases = [e.phase for e in events if isinstance(e, Progress)]
-    assert phases[:5] == ["load", "train", "validate", "checkpoint", "train"]
+    assert phases[:5] == ["load", "baselines", "train", "validate", "checkpoint"]
     assert phases[-1] == "score"
     epochs = [e for e in events if isinstance(e, Epoch)]
     assert [e.epoch for e in epochs] == [1, 2, 3, 4]

@@ -24,7 +24,7 @@ from atft_core.cross_section import MIN_NAMES, Floats
 from atft_core.data.feeds import market_inputs
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
-from atft_core.objective.metrics import DailyIC, daily_metrics
+from atft_core.objective.metrics import daily_metrics
 
 PARAMETERS: dict[str, Any] = {
     "objective": "l2", "num_leaves": 31, "learning_rate": 0.03, "min_data_in_leaf": 500,
@@ -76,20 +76,6 @@ class _Columns:
         market_DM = self.market_TM[days.start : days.stop]
         shape = (*parts[0].shape[:2], market_DM.shape[1])
         return np.concatenate([*parts, np.broadcast_to(market_DM[:, None], shape)], axis=-1)
-
-
-def daily_boosted(panel: Panel, split: Split, horizon: int) -> dict[str, DailyIC]:
-    """Daily metrics of LightGBM on the validation days, with lags and without.
-
-    At one horizon; those of the others are undefined (NaN).
-    """
-    found = {}
-    val = slice(split.val.start, split.val.stop)
-    for name, lagged in (("lightgbm", False), ("lightgbm + lags", True)):
-        pred_DNH = np.zeros((len(split.val), len(panel.codes), len(panel.horizons)), np.float32)
-        pred_DNH[..., horizon] = boosted_predictions(panel, split, horizon, lagged=lagged)
-        found[name] = daily_metrics(pred_DNH, panel.y_TNH[val], panel.valid_TN[val])
-    return found
 
 
 def boosted_predictions(

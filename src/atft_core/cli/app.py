@@ -111,6 +111,46 @@ def hpo(
     raise typer.Exit(start.run_ad_hoc(asked, detach=detach, as_json=json))
 
 
+@app.command(
+    epilog="Example: atft walkforward --data-path panel.parquet --config objective/rank "
+    "--folds 5 --seeds 3 --output-dir output/walk"
+)
+def walkforward(
+    output_dir: Annotated[Path, typer.Option(help="The run directory to make.")],
+    data_path: DataPath = None,
+    folds: Annotated[int, typer.Option(min=2, max=100, help="Parts of the validation.")] = 5,
+    window: Annotated[
+        str, typer.Option(help="expanding: train on all days before a fold; rolling: on as many.")
+    ] = "expanding",
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Models per fold, averaged.")] = 1,
+    max_epochs: Annotated[int | None, typer.Option(help="Epochs per model.")] = None,
+    config_files: ConfigFiles = None,
+    assignments: Assignments = None,
+    until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
+    detach: Detach = False,
+    json: Json = False,
+) -> None:
+    """Refit over the validation days: each part is judged by models trained on the days before it.
+
+    Settings stay as they are and the holdout is not touched; `split.train` and `split.val` say
+    where the first part begins and the last one ends.
+    """
+    from atft_core.cli import start
+
+    asked = start.AdHocRequest(
+        output_dir=output_dir,
+        data_path=data_path,
+        n_trials=None,
+        max_epochs=max_epochs,
+        study_name="walkforward",
+        config_files=tuple(config_files or ()),
+        assignments=tuple(assignments or ()),
+        until=until,
+    )
+    walk = start.WalkRequest(asked, folds=folds, window=window, seeds=seeds)
+    raise typer.Exit(start.run_walk(walk, detach=detach, as_json=json))
+
+
 @app.command(epilog="Example: atft status output --json")
 def status(
     directory: Annotated[

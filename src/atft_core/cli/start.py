@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -56,6 +57,16 @@ class AdHocRequest:
     until: str
 
 
+@dataclass(frozen=True)
+class WalkRequest:
+    """`atft walkforward` as it was typed."""
+
+    ad_hoc: AdHocRequest
+    folds: int
+    window: str
+    seeds: int
+
+
 def run_stage(asked: StageRequest, *, detach: bool, as_json: bool) -> int:
     """Start a stage and follow it; the exit code says whether its criteria are met."""
     runbook, stage = _find(asked)
@@ -71,7 +82,33 @@ def run_stage(asked: StageRequest, *, detach: bool, as_json: bool) -> int:
 
 def run_ad_hoc(asked: AdHocRequest, *, detach: bool, as_json: bool) -> int:
     """Start a search that belongs to no stage and follow it."""
-    flags: dict[str, Any] = {
+    resolved = _resolve_ad_hoc(asked)
+    spec = _spec(resolved, asked.output_dir, asked.until)
+    return _start(resolved, spec, demo=False, detach=detach, as_json=as_json)
+
+
+def run_walk(asked: WalkRequest, *, detach: bool, as_json: bool) -> int:
+    """Start a walk-forward, which is a grid of folds and seeds, and follow it."""
+    first = _resolve_ad_hoc(asked.ad_hoc).config.train.seed
+    trials = asked.folds * asked.seeds
+    flags = {
+        "split.folds": asked.folds,
+        "split.window": asked.window,
+        "engine.sampler": "grid",
+        "engine.n_trials": trials,
+        "engine.keep_predictions": trials,
+        "search": {  # every fold once before the second seed: a run that is cut short has them all
+            "train.seed": {"choices": list(range(first, first + asked.seeds))},
+            "split.fold": {"choices": list(range(asked.folds))},
+        },
+    }
+    resolved = _resolve_ad_hoc(asked.ad_hoc, flags)
+    spec = _spec(resolved, asked.ad_hoc.output_dir, asked.ad_hoc.until)
+    return _start(resolved, spec, demo=False, detach=detach, as_json=as_json)
+
+
+def _resolve_ad_hoc(asked: AdHocRequest, flags: Mapping[str, Any] | None = None) -> Resolved:
+    typed: dict[str, Any] = {
         "data.path": str(asked.data_path) if asked.data_path else None,
         "engine.n_trials": asked.n_trials,
         "train.max_epochs": asked.max_epochs,
@@ -79,13 +116,12 @@ def run_ad_hoc(asked: AdHocRequest, *, detach: bool, as_json: bool) -> int:
     }
     if asked.study_name is not None:
         check_name(asked.study_name, "The study name")
-    resolved = resolve(
+    given = {key: value for key, value in typed.items() if value is not None}
+    return resolve(
         config_files=asked.config_files,
         assignments=asked.assignments,
-        flags={key: value for key, value in flags.items() if value is not None},
+        flags=given | dict(flags or {}),
     )
-    spec = _spec(resolved, asked.output_dir, asked.until)
-    return _start(resolved, spec, demo=False, detach=detach, as_json=as_json)
 
 
 def show_plan(asked: StageRequest, *, as_json: bool) -> int:

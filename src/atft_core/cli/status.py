@@ -50,6 +50,9 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
     say(_summary(state, status))
     if state.trials:
         say(_trials(state))
+    if state.walk:
+        say(_folds(state.walk))
+        say(f"Walk-forward, {state.walk.get('said', '')}.")
     if state.significance:
         say(f"Best: {state.significance.get('said', '')}.")
     for t, level, text in state.alerts[-5:]:
@@ -98,6 +101,7 @@ def status_json(run: RunDirectory, state: State, status: Status) -> Json:
         "split": state.split,
         "data": state.facts,
         "significance": state.significance,
+        "walk": state.walk,
         "override": state.override,
         "alerts": [{"t": t, "level": level, "text": text} for t, level, text in state.alerts],
     }
@@ -139,6 +143,18 @@ def _trials(state: State) -> str:
         epoch = f"{len(trial.epochs)}/{state.max_epochs}"
         rows.append([str(trial.number), trial.state, epoch, *shown, trial.reason or trial.phase])
     return table(rows, right=(0, 2, 3, 4, 5, 6))
+
+
+def _folds(walk: Json) -> str:
+    rows = [["fold", "trained", "judged", "days", "RankIC", "+-", "t", "seeds"]]
+    for fold in walk.get("folds", []):
+        cells = [fold.get(name) for name in ("rank_ic", "rank_ic_se")]
+        shown = [f"{cell:+.4f}" if cell is not None else "-" for cell in cells]
+        t = fold.get("rank_ic_t")
+        spans = [" .. ".join(fold.get(part) or ("?", "?")) for part in ("train", "val")]
+        last = ["-" if t is None else f"{t:.1f}", str(len(fold.get("trials", [])))]
+        rows.append([str(fold.get("fold")), *spans, str(fold.get("days")), *shown, *last])
+    return table(rows, right=(0, 3, 4, 5, 6, 7))
 
 
 def check_run(run_dir: Path, *, stage: str, runbook: Path | None, as_json: bool) -> int:

@@ -124,6 +124,19 @@ class SplitConfig(Section):
     """First day of the holdout; overrides `val`."""
     warmup: int = Field(60, ge=0)
     """Days at the start that only serve as history."""
+    folds: int = Field(0, ge=0, le=100)
+    """Walk-forward: parts of the validation days, each judged by a model that was trained on the
+    days before it; 0: one validation. `atft walkforward` sets these three."""
+    fold: int = Field(0, ge=0, le=99)
+    """Which part validates."""
+    window: Literal["expanding", "rolling"] = "expanding"
+    """A fold trains on all days before it, or on as many as the first fold has."""
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> SplitConfig:
+        if self.fold >= max(self.folds, 1):
+            raise ValueError(f"fold = {self.fold} does not exist among folds = {self.folds}")
+        return self
 
 
 class ModelConfig(Section):
@@ -307,6 +320,8 @@ class EngineConfig(Section):
     """Name of the Optuna study."""
     n_trials: int = Field(1, ge=1, le=100_000)
     """Trials of the study."""
+    sampler: Literal["tpe", "grid"] = "tpe"
+    """How trials are drawn: where TPE expects most, or every combination of [search], in order."""
     max_retries: int = Field(3, ge=0, le=100)
     """Times a killed worker is started again before its trial fails."""
     prune_warmup: int = Field(5, ge=0)

@@ -4,6 +4,7 @@
 
 A label of the last training day ends before validation starts, and so on: `purge_days` is the
 longest horizon plus the entry lag. Features may look back across a border, labels never forward.
+Walking forward, the validation days are cut into folds, and each trains on days before it.
 """
 
 from __future__ import annotations
@@ -51,6 +52,19 @@ def make_split(
     return split
 
 
+def folds_of(config: Config, dates_T: NDArray[np.datetime64]) -> list[Split]:
+    """The splits of all folds; one without walk-forward. Raises as `make_split`."""
+    return [
+        make_split(
+            dates_T,
+            config.split.model_copy(update={"fold": fold}),
+            config.label.purge_days,
+            config.model.lookback,
+        )
+        for fold in range(max(config.split.folds, 1))
+    ]
+
+
 def _cut(
     days: int,
     config: SplitConfig,
@@ -61,12 +75,20 @@ def _cut(
     val = _border(config.val_start, days * config.train, dates_T)
     holdout = _border(config.holdout_start, days * (config.train + config.val), dates_T)
     start = max(config.warmup, lookback - 1)
+    val_days = _fold(range(val, max(val, holdout - purge_days)), config)
+    moved = val_days.start - val if config.window == "rolling" else 0
     return Split(
-        train=range(start, max(start, val - purge_days)),
-        val=range(val, max(val, holdout - purge_days)),
+        train=range(start + moved, max(start + moved, val_days.start - purge_days)),
+        val=val_days,
         holdout=range(holdout, max(holdout, days)),
         purge_days=purge_days,
     )
+
+
+def _fold(val: range, config: SplitConfig) -> range:
+    """The part of the validation days that is judged; all without folds."""
+    borders = [val.start + len(val) * k // max(config.folds, 1) for k in range(config.folds + 1)]
+    return range(borders[config.fold], borders[config.fold + 1]) if config.folds else val
 
 
 def _border(day: date | None, share: float, dates_T: NDArray[np.datetime64] | None) -> int:
@@ -90,6 +112,8 @@ def _remedy(config: SplitConfig, purge_days: int, lookback: int, days: int) -> s
         f"{max(config.warmup, lookback - 1)} days are warm-up "
         f"(the larger of split.warmup and model.lookback - 1) and 2 x {purge_days} are purged"
     )
+    if config.folds:
+        return f"{spent}; fewer split.folds, or more days for split.val, make the folds longer."
     if config.val_start or config.holdout_start:
         return f"{spent}; check split.val_start and split.holdout_start."
     for enough in range(days, 20 * days + 2000):

@@ -10,8 +10,8 @@ from atft_core.config.hashing import code_version, config_hash
 from atft_core.config.schema import Config
 from atft_core.data.build import ensure_cache
 from atft_core.data.panel import open_panel
-from atft_core.data.splits import split_facts, split_of
-from atft_core.engine.space import distributions
+from atft_core.data.splits import folds_of, split_facts
+from atft_core.engine.space import distributions, planned
 from atft_core.run.events import Json
 
 Progress = Callable[[str, float], None]
@@ -33,9 +33,13 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
     Raises ConfigError or DataError; nothing of a run exists then.
     """
     distributions(config)
+    planned(config)
     cache = ensure_cache(config, progress)
     panel = open_panel(cache)
-    split = split_of(config, panel.dates_T)
+    splits = folds_of(config, panel.dates_T)
+    split = split_facts(splits[config.split.fold], panel.dates_T)
+    if config.split.folds:
+        split["folds"] = [split_facts(each, panel.dates_T) for each in splits]
     identity: Json = {
         "data_hash": data_hash(panel.facts),
         "config_hash": config_hash(config),
@@ -45,7 +49,7 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
     }
     # Not the path in the cache: the same content may lie elsewhere, too.
     facts = {**panel.facts, "cache": str(cache), "path": str(config.data.path)}
-    return Prepared(cache, facts, split_facts(split, panel.dates_T), identity)
+    return Prepared(cache, facts, split, identity)
 
 
 def data_hash(facts: Json) -> str:

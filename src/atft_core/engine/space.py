@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from optuna.distributions import (
@@ -17,6 +18,7 @@ from atft_core.config.render import toml_value
 from atft_core.config.schema import Config
 from atft_core.config.search import Choice
 from atft_core.errors import ConfigError
+from atft_core.run.wording import several
 
 
 def distributions(config: Config) -> dict[str, BaseDistribution]:
@@ -62,6 +64,30 @@ def _holds(distribution: BaseDistribution, value: Any) -> bool:
 def configured(config: Config) -> dict[str, Any]:
     """The parameters of trial 0: the configuration as it stands."""
     return {key: get(config, key) for key in config.search}
+
+
+def planned(config: Config) -> list[dict[str, Any]]:
+    """The trials that are known before the first: all of a grid, in order; else trial 0.
+
+    ConfigError when a grid has a range, which has no end of values, or not enough combinations.
+    """
+    if config.engine.sampler != "grid":
+        return [configured(config)]
+    ranges = [key for key, entry in config.search.items() if not isinstance(entry, Choice)]
+    if ranges:
+        raise ConfigError(
+            f"engine.sampler = grid, but search.{ranges[0]} is a range.",
+            hint="List its values: --set 'search={\"KEY\" = { choices = [1, 2] }}'",
+        )
+    choices = [entry.choices for entry in config.search.values() if isinstance(entry, Choice)]
+    combinations = [dict(zip(config.search, values, strict=True)) for values in product(*choices)]
+    if len(combinations) < config.engine.n_trials:
+        raise ConfigError(
+            f"engine.n_trials = {config.engine.n_trials}, but the grid has "
+            f"{several(len(combinations), 'combination')}.",
+            hint="Ask for as many trials as there are, or add values to [search].",
+        )
+    return combinations
 
 
 def suggest(trial: Trial, space: dict[str, BaseDistribution]) -> dict[str, Any]:

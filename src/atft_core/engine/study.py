@@ -11,7 +11,7 @@ import warnings
 from contextlib import closing
 
 import optuna
-from optuna.pruners import BasePruner, MedianPruner, PatientPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, PatientPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from atft_core.config.schema import Config, EngineConfig
-from atft_core.engine.space import configured
+from atft_core.engine.space import planned
 from atft_core.errors import EngineError
 from atft_core.run.directory import RunDirectory
 
@@ -28,7 +28,7 @@ LOCK_TIMEOUT = 600.0
 
 
 def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study:
-    """The study, made on first use with trial 0 = the configured values."""
+    """The study, made on first use with the trials that are planned: trial 0, or a grid."""
     _refuse_emptied(run, trials_known)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -47,8 +47,9 @@ def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study
         pruner=make_pruner(config.engine),
         load_if_exists=True,
     )
-    if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(configured(config))
+    known = len(study.get_trials(deepcopy=False))
+    for params in planned(config)[known:]:  # a kill may have cut an earlier start short
+        study.enqueue_trial(params)
     return study
 
 
@@ -81,7 +82,12 @@ def make_sampler(seed: int, number: int) -> TPESampler:
 
 
 def make_pruner(engine: EngineConfig) -> BasePruner:
-    """Patience around the median: early epochs mislead, so nothing is pruned before a warm-up."""
+    """Patience around the median: early epochs mislead, so nothing is pruned before a warm-up.
+
+    A grid is there to be seen whole.
+    """
+    if engine.sampler == "grid":
+        return NopPruner()
     median = MedianPruner(
         n_startup_trials=engine.prune_startup, n_warmup_steps=first_prunable_epoch(engine)
     )
@@ -98,7 +104,11 @@ def first_prunable_epoch(engine: EngineConfig) -> int:
 def pruning_possible(config: Config) -> bool:
     """Whether any trial of this run could be pruned at all."""
     engine, epochs = config.engine, config.train.max_epochs
-    return engine.n_trials > engine.prune_startup and epochs > first_prunable_epoch(engine)
+    return (
+        engine.sampler != "grid"
+        and engine.n_trials > engine.prune_startup
+        and epochs > first_prunable_epoch(engine)
+    )
 
 
 def frozen(study: Study, number: int) -> FrozenTrial | None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
+from atft_core.engine.conclude import conclude
 from atft_core.engine.requests import answer_requests, expire_requests
 from atft_core.engine.session import Session
 from atft_core.engine.study import pruning_possible
@@ -16,7 +17,6 @@ from atft_core.engine.trials import TICK_SECONDS, ended, run_trial
 from atft_core.engine.workers import environment
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
-from atft_core.run.measure_model import tried
 from atft_core.run.measure_run import unmeasured_gpu
 from atft_core.run.rules import decisions_on_sweep, stopped_by
 from atft_core.run.wording import finite
@@ -30,7 +30,7 @@ def supervise(session: Session) -> ev.RunEnded:
     _listen(session)
     expire_requests(session)
     end = _preflight(session) or _trials(session)
-    _weigh(session)
+    conclude(session)
     session.record(end)
     return end
 
@@ -99,7 +99,7 @@ def _foresee(session: Session) -> Iterator[tuple[str, str]]:
             "warning",
             f"an epoch takes about {expected:.0f} s, more than the {allowed:g} s allowed",
         )
-    if not pruning_possible(session.config):
+    if session.config.engine.sampler != "grid" and not pruning_possible(session.config):
         yield "info", "no trial can be pruned: too few trials or epochs"
 
 
@@ -122,27 +122,6 @@ def _trials(session: Session) -> ev.RunEnded:
     if _futile(session):
         return ev.RunEnded(state="FAILED", reason="every trial failed")
     return ev.RunEnded(state="FINISHED")
-
-
-def _weigh(session: Session) -> None:
-    """Say how much of the best trial is luck; a figure that cannot be had spoils no run."""
-    state = session.state
-    if state.best is None:
-        return
-    from atft_core.train.significance import significance, told
-
-    try:
-        numbers = [trial.number for trial in tried(state)]
-        found = significance(session.run, numbers, state.best.number, state.horizon)
-        if found:
-            said = told(found, state.best.number, state.horizon)
-            session.record(
-                ev.Significance(
-                    trial=state.best.number, horizon=state.horizon, found=found, said=said
-                )
-            )
-    except (ArithmeticError, LookupError, MemoryError, OSError, ValueError) as error:
-        session.record(ev.Alert(text=f"how much is luck cannot be computed: {error}"))
 
 
 def _enough(session: Session) -> str:

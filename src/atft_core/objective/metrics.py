@@ -53,6 +53,13 @@ class DailyIC:
         return np.isfinite(self.rank_ic_DH)
 
 
+def joined(parts: Sequence[DailyIC]) -> DailyIC:
+    """Consecutive stretches of days as one."""
+    return DailyIC(
+        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(DailyIC)}
+    )
+
+
 def daily_metrics(
     pred_DNH: NDArray[np.floating], y_DNH: NDArray[np.floating], valid_DN: Bools
 ) -> DailyIC:

@@ -93,6 +93,24 @@ class RunDirectory:
         """Daily RankIC of the baselines as an Arrow IPC file."""
         return self.path / "baselines.arrow"
 
+    def baselines_of(self, fold: int) -> Path:
+        """The same for a fold of a walk-forward."""
+        return self.path / f"baselines.fold{fold}.arrow" if fold else self.baselines
+
+    def boosted_of(self, fold: int) -> Path:
+        """The scores of LightGBM on the validation days of a fold, as an Arrow IPC file."""
+        return self.path / (f"lightgbm.fold{fold}.arrow" if fold else "lightgbm.arrow")
+
+    @property
+    def walk(self) -> Path:
+        """What the folds of a walk-forward say together."""
+        return self.path / "walkforward.json"
+
+    @property
+    def walk_predictions(self) -> Path:
+        """The predictions of all folds, averaged over seeds, as an Arrow IPC file."""
+        return self.path / "walkforward.arrow"
+
     @property
     def log(self) -> Path:
         """The log that people read."""

@@ -206,6 +206,15 @@ class Significance(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WalkedForward(Event):
+    """What the folds of a walk-forward say together, and each for itself."""
+
+    found: Json = field(default_factory=dict)
+    said: str = ""
+    """The whole in a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alert(Event):
     """Something that a person should see."""
 
@@ -248,7 +257,7 @@ KINDS: dict[str, type[Event]] = {
     for cls in (
         RunStarted, EngineStarted, DataReady, Preflight, TrialIntent, TrialAsked, WorkerStarted,
         Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested, Decision,
-        Alert, HoldoutScored, RunEnded,
+        Significance, WalkedForward, Alert, HoldoutScored, RunEnded,
     )
 }  # fmt: skip
 

@@ -57,7 +57,20 @@ def _data_ready(state: State, event: ev.DataReady) -> list[str]:
         f"Split train {_span(split, 'train')} | val {_span(split, 'val')} | "
         f"holdout {_span(split, 'holdout')}, {split.get('purge_days')} days purged between"
     )
-    return [first, second, *(f"Data warning: {text}" for text in facts.get("warnings", []))]
+    warnings = [f"Data warning: {text}" for text in facts.get("warnings", [])]
+    return [first, second, *_folds(split), *warnings]
+
+
+def _folds(split: dict[str, Any]) -> list[str]:
+    return [
+        f"Fold {k} train {_span(fold, 'train')} | val {_span(fold, 'val')}"
+        for k, fold in enumerate(split.get("folds", []))
+    ]
+
+
+def _between(dates: Any) -> str:
+    first, last = dates or ("?", "?")
+    return f"{first}..{last}"
 
 
 def _span(split: dict[str, Any], name: str) -> str:
@@ -110,6 +123,7 @@ def _epoch(state: State, event: ev.Epoch) -> list[str]:
     metrics = [
         f"Val Metrics h={h} RankIC {number(m.get('rank_ic'))} +-{_plain(m.get('rank_ic_se'))} "
         f"IC {number(m.get('ic'))} sign {number(m.get('sign_ratio'))} days {m.get('days')}"
+        + (f" blended with LightGBM {number(m['blend_rank_ic'])}" if m.get("blend_rank_ic") else "")
         for h, m in row.val.items()
     ]
     return [first, *metrics, *_gpu(row.gpu)]
@@ -147,6 +161,16 @@ def _significance(state: State, event: ev.Significance) -> list[str]:
     return [f"Significance of {event.said}"]
 
 
+def _walked(state: State, event: ev.WalkedForward) -> list[str]:
+    rows = [
+        f"Fold {fold.get('fold')} {_between(fold.get('val'))} RankIC {number(fold.get('rank_ic'))} "
+        f"+-{_plain(fold.get('rank_ic_se'))} days {fold.get('days')}"
+        for fold in event.found.get("folds", [])
+        if isinstance(fold, dict)
+    ]
+    return [*rows, f"Walk-forward {event.said}"]
+
+
 def _alert(state: State, event: ev.Alert) -> list[str]:
     return [f"{event.level.capitalize()}: {event.text}"]
 
@@ -173,6 +197,7 @@ _NARRATORS: dict[type[Event], Callable[[State, Any], list[str]]] = {
     ev.Requested: _requested,
     ev.Decision: _decided,
     ev.Significance: _significance,
+    ev.WalkedForward: _walked,
     ev.Alert: _alert,
     ev.HoldoutScored: _holdout_scored,
     ev.RunEnded: _run_ended,

@@ -16,7 +16,7 @@ from atft_core.run.wording import finite, several
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 """Final trial states, named as Optuna names them."""
-PHASE_BUDGET = {"start": 180.0, "load": 600.0, "compile": 900.0}
+PHASE_BUDGET = {"start": 180.0, "load": 600.0, "compile": 900.0, "baselines": 1800.0}
 """Seconds of silence allowed in phases that are slow without being stuck."""
 DEFAULT_BUDGET = 300.0
 
@@ -121,6 +121,8 @@ class State:
     """What rules decided, and when."""
     significance: Json = field(default_factory=dict)
     """How much of the best trial is luck; empty before the end of a sweep."""
+    walk: Json = field(default_factory=dict)
+    """What the folds of a walk-forward say; empty before its end."""
 
     def trial(self, number: int) -> Trial:
         """The trial, made on first mention."""
@@ -279,6 +281,10 @@ def _significance(state: State, event: ev.Significance, t: float) -> None:
     state.significance = {"trial": event.trial, "said": event.said, **event.found}
 
 
+def _walked(state: State, event: ev.WalkedForward, t: float) -> None:
+    state.walk = {"said": event.said, **event.found}
+
+
 def _alert(state: State, event: ev.Alert, t: float) -> None:
     state.alerts.append((t, event.level, event.text))
 
@@ -312,6 +318,7 @@ _APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {
     ev.StopRequested: _stop_requested,
     ev.Decision: _decided,
     ev.Significance: _significance,
+    ev.WalkedForward: _walked,
     ev.Alert: _alert,
     ev.HoldoutScored: _holdout_scored,
     ev.RunEnded: _run_ended,

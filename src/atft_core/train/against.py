@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +15,64 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft_core.baselines.boosted import boosted_available, daily_boosted
+from atft_core.baselines.boosted import boosted_available, boosted_predictions
 from atft_core.baselines.simple import daily_baselines
 from atft_core.config.schema import Config
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
-from atft_core.objective.metrics import DailyIC
-from atft_core.objective.significance import overlap, paired_difference
+from atft_core.objective.metrics import DailyIC, daily_metrics
+from atft_core.objective.significance import newey_west_mean, overlap, paired_difference
+from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
+from atft_core.train.ensemble import ensemble
 from atft_core.train.report import log
-from atft_core.train.results import read_table, split_column, write_table
+from atft_core.train.results import (
+    Scores,
+    read_scores,
+    read_table,
+    score,
+    scores_table,
+    split_column,
+    write_table,
+)
 
+BOOSTED = "lightgbm"
 Baselines = dict[int, dict[str, dict[np.datetime64, float]]]
 """Daily RankIC by horizon, name and date."""
 
 
-def baselines_of(path: Path, config: Config, panel: Panel, split: Split) -> Baselines:
-    """The baselines that preflight left in `path`; made again when the file is damaged or gone."""
+@dataclass(frozen=True)
+class Rivals:
+    """What the model is compared with on the validation days."""
+
+    daily: Baselines
+    boosted_DN: NDArray[np.float32] | None
+    """Scores of LightGBM, to be blended with the model's; None when it is no baseline."""
+
+
+def rivals_of(run: RunDirectory, config: Config, panel: Panel, split: Split) -> Rivals:
+    """The baselines of a run's days; made where there are none yet, or the files are damaged.
+
+    Preflight leaves those of the first fold.
+    """
+    fold = config.split.fold
+    path = run.baselines_of(fold)
     try:
-        return read_baselines(path)
-    except (OSError, pa.ArrowException, KeyError) as error:
+        return _read(run, fold, panel, split)
+    except FileNotFoundError:
+        log.info("Making the baselines of these days")
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         log.warning("%s cannot be read (%s): making it again", path.name, error)
-    write_baselines(path, panel, split, boosted_horizon(config, panel))
-    return read_baselines(path)
+    write_baselines(run, fold, panel, split, boosted_horizon(config, panel))
+    return _read(run, fold, panel, split)
+
+
+def _read(run: RunDirectory, fold: int, panel: Panel, split: Split) -> Rivals:
+    daily, boosted = read_baselines(run.baselines_of(fold)), None
+    if any(BOOSTED in names for names in daily.values()):
+        valid_DN = panel.valid_TN[split.val.start : split.val.stop]
+        boosted = read_scores(run.boosted_of(fold), valid_DN, 1)[..., 0]
+    return Rivals(daily, boosted)
 
 
 def boosted_horizon(config: Config, panel: Panel) -> int | None:
@@ -47,16 +83,24 @@ def boosted_horizon(config: Config, panel: Panel) -> int | None:
 
 
 def write_baselines(
-    path: Path, panel: Panel, split: Split, boosted: int | None = None
+    run: RunDirectory, fold: int, panel: Panel, split: Split, boosted: int | None = None
 ) -> dict[str, DailyIC]:
-    """Measure the baselines on the validation days and keep them; by name.
+    """Measure the baselines on the validation days of a fold and keep them; by name.
 
-    `boosted`: the place of a horizon for which LightGBM, which takes its time, is one of them.
+    `boosted`: the place of a horizon for which LightGBM, which takes its time, is one of them,
+    with the lags of some features and without. It is undefined (NaN) at the other horizons.
     """
     daily = daily_baselines(panel, split)
     if boosted is not None:
-        daily |= daily_boosted(panel, split, boosted)
-    write_table(path, _table(panel, split.val, daily))
+        for name, lagged in ((BOOSTED, False), (f"{BOOSTED} + lags", True)):
+            scores_DN = boosted_predictions(panel, split, boosted, lagged=lagged)
+            scores_DNH = np.zeros((*scores_DN.shape, len(panel.horizons)), np.float32)
+            scores_DNH[..., boosted] = scores_DN
+            daily[name] = score(panel, "val", split.val, scores_DNH).daily
+            if not lagged:
+                table = scores_table(panel, split.val, scores_DN)
+                write_table(run.boosted_of(fold), table)
+    write_table(run.baselines_of(fold), _table(panel, split.val, daily))
     return daily
 
 
@@ -110,3 +154,19 @@ def compare(
         "baseline_diff_t": gain.t,
     }
     return {"baseline": best} | {k: v if math.isfinite(v) else None for k, v in numbers.items()}
+
+
+def blended(rivals: Rivals, panel: Panel, scores: Scores, h: int) -> Json:
+    """RankIC of the equal blend of model and LightGBM at the place of the objective's horizon.
+
+    Nothing without LightGBM.
+    """
+    if rivals.boosted_DN is None:
+        return {}
+    span = slice(scores.days.start, scores.days.stop)
+    both = (scores.pred_DNH[..., h : h + 1], rivals.boosted_DN[..., None])
+    blend_DN1 = ensemble(both, panel.valid_TN[span])
+    daily = daily_metrics(blend_DN1, panel.y_TNH[span, :, h : h + 1], panel.valid_TN[span])
+    found = newey_west_mean(daily.rank_ic_DH[:, 0], overlap(panel.horizons[h]))
+    numbers = {"blend_rank_ic": found.mean, "blend_rank_ic_se": found.se}
+    return {key: value if math.isfinite(value) else None for key, value in numbers.items()}

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from atft_core.cross_section import Bools
 from atft_core.data.panel import Panel
 from atft_core.objective.metrics import DailyIC, Summary, daily_metrics, summarise
 from atft_core.run.events import Json
@@ -131,6 +132,38 @@ def prediction_table(panel: Panel, part: Scores) -> Any:
             "target": pa.array(panel.y_TNH[span][day, stock].ravel(), from_pandas=True),
         }
     )
+
+
+def scores_table(panel: Panel, days: range, scores_DN: NDArray[np.float32]) -> Any:
+    """Scores of one horizon: a row per day and stock traded that day."""
+    day, stock = np.nonzero(panel.valid_TN[days.start : days.stop])
+    dates_D = panel.dates_T[days.start : days.stop].astype("datetime64[D]")
+    codes = pa.DictionaryArray.from_arrays(
+        stock.astype(np.int32), pa.array(panel.codes, pa.string())
+    )
+    return pa.table(
+        {
+            "split": split_column("val", len(day)),
+            "date": pa.array(dates_D[day]),
+            "code": codes,
+            "prediction": scores_DN[day, stock].astype(np.float32),
+        }
+    )
+
+
+def read_scores(path: Path, valid_DN: Bools, horizons: int) -> NDArray[np.float32]:
+    """Predictions [D, N, H] of validation days as a table above has them; NaN where not valid.
+
+    ValueError when it is a table of other days.
+    """
+    table = read_table(path)
+    own_R = np.asarray(table["split"].cast("string")) == "val"
+    values_R = table["prediction"].to_numpy()[own_R]
+    if values_R.size != valid_DN.sum() * horizons:
+        raise ValueError(f"{path} holds other days")
+    pred_DNH = np.full((*valid_DN.shape, horizons), np.nan, np.float32)
+    pred_DNH[valid_DN] = values_R.reshape(-1, horizons)
+    return pred_DNH
 
 
 def _dates(panel: Panel, part: Scores) -> NDArray[np.datetime64]:

@@ -19,7 +19,7 @@ from atft_core.objective.losses import TERMS
 from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
-from atft_core.train.against import Baselines, baselines_of, compare
+from atft_core.train.against import Rivals, blended, compare, rivals_of
 from atft_core.train.clock import PARTS
 from atft_core.train.compiled import Compiled, compile_step, worth_compiling
 from atft_core.train.flops import step_flops
@@ -50,7 +50,7 @@ class Work:
     reporter: Reporter
     feed: Feed
     learner: Learner
-    baselines: Baselines
+    rivals: Rivals
     flops: int
     """Operations of a train step."""
     cache: CacheWatch
@@ -77,11 +77,12 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
         reporter.tell("compile")
         compiled = compile_step(learner, feed, setup.split)
     reporter.settings(observed(setup, feed, learner, compiled))
-    baselines = baselines_of(run.baselines, setup.config, setup.panel, setup.split)
+    reporter.tell("baselines")
+    rivals = rivals_of(run, setup.config, setup.panel, setup.split)
     block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
     flops = step_flops(learner.model, block)
     cache = CacheWatch(Path(setup.panel.facts["cache"]))
-    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines, flops, cache)
+    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, rivals, flops, cache)
     resume(work)
     return work
 
@@ -235,14 +236,20 @@ def score_validation(work: Work, tick: Tick, phase: str) -> Scores:
 
 
 def with_baselines(work: Work, scores: Scores) -> Json:
-    """The metrics of each horizon, with the comparison against the best baseline."""
-    panel, days = work.setup.panel, scores.days
+    """The metrics of each horizon, with the comparison against the best baseline.
+
+    At the objective's also what the equal blend with LightGBM reaches.
+    """
+    panel, days, rivals = work.setup.panel, scores.days, work.rivals
     dates_D = panel.dates_T[days.start : days.stop].astype("datetime64[D]")
-    return {
+    found = {
         str(horizon): scores.summary[str(horizon)]
-        | compare(work.baselines, horizon, dates_D, scores.daily, h)
+        | compare(rivals.daily, horizon, dates_D, scores.daily, h)
         for h, horizon in enumerate(panel.horizons)
     }
+    objective = work.setup.config.objective.horizon
+    found[str(objective)] |= blended(rivals, panel, scores, panel.horizons.index(objective))
+    return found
 
 
 def finish(work: Work, state: str) -> float | None:

@@ -72,10 +72,10 @@ def details(state: State, width: int) -> list[Content]:
     if state.preflight:
         lines += [Content(""), _heading("preflight")]
         lines += _checks(state.preflight, width)
+    if state.walk:
+        lines += [Content(""), _heading("walk-forward"), *_said(state.walk, width)]
     if state.significance:
-        said = clean(str(state.significance.get("said", "")), 600)
-        lines += [Content(""), _heading("how much is luck")]
-        lines += [Content(f" {part}") for part in textwrap.wrap(said, max(20, width - 2))]
+        lines += [Content(""), _heading("how much is luck"), *_said(state.significance, width)]
     if state.decisions:
         lines += [Content(""), _heading("decisions")]
         lines += [_decision(t, each) for t, each in reversed(state.decisions)]
@@ -86,6 +86,11 @@ def details(state: State, width: int) -> list[Content]:
             for t, level, text in reversed(state.alerts)
         ]
     return lines
+
+
+def _said(found: Json, width: int) -> list[Content]:
+    text = clean(str(found.get("said", "")), 600)
+    return [Content(f" {part}") for part in textwrap.wrap(text, max(20, width - 2))]
 
 
 def _decision(t: float, decision: Decision) -> Content:

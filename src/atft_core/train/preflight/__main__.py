@@ -62,7 +62,7 @@ def preflight(run: RunDirectory) -> Json:
     boosted = boosted_horizon(setup.config, setup.panel) if sound else None
     if boosted is not None:
         log.info("Preflight: LightGBM is fitted, too; objective.lightgbm=off leaves it out")
-    daily = write_baselines(run.baselines, setup.panel, setup.split, boosted)
+    daily = write_baselines(run, setup.config.split.fold, setup.panel, setup.split, boosted)
     found: Json = {
         "checks": checks,
         "estimate": estimate,
