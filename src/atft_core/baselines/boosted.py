@@ -78,10 +78,18 @@ class _Columns:
         return np.concatenate([*parts, np.broadcast_to(market_DM[:, None], shape)], axis=-1)
 
 
-def boosted_predictions(
-    panel: Panel, split: Split, horizon: int, *, lagged: bool
-) -> NDArray[np.float32]:
-    """Predictions [D, N] of the validation days; `horizon` is the place of one in the panel's.
+@dataclass(frozen=True)
+class Boosted:
+    """Fitted trees."""
+
+    text: str
+    """LightGBM's own form of them, which it reads again."""
+    lagged: tuple[int, ...] = ()
+    """Features that they see with lags."""
+
+
+def fit_boosted(panel: Panel, split: Split, horizon: int, *, lagged: bool) -> Boosted:
+    """Trees fitted on the training days; `horizon` is the place of one in the panel's.
 
     Raises ImportError without LightGBM.
     """
@@ -89,7 +97,28 @@ def boosted_predictions(
     columns = _Columns(panel, market_inputs(panel.market_TM, split.train), chosen)
     head, tail = head_and_tail(split)
     rounds = _best_rounds(_fit(columns, head, horizon, ROUNDS), columns, tail, horizon)
-    return _predict(_fit(columns, split.train, horizon, rounds), columns, split.val, rounds)
+    return Boosted(_fit(columns, split.train, horizon, rounds).model_to_string(), chosen)
+
+
+def boosted_scores(
+    fitted: Boosted, panel: Panel, market_TM: NDArray[np.float32], days: range
+) -> NDArray[np.float32]:
+    """Scores [D, N] of consecutive days; `market_TM` in deviations of the training days."""
+    import lightgbm  # an extra, and slow to import
+
+    columns = _Columns(panel, market_TM, fitted.lagged)
+    booster = lightgbm.Booster(model_str=fitted.text)
+    rounds = booster.num_trees()
+    return _predict_each(booster, columns, days, [rounds])[rounds]
+
+
+def boosted_predictions(
+    panel: Panel, split: Split, horizon: int, *, lagged: bool
+) -> NDArray[np.float32]:
+    """Scores [D, N] of the validation days by trees that were fitted on the training days."""
+    fitted = fit_boosted(panel, split, horizon, lagged=lagged)
+    market_TM = market_inputs(panel.market_TM, split.train)
+    return boosted_scores(fitted, panel, market_TM, split.val)
 
 
 def _quickest(panel: Panel, days: range) -> tuple[int, ...]:
@@ -141,11 +170,6 @@ def _best_rounds(fit: Any, columns: _Columns, days: range, horizon: int) -> int:
         return float(known.mean()) if known.size else -np.inf
 
     return max(rounds_of, key=rank_ic)
-
-
-def _predict(fit: Any, columns: _Columns, days: range, rounds: int) -> NDArray[np.float32]:
-    """Predictions [D, N] by this number of trees."""
-    return _predict_each(fit, columns, days, [rounds])[rounds]
 
 
 def _predict_each(

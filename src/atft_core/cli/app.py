@@ -210,6 +210,29 @@ def holdout(
     control.score(run_dir, trial, confirmed=yes, as_json=json)
 
 
+@app.command(
+    epilog="Example: atft predict output/hpo_full --data-path today.parquet "
+    "--since 2026-11-26 --out scores.parquet"
+)
+def predict(
+    run_dir: RunDir,
+    data_path: Annotated[
+        Path, typer.Option(metavar="FILE", help="A panel with the columns of the run's.")
+    ],
+    out: Annotated[Path, typer.Option(help="The .parquet or .csv file to write.")],
+    trial: Annotated[int | None, typer.Option(help="The trial; else the best one.")] = None,
+    since: Annotated[str, typer.Option(help="First day to score; else the first possible.")] = "",
+    blend: Annotated[
+        bool, typer.Option("--blend", help="Also the equal mean with the run's LightGBM.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Score a panel with a trained trial: a row per day, stock and horizon."""
+    from atft_core.cli import predict as command
+
+    command.predict(run_dir, data_path, out, trial=trial, since=since, blend=blend, as_json=json)
+
+
 @app.command(epilog="Example: atft synth demo.parquet --stocks 200 --days 600 --seed 3")
 def synth(
     path: Annotated[Path, typer.Argument(help="The parquet file to write.")],

@@ -34,15 +34,19 @@ UPLOAD_DAYS = 64
 """Days that are copied to the device at once."""
 
 
-class Feed(Protocol):
-    """Where blocks come from; whoever uses them does not know how."""
-
-    name: str
-    reason: str
+class Blocks(Protocol):
+    """Whatever has blocks."""
 
     def blocks(self, spans: Sequence[range]) -> Iterator[Block]:
         """The blocks of these prediction days, in this order; each is valid until the next."""
         ...
+
+
+class Feed(Blocks, Protocol):
+    """Where blocks come from; whoever uses them does not know how."""
+
+    name: str
+    reason: str
 
     def block(self, days: range) -> Block:
         """One block, valid until the next is asked for."""
@@ -216,11 +220,17 @@ def _upload(x_TNF: Stored, device: torch.device) -> Tensor:
 
 def market_inputs(market_TM: NDArray[np.float32], train: range) -> NDArray[np.float32]:
     """Market state in deviations of the training days, clipped; 0 where it is not yet known."""
+    return scaled_market(market_TM, market_TM[train.start : train.stop])
+
+
+def scaled_market(
+    market_TM: NDArray[np.float32], trained_DM: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The same for days of any panel, in deviations of the days that a model was trained on."""
     known_TM = np.isfinite(market_TM)
-    train_DM = np.where(known_TM, market_TM, np.nan)[train.start : train.stop].astype(np.float64)
     scaled_TM = np.zeros(market_TM.shape, dtype=np.float32)
     for m in range(market_TM.shape[1]):
-        values = train_DM[np.isfinite(train_DM[:, m]), m]
+        values = trained_DM[np.isfinite(trained_DM[:, m]), m].astype(np.float64)
         if values.size > 1 and values.std() > 1e-12:
             scaled_TM[:, m] = (market_TM[:, m] - values.mean()) / values.std()
     bounded_TM = scaled_TM.clip(-MARKET_BOUND, MARKET_BOUND)

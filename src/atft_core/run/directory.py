@@ -101,6 +101,10 @@ class RunDirectory:
         """The scores of LightGBM on the validation days of a fold, as an Arrow IPC file."""
         return self.path / (f"lightgbm.fold{fold}.arrow" if fold else "lightgbm.arrow")
 
+    def trees_of(self, fold: int) -> Path:
+        """The trees of LightGBM that made them, as LightGBM writes them."""
+        return self.path / (f"lightgbm.fold{fold}.txt" if fold else "lightgbm.txt")
+
     @property
     def walk(self) -> Path:
         """What the folds of a walk-forward say together."""

@@ -15,15 +15,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft_core.baselines.boosted import boosted_available, boosted_predictions
+from atft_core.baselines.boosted import boosted_available, boosted_scores, fit_boosted
 from atft_core.baselines.simple import daily_baselines
 from atft_core.config.schema import Config
+from atft_core.data.feeds import market_inputs
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
 from atft_core.objective.metrics import DailyIC, daily_metrics
 from atft_core.objective.significance import newey_west_mean, overlap, paired_difference
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
+from atft_core.run.files import write_atomically
 from atft_core.train.ensemble import ensemble
 from atft_core.train.report import log
 from atft_core.train.results import (
@@ -93,13 +95,15 @@ def write_baselines(
     daily = daily_baselines(panel, split)
     if boosted is not None:
         for name, lagged in ((BOOSTED, False), (f"{BOOSTED} + lags", True)):
-            scores_DN = boosted_predictions(panel, split, boosted, lagged=lagged)
+            fitted = fit_boosted(panel, split, boosted, lagged=lagged)
+            market_TM = market_inputs(panel.market_TM, split.train)
+            scores_DN = boosted_scores(fitted, panel, market_TM, split.val)
             scores_DNH = np.zeros((*scores_DN.shape, len(panel.horizons)), np.float32)
             scores_DNH[..., boosted] = scores_DN
             daily[name] = score(panel, "val", split.val, scores_DNH).daily
             if not lagged:
-                table = scores_table(panel, split.val, scores_DN)
-                write_table(run.boosted_of(fold), table)
+                write_table(run.boosted_of(fold), scores_table(panel, split.val, scores_DN))
+                write_atomically(run.trees_of(fold), fitted.text.encode())
     write_table(run.baselines_of(fold), _table(panel, split.val, daily))
     return daily
 

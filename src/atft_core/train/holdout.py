@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from atft_core.data.panel import Panel
 from atft_core.errors import CheckpointError
@@ -17,9 +16,9 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json, write_json
 from atft_core.train import checkpoint, results
 from atft_core.train.loop import days_at_once, predict_days, silent
-from atft_core.train.phases import enter
+from atft_core.train.restore import restored
 from atft_core.train.results import Scores
-from atft_core.train.setup import build_learner, feed_of, open_trial, owner, threads
+from atft_core.train.setup import feed_of, open_trial, owner
 
 
 def score_holdout(run: RunDirectory, trial: int) -> dict[str, Summary]:
@@ -56,18 +55,7 @@ def refuse_other_weights(run: RunDirectory, trial: int) -> None:
 
 
 def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:
-    setup = open_trial(run, trial)
-    torch.set_num_threads(threads(setup.config))
-    found, notes = checkpoint.newest(run.trial(trial).checkpoints, owner(setup, trial))
-    if found is None:
-        raise CheckpointError(
-            f"Trial {trial} of {run.path} has no usable checkpoint"
-            + "".join(f"; {note}" for note in notes),
-            hint="Only a trial that has finished an epoch can be scored.",
-        )
-    learner = build_learner(setup, trial)
-    checkpoint.load_weights(found, ema=learner.ema)
-    enter(learner, setup.config.loss, found.epoch)
+    setup, learner = restored(run, trial)
     days = setup.split.holdout
     with closing(feed_of(setup)) as feed:
         learner.eval_days = days_at_once(learner, days)

@@ -1,0 +1,99 @@
+"""`atft predict` says of a panel what validation said of it, and of a new day what it can know."""
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from drill import FAST, atft, refused
+
+from atft_core.run.directory import RunDirectory
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+SETS = [word for text in FAST if "lightgbm" not in text for word in ("--set", text)]
+KEY = ["date", "code", "horizon"]
+
+
+@pytest.fixture(scope="module")
+def run(place, panel):
+    pytest.importorskip("lightgbm")
+    atft(
+        "hpo", "--data-path", panel, "--n-trials", 2, "--max-epochs", 2, "--study-name", "p",
+        "--output-dir", place / "predict", *SETS,
+    )  # fmt: skip
+    return RunDirectory(place / "predict")
+
+
+def predicted(run, panel, out, *extra):
+    atft("predict", run.path, "--data-path", panel, "--out", out, *extra)
+    return pl.read_parquet(out).with_columns(pl.col("code").cast(pl.String))
+
+
+def validated(run, trial):
+    table = pl.read_ipc(run.trial(trial).predictions)
+    return table.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+
+
+def test_the_days_of_validation_are_scored_as_they_were(run, panel, tmp_path):
+    for trial in (0, 1):
+        found = predicted(run, panel, tmp_path / "p.parquet", "--trial", trial)
+        both = found.join(validated(run, trial), on=KEY, suffix="_val")
+        assert len(both) == len(validated(run, trial))
+        np.testing.assert_allclose(both["prediction"], both["prediction_val"], atol=1e-5)
+
+
+def test_without_a_trial_the_best_one_predicts(run, panel, tmp_path):
+    best = json.loads(atft("status", run.path, "--json"))["best"]
+    words = ["predict", run.path, "--data-path", panel, "--json"]
+    told = json.loads(atft(*words, "--out", tmp_path / "p.csv"))
+    assert told["trial"] == best
+    assert told["rows"] == len(pl.read_csv(tmp_path / "p.csv"))
+
+
+def test_a_day_is_scored_without_the_days_after_it(run, panel, tmp_path):
+    whole = predicted(run, panel, tmp_path / "whole.parquet")
+    frame = pl.read_parquet(panel)
+    today = sorted(frame["date"].unique())[-30]
+    frame.filter(pl.col("date") <= today).write_parquet(tmp_path / "today.parquet")
+    shutil.copy(panel.with_name("sector.parquet"), tmp_path)
+    found = predicted(run, tmp_path / "today.parquet", tmp_path / "p.parquet", "--since", today)
+    assert found["date"].unique().to_list() == [today]
+    both = found.join(whole, on=KEY, suffix="_whole")
+    assert len(both) == len(found)
+    np.testing.assert_allclose(both["prediction"], both["prediction_whole"], atol=1e-5)
+
+
+def test_the_blend_is_the_mean_of_both_by_day(run, panel, tmp_path):
+    found = predicted(run, panel, tmp_path / "p.parquet", "--blend")
+    assert found.filter(pl.col("horizon") != 1)["blend"].is_null().all()
+    one = found.filter(pl.col("horizon") == 1)
+    z = [((pl.col(c) - pl.col(c).mean()) / pl.col(c).std(ddof=0)).over("date")
+         for c in ("prediction", "lightgbm")]  # fmt: skip
+    wanted = one.select((z[0] + z[1]) / 2).to_series()
+    np.testing.assert_allclose(one["blend"], wanted, atol=1e-4)
+    trees = pl.read_ipc(run.boosted_of(0)).with_columns(pl.col("code").cast(pl.String))
+    both = one.join(trees, on=["date", "code"], suffix="_val")
+    assert len(both) == len(trees)
+    np.testing.assert_allclose(both["lightgbm"], both["prediction_val"], atol=1e-6)
+
+
+def test_every_epoch_says_what_the_blend_reaches(run):
+    val = json.loads(run.trial(0).metrics.read_text())["epochs"][-1]["val"]
+    assert val["1"]["blend_rank_ic"] is not None
+    assert "blend_rank_ic" not in val["5"]
+    assert "blended with LightGBM" in run.log.read_text()
+
+
+def test_what_cannot_be_predicted_is_refused_by_name(run, panel, tmp_path):
+    words = ["predict", run.path, "--data-path"]
+    out = ["--out", tmp_path / "p.parquet"]
+    assert "neither" in refused(*words, panel, "--out", tmp_path / "p.xlsx", code=2)
+    assert "no date" in refused(*words, panel, *out, "--since", "today", code=2)
+    assert "no day to score" in refused(*words, panel, *out, "--since", "2999-01-01", code=2)
+    assert "trial_7" in refused(*words, panel, *out, "--trial", 7)
+    shutil.copy(panel, tmp_path / "alone.parquet")
+    assert "no file of sector" in refused(*words, tmp_path / "alone.parquet", *out)
+    pl.read_parquet(panel).drop("volume").write_parquet(tmp_path / "less.parquet")
+    assert "volume" in refused(*words, tmp_path / "less.parquet", *out)
+    assert not (tmp_path / "p.parquet").exists()
