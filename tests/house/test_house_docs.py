@@ -105,3 +105,11 @@ def test_every_path_of_the_annotated_tree_exists():
 if __name__ == "__main__":
     README.write_text(with_keys(README.read_text()))
     FEATURE_PAGE.write_text(feature_page())
+
+
+def test_every_preflight_check_is_explained():
+    from atft_core.train.preflight.checks import CHECKS
+
+    table = (ROOT / "docs" / "judging.md").read_text().partition("| check |")[2]
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", table.partition("\n\n")[0], re.MULTILINE)
+    assert rows == list(CHECKS)
