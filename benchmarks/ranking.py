@@ -33,6 +33,7 @@ from atft_core.model.atft import count_parameters
 from atft_core.objective.metrics import daily_metrics
 from atft_core.objective.significance import newey_west_mean, paired_difference
 from atft_core.train.against import boosted_horizon
+from atft_core.train.ensemble import ensemble
 from atft_core.train.flops import step_flops
 from atft_core.train.loop import middle_block, mixed_seed, predict_days, silent, train_epoch
 from atft_core.train.phases import enter
@@ -93,10 +94,11 @@ class Study:
             began = time.process_time()
             models.append(self._train(seed))
             yield self._row(f"seed {seed}", models[-1], time.process_time() - began)
-        mean = _blend(models)
+        mean = self._blend(models)
         yield self._row("seeds", mean, 0.0) | self._cost()
         if "lightgbm" in self.baselines:
-            yield self._row("seeds + lightgbm", _blend([mean, self.baselines["lightgbm"]]), 0.0)
+            both = self._blend([mean, self.baselines["lightgbm"]])
+            yield self._row("seeds + lightgbm", both, 0.0)
 
     def _baselines(self) -> Iterator[tuple[str, Scores, float]]:
         panel, h = self.setup.panel, self.horizon
@@ -142,6 +144,14 @@ class Study:
             "gflop_step": round(step_flops(learner.model, block) / 1e9, 3),
         }
 
+    def _blend(self, models: list[Scores]) -> Scores:
+        """Their equal mean, each standardised by day."""
+        valid = {part: self.setup.panel.valid_TN[d.start : d.stop] for part, d in self.days.items()}
+        return {
+            part: ensemble([model[part][..., None] for model in models], valid[part])[..., 0]
+            for part in PARTS
+        }
+
     def _daily(self, scores: Scores, part: str) -> np.ndarray:
         panel, days = self.setup.panel, slice(self.days[part].start, self.days[part].stop)
         y_DN1 = panel.y_TNH[days, :, self.horizon, None]
@@ -164,15 +174,6 @@ class Study:
                     np.nanmean(alignment(scores[part], np.nan_to_num(self.truth[days]), known))
                 )
         return row
-
-
-def _blend(models: list[Scores]) -> Scores:
-    """Mean of the scores, each standardised by day."""
-
-    def z(x_DN: np.ndarray) -> np.ndarray:
-        return (x_DN - x_DN.mean(axis=1, keepdims=True)) / x_DN.std(axis=1, keepdims=True)
-
-    return {part: np.mean([z(model[part]) for model in models], axis=0) for part in PARTS}
 
 
 def _truth(path: Path, panel: Panel) -> np.ndarray | None:

@@ -94,3 +94,16 @@ def test_market_columns_have_one_value_per_day(tmp_path):
     (wrong,) = [f for f in found if f.rule == "market_differs"]
     assert str(wrong).startswith("'other' differs between stocks on 60 days: 2021-03-01")
     assert "data.features" in wrong.action
+
+
+def test_market_columns_without_information_are_named(tmp_path):
+    day = pl.col("date").rank("dense").cast(pl.Float64)
+    seldom = pl.when(day > 50).then(day)
+    frame = rows().with_columns(still=pl.lit(3.0), seldom=seldom, never=pl.lit(None, pl.Float64))
+    config = config_for(written(tmp_path, frame), label=SHORT, market=("still", "seldom", "never"))
+    said = [str(f) for f in check_panel(config) if f.rule in ("constant_column", "mostly_missing")]
+    assert said == [
+        "'still' is the same on every day",
+        "'seldom' is missing on 83% of the days",
+        "'never' is missing on 100% of the days",
+    ]

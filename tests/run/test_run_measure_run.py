@@ -161,6 +161,15 @@ def test_weights_set_on_purpose_meet_the_minimum_but_not_the_plan():
     assert result(log, "loss_weights", 0, 0, gate="target").verdict is FAIL
 
 
+def test_weights_of_a_preset_count_as_asked_for_where_nothing_is_searched():
+    weights = {"rank_ic": 0.6, "cs_ic": 0.4, "sharpe": 0.0}
+    log = Log().start(loss=weights).worker(settings={**SETTINGS, "loss": weights})
+    found = result(log, "loss_weights", 0, 0)
+    assert (found.verdict, found.on_target) == (PASS, False)
+    ignored = Log().start(loss=weights).worker(settings=SETTINGS)
+    assert "on purpose" not in result(ignored, "loss_weights", 0, 0).note
+
+
 @pytest.mark.parametrize("loss", [None, "0.5", {"rank_ic": math.nan}, {"rank_ic": "0.5"}])
 def test_weights_that_were_not_observed_are_unknown(loss):
     log = Log().start().worker(settings={**SETTINGS, "loss": loss}).end()

@@ -48,6 +48,9 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
     say(f"{run.path}")
     say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
     say(_summary(state, status))
+    for check in state.preflight:
+        if not check.get("ok"):
+            say(f"preflight {GLYPH[Verdict.FAIL]} {check.get('name')}: {check.get('detail')}")
     if state.trials:
         say(_trials(state))
     if state.walk:
@@ -102,6 +105,7 @@ def status_json(run: RunDirectory, state: State, status: Status) -> Json:
         "data": state.facts,
         "significance": state.significance,
         "walk": state.walk,
+        "preflight": state.preflight,
         "override": state.override,
         "alerts": [{"t": t, "level": level, "text": text} for t, level, text in state.alerts],
     }

@@ -70,7 +70,7 @@ RULES: dict[str, Rule] = {
     "extreme_return": Rule(WARNING, "labels that contain one: data.extreme_label_policy"),
     "gap": Rule(WARNING, "missing days inside a stock's life stay missing; nothing is filled"),
     "bar_order": Rule(WARNING, "kept; check open, high, low and close of these rows"),
-    "no_close": Rule(WARNING, "no market inputs and no neighbours: both are made from the close"),
+    "no_close": Rule(WARNING, "both are made from the close"),
     "thin_day": Rule(WARNING, "kept; is the calendar a mixture of markets?"),
     "constant_column": Rule(WARNING, "kept; it carries no information"),
     "mostly_missing": Rule(WARNING, "kept; missing counts as average"),
@@ -226,6 +226,17 @@ def check_one_value(names: CellNames, column: str, x_TN: NDArray[np.floating]) -
     first = tuple(str(names.dates_T[t]) for t in days[:SHOWN])
     message = f"{column!r} differs between stocks on {len(days)} days"
     return [Finding("market_differs", message, len(days), first)]
+
+
+def check_market(column: str, x_T: NDArray[np.floating]) -> list[Finding]:
+    """Market columns without information: on most days missing, or always the same."""
+    known_T = x_T[np.isfinite(x_T)]
+    if known_T.size < (1 - MOSTLY) * x_T.size:
+        share = 1 - known_T.size / max(x_T.size, 1)
+        return [Finding("mostly_missing", f"{column!r} is missing on {share:.0%} of the days")]
+    if known_T.max() == known_T.min():
+        return [Finding("constant_column", f"{column!r} is the same on every day")]
+    return []
 
 
 def check_days(names: CellNames, valid_TN: Bools) -> list[Finding]:

@@ -17,6 +17,7 @@ from atft_core.data.cache import Identity
 from atft_core.data.checks import CellNames, Finding
 from atft_core.data.hindsight import check_scale
 from atft_core.data.labels import by_stocks, step_returns
+from atft_core.data.market import day_values
 from atft_core.data.read import (
     Keys,
     Table,
@@ -115,6 +116,7 @@ def _check_inputs(config: Config, inputs: Inputs) -> list[Finding]:
         x_TN = read_column(inputs.table, inputs.keys, name)
         findings += checks.check_values(names, name, x_TN, "feature")
         findings += checks.check_one_value(names, name, x_TN)
+        findings += checks.check_market(name, day_values(x_TN))
     if all(name in columns for name in PRICES):
         findings += checks.check_bars(names, *(columns[name] for name in PRICES))
     if "close" in columns:
@@ -122,6 +124,7 @@ def _check_inputs(config: Config, inputs: Inputs) -> list[Finding]:
         for stocks, close_Tn in by_stocks(columns["close"]):
             extreme_TN[:, stocks] = np.abs(step_returns(close_Tn)) > config.data.max_abs_return
         findings += checks.check_returns(names, extreme_TN, config.data.max_abs_return)
-    else:
-        findings.append(Finding("no_close", f"no column {config.data.close_column!r}"))
+    elif not config.data.market:  # else the panel brings what it needs
+        message = f"no column {config.data.close_column!r}: no market inputs and no neighbours"
+        findings.append(Finding("no_close", message))
     return findings

@@ -158,6 +158,7 @@ def _started(
         horizon=config.objective.horizon,
         identity=prepared.identity,
         stage_spec=stage_to_json(stage) if stage else {},
+        loss=config.loss.model_dump(exclude={"horizon_weights"}),
         override=spec.override,
         until=spec.until,
         then=spec.then,

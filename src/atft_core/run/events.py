@@ -36,6 +36,8 @@ class RunStarted(Event):
     horizon: int = 1
     identity: Json = field(default_factory=dict)
     stage_spec: Json = field(default_factory=dict)
+    loss: Json = field(default_factory=dict)
+    """The loss weights that the configuration asks for."""
     override: str = ""
     until: float | None = None
     then: str = ""

@@ -184,16 +184,18 @@ def all_batches(state: State, spec: CriterionSpec) -> Measure:
 def loss_weights(state: State, spec: CriterionSpec) -> Measure:
     """Largest distance of trial 0's observed loss weights from the plan's.
 
-    Trial 0 is the default configuration. Weights that were set for this run on purpose, so that
-    the study asked for them, meet the minimum but not the target.
+    Trial 0 is the configuration as it stands. Weights that were set for this run on purpose, by a
+    preset or by hand, meet the minimum but not the target.
     """
     trial = state.trials.get(0)
     observed = _observed_weights(trial) if trial else None
     if trial is None or observed is None:
         return Measure(value=None, note="trial 0 has not reported its loss weights")
     off = max(abs(observed[term] - plan) for term, plan in PLAN_WEIGHTS.items())
-    asked = {term: finite(trial.params.get(f"loss.{term}", plan))
-             for term, plan in PLAN_WEIGHTS.items()}  # fmt: skip
+    asked = {
+        term: finite(trial.params.get(f"loss.{term}", state.loss.get(term, plan)))
+        for term, plan in PLAN_WEIGHTS.items()
+    }
     meant = all(want is not None and _same(observed[t], want) for t, want in asked.items())
     return Measure(
         value=round(off, 9),

@@ -108,6 +108,7 @@ class State:
     stop: str = ""
     identity: Json = field(default_factory=dict)
     stage_spec: Json = field(default_factory=dict)
+    loss: Json = field(default_factory=dict)
     facts: Json = field(default_factory=dict)
     split: Json = field(default_factory=dict)
     preflight: list[Json] = field(default_factory=list)
@@ -155,6 +156,7 @@ def _run_started(state: State, event: ev.RunStarted, t: float) -> None:
     state.n_trials, state.max_epochs = event.n_trials, event.max_epochs
     state.horizon, state.started = event.horizon, t
     state.identity, state.stage_spec = event.identity, event.stage_spec
+    state.loss = event.loss
     state.override, state.until, state.then = event.override, event.until, event.then
     if event.override:
         _warn(state, t, f"started although its gate was closed: {event.override}")
