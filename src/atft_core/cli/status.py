@@ -48,9 +48,9 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
     say(f"{run.path}")
     say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
     say(_summary(state, status))
-    for check in state.preflight:
-        if not check.get("ok"):
-            say(f"preflight {GLYPH[Verdict.FAIL]} {check.get('name')}: {check.get('detail')}")
+    for found in state.preflight:
+        if not found.get("ok"):
+            say(f"preflight {GLYPH[Verdict.FAIL]} {found.get('name')}: {found.get('detail')}")
     if state.trials:
         say(_trials(state))
     if state.walk:
