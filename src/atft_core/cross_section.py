@@ -44,7 +44,7 @@ def _tie_means(sorted_DN: NDArray[np.floating]) -> Floats:
 
 def centred_ranks(x_DN: NDArray[np.floating], valid_DN: Bools) -> Floats:
     """Ranks of each row with mean 0 and variance 1; 0 where missing and on constant rows."""
-    return _unit_variance(rank_rows(x_DN, valid_DN))
+    return standardised(rank_rows(x_DN, valid_DN))
 
 
 def gaussianise(x_DN: NDArray[np.floating], valid_DN: Bools) -> Floats:
@@ -58,10 +58,11 @@ def gaussianise(x_DN: NDArray[np.floating], valid_DN: Bools) -> Floats:
     ranks_DN = rank_rows(x_DN, valid_DN)
     n_D1 = np.isfinite(ranks_DN).sum(axis=1, keepdims=True).clip(min=1)
     quantiles_DN = ndtri((ranks_DN - 0.5) / n_D1)
-    return _unit_variance(quantiles_DN)
+    return standardised(quantiles_DN)
 
 
-def _unit_variance(x_DN: Floats) -> Floats:
+def standardised(x_DN: Floats) -> Floats:
+    """Each row with mean 0 and variance 1; 0 where it is not finite, and on constant rows."""
     known_DN = np.isfinite(x_DN)
     n_D1 = known_DN.sum(axis=1, keepdims=True).clip(min=1)
     filled_DN = np.where(known_DN, x_DN, 0.0)

@@ -12,7 +12,8 @@ from atft_core.cross_section import ranked_targets
 from atft_core.data import choose, memory
 from atft_core.data.blocks import eval_blocks, train_blocks
 from atft_core.data.choose import make_feed
-from atft_core.data.feeds import MARKET_BOUND, MappedFeed, ResidentFeed, market_inputs
+from atft_core.data.feeds import MappedFeed, ResidentFeed
+from atft_core.data.market import MARKET_BOUND, market_inputs
 from atft_core.data.splits import make_split
 from atft_core.errors import DataError
 from atft_core.model.atft import ATFT
@@ -31,7 +32,7 @@ def panel(tmp_path_factory):
 
 def feed_of(panel, kind=MappedFeed):
     split = make_split(panel.dates_T, SplitConfig(warmup=40), 20, LOOKBACK)
-    return kind(panel, split, LOOKBACK, CPU), split
+    return kind(panel, market_inputs(panel.market_TM, split.train), LOOKBACK, CPU), split
 
 
 def test_a_block_has_the_days_it_says(panel):
@@ -62,7 +63,8 @@ def test_all_feeds_give_the_same_blocks_bit_for_bit(tmp_path, dtype):
     spans = [*train_blocks(split.train, 8, seed=1), *eval_blocks(split.val, 32), range(159, 160)]
     found = {}
     for name in ("resident", "mmap", "ring"):
-        feed = make_feed(given, split, LOOKBACK, CPU, DataConfig(feed=name))
+        market_TM = market_inputs(given.market_TM, split.train)
+        feed = make_feed(given, market_TM, LOOKBACK, CPU, DataConfig(feed=name))
         assert (feed.name, feed.reason) == (name, "data.feed asks for it")
         found[name] = [[bits(getattr(b, f)) for f in FIELDS] for b in feed.blocks(spans)]
         feed.close()
@@ -173,12 +175,11 @@ def test_the_market_is_scaled_by_the_training_days_only(panel):
 
 
 def test_the_fastest_feed_is_chosen_for_which_there_is_memory(panel, monkeypatch):
-    _, split = feed_of(panel)
-    feed = make_feed(panel, split, LOOKBACK, CPU, DataConfig())
+    feed = make_feed(panel, panel.market_TM, LOOKBACK, CPU, DataConfig())
     assert feed.name == "mmap"
     assert feed.reason.startswith(f"the device is the CPU; {size(panel.x_TNF.nbytes)} fit into ")
     monkeypatch.setattr(choose, "host_memory", lambda: panel.x_TNF.nbytes)
-    feed = make_feed(panel, split, LOOKBACK, CPU, DataConfig())
+    feed = make_feed(panel, panel.market_TM, LOOKBACK, CPU, DataConfig())
     assert feed.name == "ring"
     assert f"do not fit into {size(panel.x_TNF.nbytes)} of free memory of the host" in feed.reason
 

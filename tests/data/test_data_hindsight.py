@@ -39,7 +39,8 @@ def named(x):
 @pytest.mark.parametrize(
     "scaled",
     [by_maximum, by_range, by_deviation, lambda x: by_deviation(x, 1),
-     lambda x: 100 * by_maximum(x), lambda x: 1 - by_range(x)],
+     lambda x: 100 * by_maximum(x), lambda x: 1 - by_range(x), lambda x: by_maximum(x) - 1,
+     lambda x: x / np.nanstd(x, axis=0), lambda x: x - np.nanmean(x, axis=0)],
 )  # fmt: skip
 def test_a_column_scaled_by_its_whole_history_is_named(scaled):
     assert named(scaled(levels())) == ["hindsight"]
@@ -54,6 +55,15 @@ def noise(*shape):
     return np.random.default_rng(1).normal(size=shape)
 
 
+def rolling_correlation(x):
+    """Of three days with the three before."""
+    seen = np.lib.stride_tricks.sliding_window_view(x, 6, axis=0)
+    now, before = (
+        part - part.mean(axis=2, keepdims=True) for part in (seen[..., 3:], seen[..., :3])
+    )
+    return (now * before).sum(2) / np.sqrt((now**2).sum(2) * (before**2).sum(2))
+
+
 @pytest.mark.parametrize(
     "fair",
     [
@@ -64,6 +74,10 @@ def noise(*shape):
         (noise(DAYS, STOCKS) > 2.2).astype(float),  # seldom 1, else 0
         noise(DAYS, STOCKS).clip(0, None),
         noise(DAYS, STOCKS).argsort(axis=1).argsort(axis=1) / (STOCKS - 1),
+        np.tanh(3 * noise(DAYS, STOCKS)),
+        np.tanh(2 * noise(1000, STOCKS)).astype(np.float32),
+        1 / (1 + np.exp(-4 * noise(1000, STOCKS))),
+        rolling_correlation(noise(1000, STOCKS)),
         by_maximum(levels())[:50],  # too short to tell
         by_maximum(levels())[:, :10],
     ],
@@ -107,10 +121,18 @@ def test_a_panel_with_such_a_feature_is_refused_and_such_bars_are_named(tmp_path
     path = written(tmp_path, frame.with_columns(level=pl.col("close") / highest))
     with pytest.raises(DataError, match=r"largest 'level' of almost every stock is 1.*\n?.*"):
         ensure_cache(config_for(path, features=["level", "volume"]))
+    trusting = config_for(path, features=["level", "volume"], trusted=["level"])
+    assert ensure_cache(trusting).is_file()
     path = written(tmp_path, frame.with_columns(pl.col("close") / highest))
     found = [f.rule for f in check_panel(config_for(path))]
     assert "hindsight_bars" in found
     assert "hindsight" not in found
+
+
+def test_a_panel_shorter_than_its_labels_reach_is_no_crash():
+    y, valid = np.zeros((15, STOCKS)), np.ones((15, STOCKS), bool)
+    assert [f.count for f in check_filled("y", y, valid, 0, 20)] == [15 * STOCKS]
+    assert [f.count for f in check_filled("y", y, valid, 0, 10)] == [10 * STOCKS]
 
 
 def test_a_panel_with_filled_targets_is_refused(tmp_path):

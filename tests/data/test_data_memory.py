@@ -32,7 +32,7 @@ config = Config.model_validate({
 split = whole_split(len(panel.dates_T), 4)
 setup = Setup(config, panel, split, torch.device("cpu"))
 learner = build_learner(setup, 0)
-feed = make_feed(panel, split, 4, setup.device, config.data)
+feed = make_feed(panel, panel.market_TM, 4, setup.device, config.data)
 report = train_epoch(learner, feed, split.train, seed=0, epoch=1, tick=silent)
 assert np.isfinite(report.values["loss"]), report
 scores = predict_days(learner, feed, split.train[:40], tick=silent, phase="validate")

@@ -13,10 +13,9 @@ import pytest
 import torch
 from data_panels import built, synthetic
 
-from atft_core.config.schema import Config, SplitConfig
+from atft_core.config.schema import Config
 from atft_core.data import ring
 from atft_core.data.ring import RingFeed
-from atft_core.data.splits import make_split
 from atft_core.errors import FeedError
 from atft_core.train.loop import silent, train_epoch
 from atft_core.train.setup import build_learner, equip, feed_of, make_setup
@@ -33,8 +32,7 @@ def panel(tmp_path_factory):
 
 @pytest.fixture
 def feed(panel):
-    split = make_split(panel.dates_T, SplitConfig(warmup=40), 20, LOOKBACK)
-    made = RingFeed(panel, split, LOOKBACK, torch.device("cpu"), workers=2, prefetch=3)
+    made = RingFeed(panel, panel.market_TM, LOOKBACK, torch.device("cpu"), workers=2, prefetch=3)
     yield made
     made.close()
 
@@ -103,8 +101,7 @@ def test_a_hanging_producer_is_named_and_nothing_stays(feed, monkeypatch):
 def test_a_file_that_ends_too_early_is_named(panel, tmp_path):
     short = tmp_path / "short.arrow"
     short.write_bytes(Path(panel.facts["cache"]).read_bytes()[: panel.x_offset + 1000])
-    split = make_split(panel.dates_T, SplitConfig(warmup=40), 20, LOOKBACK)
-    feed = RingFeed(panel, split, LOOKBACK, torch.device("cpu"))
+    feed = RingFeed(panel, panel.market_TM, LOOKBACK, torch.device("cpu"))
     feed._path = str(short)
     with pytest.raises(FeedError, match=r"short\.arrow ends before byte \d+"):
         list(feed.blocks(SPANS))
@@ -123,13 +120,10 @@ def rings():
 WORKER = """
 import sys, torch
 from pathlib import Path
-from atft_core.config.schema import SplitConfig
 from atft_core.data.panel import open_panel
 from atft_core.data.ring import RingFeed
-from atft_core.data.splits import make_split
 panel = open_panel(Path(sys.argv[1]))
-split = make_split(panel.dates_T, SplitConfig(warmup=40), 20, 10)
-feed = RingFeed(panel, split, 10, torch.device("cpu"))
+feed = RingFeed(panel, panel.market_TM, 10, torch.device("cpu"))
 for block in feed.blocks([range(t, t + 4) for t in range(40, 120, 4)]):
     print("ready", flush=True)
     sys.stdin.read(1)

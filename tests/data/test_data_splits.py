@@ -5,8 +5,8 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from atft_core.config.schema import SplitConfig
-from atft_core.data.splits import make_split, split_facts
+from atft_core.config.schema import Config, SplitConfig
+from atft_core.data.splits import folds_of, make_split, split_facts
 from atft_core.errors import DataError
 
 
@@ -75,3 +75,31 @@ def test_facts_are_dates_and_counts():
     assert facts["purge_days"] == 20
     assert set(facts) == {"train", "val", "holdout", "train_days", "val_days", "holdout_days",
                           "purge_days"}  # fmt: skip
+
+
+@pytest.mark.parametrize("window", ["expanding", "rolling"])
+@pytest.mark.parametrize("purge", [1, 20])
+def test_folds_tile_the_validation_and_train_on_purged_days_before(window, purge):
+    given = {"split": {"folds": 4, "window": window, "train": 0.4, "val": 0.4},
+             "label": {"horizons": [purge], "entry_lag": 0}, "objective": {"horizon": purge},
+             "model": {"lookback": 20}}  # fmt: skip
+    config = Config.model_validate(given)
+    assert config.label.purge_days == purge
+    splits = folds_of(config, calendar(600))
+    whole = make_split(calendar(600), SplitConfig(train=0.4, val=0.4), purge, 20)
+    assert [day for split in splits for day in split.val] == list(whole.val)
+    assert all(split.val.start - (split.train.stop - 1) == purge + 1 for split in splits)
+    assert all(split.holdout == whole.holdout for split in splits)
+    if window == "rolling":
+        assert {len(split.train) for split in splits} == {len(whole.train)}
+    else:
+        assert {split.train.start for split in splits} == {whole.train.start}
+
+
+def test_a_fold_that_is_too_short_is_named_and_one_that_does_not_exist_refused():
+    config = Config.model_validate({"split": {"folds": 20}})
+    with pytest.raises(DataError, match=r"val has \d+ of at least 10") as error:
+        folds_of(config, calendar(600))
+    assert "fewer split.folds" in error.value.hint
+    with pytest.raises(ValueError, match="fold = 3 does not exist among folds = 3"):
+        SplitConfig(folds=3, fold=3)

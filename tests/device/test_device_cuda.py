@@ -38,7 +38,7 @@ def scene(panel, feed_name):
     })  # fmt: skip
     split = Split(range(8, 150), range(160, 250), range(260, 300), 1)
     setup = Setup(config, panel, split, CUDA)
-    feed = make_feed(panel, split, 8, CUDA, config.data)
+    feed = make_feed(panel, panel.market_TM, 8, CUDA, config.data)
     learner = equip(setup, build_learner(setup, 0))
     learner.eval_days = 24  # several blocks, the last of which overlaps
     return setup, feed, learner

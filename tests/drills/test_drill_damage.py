@@ -60,7 +60,7 @@ def test_what_can_be_made_again_is_made_again(panel, home):
     run = stopped(panel, home, "--set", f"data.cache_dir={cache}")
     (old,) = cache.iterdir()
     old.unlink()
-    run.baselines.write_bytes(run.baselines.read_bytes()[:100])
+    run.baselines().write_bytes(run.baselines().read_bytes()[:100])
     run.snapshot.write_text('{"offset": 7, "state": []}')
     newest = max(run.trial(0).checkpoints.iterdir())
     manifest = json.loads((newest / "manifest.json").read_text())

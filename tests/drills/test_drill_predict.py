@@ -17,7 +17,6 @@ KEY = ["date", "code", "horizon"]
 
 @pytest.fixture(scope="module")
 def run(place, panel):
-    pytest.importorskip("lightgbm")
     atft(
         "hpo", "--data-path", panel, "--n-trials", 2, "--max-epochs", 2, "--study-name", "p",
         "--output-dir", place / "predict", *SETS,
@@ -64,7 +63,32 @@ def test_a_day_is_scored_without_the_days_after_it(run, panel, tmp_path):
     np.testing.assert_allclose(both["prediction"], both["prediction_whole"], atol=1e-5)
 
 
+def test_a_file_of_one_day_without_labels_is_scored(run, panel, tmp_path):
+    """Ready features of a day whose return nobody knows: no target, no close, no history."""
+    frame = pl.read_parquet(panel).sort("code", "date")
+    ahead = pl.col("close").shift(-1).over("code") / pl.col("close") - 1
+    ready = frame.select("date", "code", "volume", x=pl.col("close") / pl.col("open"), y=ahead)
+    ready.write_parquet(tmp_path / "ready.parquet")
+    sets = [
+        "data.features=[\"volume\", \"x\"]", "data.targets={1 = \"y\"}", "label.horizons=[1]",
+        "data.sector=\"\"", "model.lookback=5",
+    ]  # fmt: skip
+    words = [word for text in [*FAST, *sets] for word in ("--set", text)]
+    atft("hpo", "--data-path", tmp_path / "ready.parquet", "--max-epochs", 1, "--output-dir",
+         tmp_path / "run", *words)  # fmt: skip
+    ready_run = RunDirectory(tmp_path / "run")
+    whole = predicted(ready_run, tmp_path / "ready.parquet", tmp_path / "whole.parquet")
+    last = sorted(frame["date"].unique())[-5:]
+    ready.filter(pl.col("date").is_in(last)).drop("y").write_parquet(tmp_path / "today.parquet")
+    found = predicted(ready_run, tmp_path / "today.parquet", tmp_path / "p.parquet")
+    assert found["date"].unique().to_list() == last[-1:]
+    both = found.join(whole, on=KEY, suffix="_whole")
+    np.testing.assert_allclose(both["prediction"], both["prediction_whole"], atol=1e-5)
+    assert not list(tmp_path.glob("*.arrow"))
+
+
 def test_the_blend_is_the_mean_of_both_by_day(run, panel, tmp_path):
+    pytest.importorskip("lightgbm")
     found = predicted(run, panel, tmp_path / "p.parquet", "--blend")
     assert found.filter(pl.col("horizon") != 1)["blend"].is_null().all()
     one = found.filter(pl.col("horizon") == 1)
@@ -72,13 +96,14 @@ def test_the_blend_is_the_mean_of_both_by_day(run, panel, tmp_path):
          for c in ("prediction", "lightgbm")]  # fmt: skip
     wanted = one.select((z[0] + z[1]) / 2).to_series()
     np.testing.assert_allclose(one["blend"], wanted, atol=1e-4)
-    trees = pl.read_ipc(run.boosted_of(0)).with_columns(pl.col("code").cast(pl.String))
+    trees = pl.read_ipc(run.tree_scores()).with_columns(pl.col("code").cast(pl.String))
     both = one.join(trees, on=["date", "code"], suffix="_val")
     assert len(both) == len(trees)
     np.testing.assert_allclose(both["lightgbm"], both["prediction_val"], atol=1e-6)
 
 
 def test_every_epoch_says_what_the_blend_reaches(run):
+    pytest.importorskip("lightgbm")
     val = json.loads(run.trial(0).metrics.read_text())["epochs"][-1]["val"]
     assert val["1"]["blend_rank_ic"] is not None
     assert "blend_rank_ic" not in val["5"]

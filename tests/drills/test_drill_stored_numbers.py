@@ -235,7 +235,7 @@ def test_a_run_says_how_much_of_its_best_trial_is_luck(runs):
     found = json.loads(atft("status", run.path, "--json"))["significance"]
     assert (found["trial"], found["trials"], found["days"]) == (0, 1, len(daily))
     assert found["rank_ic"] == pytest.approx(daily.mean())
-    assert found["icir"] == pytest.approx(daily.mean() / daily.std())
+    assert found["rank_icir"] == pytest.approx(daily.mean() / daily.std())
     assert found["baseline"] in ("ridge", "reversal", "momentum", "lightgbm", "lightgbm + lags")
     assert found["overfitting"] is None
     assert found["said"] in run.log.read_text()

@@ -12,7 +12,8 @@ from atft_core.cross_section import ranked_targets
 from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits
 from atft_core.objective.metrics import daily_metrics
-from atft_core.train.against import blended, rivals_of
+from atft_core.train.against import blended
+from atft_core.train.baselines import baselines_of
 from atft_core.train.preflight.__main__ import main
 from atft_core.train.report import LastWord
 from atft_core.train.results import score
@@ -92,12 +93,12 @@ def test_the_blend_with_the_trees_is_measured_on_the_same_days(tmp_path, damage)
     run = make_run(tmp_path, make_panel(), make_config(objective__lightgbm="auto"))
     assert main([str(run.path)]) == 0
     if damage == "gone":
-        run.boosted_of(0).unlink()
+        run.tree_scores().unlink()
     elif damage == "broken":
-        run.boosted_of(0).write_bytes(b"ARROW1")
+        run.tree_scores().write_bytes(b"ARROW1")
     setup = open_run(run)
     panel, split = setup.panel, setup.split
-    rivals = rivals_of(run, setup.config, panel, split)
+    rivals = baselines_of(run, setup.config, panel, split)
     days = slice(split.val.start, split.val.stop)
     trees_DN = np.nan_to_num(rivals.boosted_DN)
     assert trees_DN.std() > 0

@@ -15,7 +15,8 @@ from atft_core.model.atft import ATFT
 from atft_core.objective import losses
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
-from atft_core.train.against import compare, read_baselines, rivals_of, write_baselines
+from atft_core.train.against import compare
+from atft_core.train.baselines import baselines_of, read_baselines, write_baselines
 from atft_core.train.loop import middle_block
 from atft_core.train.preflight import checks, network, objective
 from atft_core.train.preflight.__main__ import main
@@ -267,7 +268,7 @@ def test_the_estimate_of_the_disk_is_enough_and_not_absurd(checked):
 
 
 def test_epochs_are_compared_with_the_best_baseline_of_the_run(checked):
-    table = {f.name: str(f.type) for f in read_table(checked.baselines).schema}
+    table = {f.name: str(f.type) for f in read_table(checked.baselines()).schema}
     assert list(table) == ["split", "date", "horizon", "name", "rank_ic"]
     found = json.loads(checked.preflight.read_text())["baselines"]
     with LastWord(checked.trial(0).exit, 1) as word:
@@ -284,14 +285,14 @@ def test_epochs_are_compared_with_the_best_baseline_of_the_run(checked):
 @pytest.mark.parametrize("damage", [b"", b"ARROW1 and nothing that follows", None])
 def test_baselines_that_cannot_be_read_are_made_again(tmp_path, damage):
     setup, run = make_setup(make_config(), make_panel()), RunDirectory(tmp_path)
-    path = run.baselines
+    path = run.baselines()
     write_baselines(run, 0, setup.panel, setup.split)
     before = read_baselines(path)
     if damage is None:
         path.unlink()
     else:
         path.write_bytes(damage)
-    again = rivals_of(run, setup.config, setup.panel, setup.split)
+    again = baselines_of(run, setup.config, setup.panel, setup.split)
     assert again.daily == before == read_baselines(path)
     assert again.boosted_DN is None
 

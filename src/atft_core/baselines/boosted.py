@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from atft_core.baselines.simple import head_and_tail
 from atft_core.cross_section import MIN_NAMES, Floats
-from atft_core.data.feeds import market_inputs
+from atft_core.data.market import market_inputs
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
 from atft_core.objective.metrics import daily_metrics

@@ -102,8 +102,7 @@ def _grid(sizes: FeedSizes, scratch: Path, say: Callable[[str], None]) -> Iterat
         for lookback in sizes.lookbacks:
             for name, kind in KINDS.items():
                 say(f"{name}, F = {features}, L = {lookback}")
-                split = whole_split(len(panel.dates_T), lookback)
-                with closing(kind(panel, split, lookback, CPU)) as feed:
+                with closing(kind(panel, panel.market_TM, lookback, CPU)) as feed:
                     yield _point(feed, panel, lookback, sizes)
         del panel
         path.unlink()
@@ -186,8 +185,7 @@ def _ring(panel: Panel, sizes: FeedSizes) -> dict[str, Any]:
     """One producer against one spawned DataLoader worker, wall clock, after both have started."""
     lookback = LOOKBACK
     spans = _spans(panel, lookback, sizes.block_days, sizes.blocks)
-    split = whole_split(len(panel.dates_T), lookback)
-    feed = RingFeed(panel, split, lookback, CPU, workers=1, prefetch=2)
+    feed = RingFeed(panel, panel.market_TM, lookback, CPU, workers=1, prefetch=2)
     data = BlockDataset(panel.facts["cache"], spans, lookback)
     loader = torch.utils.data.DataLoader(
         data, batch_size=None, num_workers=1, multiprocessing_context="spawn",
@@ -221,7 +219,7 @@ def _opening(panel: Panel) -> dict[str, Any]:
         opened = open_panel(Path(panel.facts["cache"]))
         split = whole_split(len(opened.dates_T), LOOKBACK)
         first = split.train.start + len(split.train) // 2
-        with closing(MappedFeed(opened, split, LOOKBACK, CPU)) as feed:
+        with closing(MappedFeed(opened, opened.market_TM, LOOKBACK, CPU)) as feed:
             feed.block(range(first, first + 8)).x_TNF.sum()
 
     times = [seconds(open_and_read) for _ in range(5)]
@@ -248,7 +246,7 @@ print("base", flush=True)
 sys.stdin.readline()
 print(pss(), flush=True)
 sys.stdin.readline()
-feed = MappedFeed(panel, split, 60, torch.device("cpu"))
+feed = MappedFeed(panel, panel.market_TM, 60, torch.device("cpu"))
 total = sum(float(b.x_TNF[-8:].sum()) for b in feed.blocks(eval_blocks(split.train, 8)))
 print("read", flush=True)
 sys.stdin.readline()

@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from atft_core.bench.panels import whole_split
 from atft_core.data.feeds import MappedFeed
 from atft_core.data.panel import Panel, open_panel
 
@@ -77,7 +76,7 @@ def _processor_seconds() -> float:
 
 def _ours(panel: Panel, block_days: int) -> Windows:
     days, stocks, _ = panel.x_TNF.shape
-    feed = MappedFeed(panel, whole_split(days, LOOKBACK), LOOKBACK, torch.device("cpu"))
+    feed = MappedFeed(panel, panel.market_TM, LOOKBACK, torch.device("cpu"))
     landed = torch.empty((LOOKBACK + block_days - 1, *panel.x_TNF.shape[1:]))
     random = np.random.default_rng(0)
     while True:

@@ -142,7 +142,7 @@ def walkforward(
         data_path=data_path,
         n_trials=None,
         max_epochs=max_epochs,
-        study_name="walkforward",
+        study_name=None,
         config_files=tuple(config_files or ()),
         assignments=tuple(assignments or ()),
         until=until,

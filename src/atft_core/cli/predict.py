@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from atft_core.cli.output import ProgressLine, print_json, say
 from atft_core.config.load import read_resolved, with_values
@@ -33,42 +34,50 @@ def predict(
         raise UsageError(f"--out {out} is neither a .parquet nor a .csv file.")
     number = _best(run) if trial is None else trial
     first_day = _day(since)
-    cache = _cache(run, data_path)
-    from atft_core.data.panel import open_panel
-    from atft_core.train import predict as train  # slow to import, as it brings torch
-
-    table = train.predict(run, number, open_panel(cache), since=first_day, blend=blend)
-    _write(table, out)
-    days = sorted(set(table["date"].to_pylist()))
-    if as_json:
-        first, last = (str(days[0]), str(days[-1])) if days else (None, None)
-        print_json({"trial": number, "out": str(out), "rows": table.num_rows, "first": first,
-                    "last": last, "columns": table.column_names})  # fmt: skip
-        return
-    said = f"{days[0]} .. {days[-1]}" if days else "no stock was traded"
-    say(f"{out}: trial {number}, {several(table.num_rows, 'row')}, {said}")
-
-
-def _cache(run: RunDirectory, data_path: Path) -> Path:
-    """The cache of the panel, made as that of the run was."""
-    from atft_core.data.build import ensure_cache
+    from atft_core.data.build import scoring_panel
+    from atft_core.train.predict import predict as scores_of  # slow to import: it brings torch
 
     config = with_values(read_resolved(run.config), {"data.path": str(absolute(data_path))})
     progress = ProgressLine()
     try:
-        return ensure_cache(config, progress)
+        with scoring_panel(config, progress) as panel:
+            progress.close()
+            table = scores_of(run, number, panel, since=first_day, blend=blend)
     finally:
         progress.close()
+    _write(table, out)
+    _tell(table, out, number, as_json=as_json)
+
+
+def _tell(table: Any, out: Path, trial: int, *, as_json: bool) -> None:
+    from pyarrow import compute
+
+    span = compute.min_max(table["date"]).as_py()
+    first, last = span["min"], span["max"]
+    if as_json:
+        print_json({"trial": trial, "out": str(out), "rows": table.num_rows, "first": str(first),
+                    "last": str(last), "columns": table.column_names})  # fmt: skip
+        return
+    said = f"{first} .. {last}" if table.num_rows else "no stock was traded"
+    say(f"{out}: trial {trial}, {several(table.num_rows, 'row')}, {said}")
 
 
 def _best(run: RunDirectory) -> int:
-    best = load(run).best
-    if best is None:
+    """The best complete trial; one of a walk-forward has no best, as each has other days."""
+    state = load(run)
+    if state.walk or any("split.fold" in trial.params for trial in state.trials.values()):
+        newest = max((trial.params.get("split.fold", 0) for trial in state.complete), default=0)
+        numbers = [t.number for t in state.complete if t.params.get("split.fold") == newest]
+        raise UsageError(
+            f"{run.path} is a walk-forward: its trials are judged on different days.",
+            hint=f"Name one: --trial {' or '.join(map(str, numbers))} saw the newest days.",
+        )
+    if state.best is None:
         raise UsageError(
             f"{run.path} has no complete trial to predict with.",
             hint=f"`atft status {run.path}` lists its trials; --trial names one.",
         )
-    return best.number
+    return state.best.number
 
 
 def _day(text: str) -> date | None:
@@ -78,7 +87,7 @@ def _day(text: str) -> date | None:
         raise UsageError(f"--since {text!r} is no date.", hint="Write 2026-11-26") from error
 
 
-def _write(table: object, out: Path) -> None:
+def _write(table: Any, out: Path) -> None:
     import pyarrow.csv
     import pyarrow.parquet
 

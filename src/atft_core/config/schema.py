@@ -46,6 +46,8 @@ class DataConfig(Section):
     """Column that holds the number of shares traded."""
     features: tuple[str, ...] = ()
     """Ready feature columns; empty: the built-in features are computed from OHLCV."""
+    trusted: tuple[str, ...] = ()
+    """Given features that look scaled by days to come, and are not."""
     raw: tuple[str, ...] = ()
     """Those of `features` that are taken as they are, neither ranked nor z-scored."""
     market: tuple[str, ...] = ()

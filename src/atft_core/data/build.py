@@ -5,6 +5,8 @@ Shapes: T days, N stocks, F features, H horizons.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,22 @@ def ensure_cache(config: Config, progress: Progress | None = None) -> Path:
     return target
 
 
+@contextmanager
+def scoring_panel(config: Config, progress: Progress | None = None) -> Iterator[Panel]:
+    """The panel of a file that is to be scored, which may be too short or too new for labels.
+
+    Its cache is gone afterwards. Raises DataError as `ensure_cache`.
+    """
+    path, side = _paths(config.data)
+    given = {"targets": {}, "trusted": config.data.features}  # a short column says little
+    config = config.model_copy(update={"data": config.data.model_copy(update=given)})
+    identity = identify(config, path, side)
+    with scratch_cache(cache_file(config, identity)) as cache:
+        findings = build_cache(config, identity, cache, progress or _silent, labelled=False)
+        checks.raise_errors(path, findings)
+        yield open_panel(cache)
+
+
 def check_panel(config: Config, progress: Progress | None = None) -> list[Finding]:
     """All that is wrong or doubtful with the panel, errors first; no cache stays.
 
@@ -117,10 +135,15 @@ def _paths(data: DataConfig) -> tuple[Path, dict[str, Path]]:
     return path, side
 
 
-def build_cache(config: Config, identity: Identity, target: Path, say: Progress) -> list[Finding]:
-    """Write the cache of a panel, and say what was found in it; errors leave no cache."""
+def build_cache(
+    config: Config, identity: Identity, target: Path, say: Progress, *, labelled: bool = True
+) -> list[Finding]:
+    """Write the cache of a panel, and say what was found in it; errors leave no cache.
+
+    Not `labelled`: it may have neither targets nor a close, and no day that is over.
+    """
     say(f"reading {identity.path.name}", 0.02)
-    inputs, findings = read_inputs(config, identity)
+    inputs, findings = read_inputs(config, identity, labelled=labelled)
     if inputs is None or checks.has_errors(findings):
         return findings
     named = name_features(config.data)
@@ -129,7 +152,7 @@ def build_cache(config: Config, identity: Identity, target: Path, say: Progress)
     with new_cache(target, frame, named.kind) as draft:
         say("labels", 0.15)
         counts, found = _fill_labels(draft, config, inputs)
-        findings += found
+        findings += found if labelled else []
         if checks.has_errors(findings):
             return findings
         filled = fill_features(draft.x_TNF, config.data, inputs, _within(say, 0.2, 0.95))
@@ -202,6 +225,8 @@ def _write_labels(y_TNH: NDArray[np.float32], config: Config, inputs: Inputs) ->
         findings += check_filled(name, y_TN, valid_TN, label.entry_lag, horizon)
         y_TNH[..., h] = np.where(valid_TN & np.isfinite(y_TN), y_TN, np.nan)
     if "close" not in inputs.columns:
+        if not data.targets:
+            y_TNH[...] = np.nan
         return findings
     policy, limit = data.extreme_label_policy, data.max_abs_return
     for stocks, close_Tn in by_stocks(inputs.columns["close"]):

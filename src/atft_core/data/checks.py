@@ -85,7 +85,9 @@ RULES: dict[str, Rule] = {
     ),
     "leak_suspicion": Rule(ERROR, "no run starts with it: does it know the future?"),
     "hindsight": Rule(
-        ERROR, "it was scaled by days that had not come yet; scale each day by itself"
+        ERROR,
+        "it was scaled by days that had not come yet: scale each day by itself, or name a column "
+        "that is so by nature in data.trusted",
     ),
     "hindsight_bars": Rule(
         WARNING,

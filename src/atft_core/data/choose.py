@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 
 from atft_core.config.schema import DataConfig
-from atft_core.data.feeds import Feed, MappedFeed, ResidentFeed
+from atft_core.data.feeds import Feed, MappedFeed, Market, ResidentFeed
 from atft_core.data.memory import free_memory, host_memory
 from atft_core.data.panel import Panel
 from atft_core.data.ring import RingFeed
-from atft_core.data.splits import Split
 from atft_core.errors import DataError
 from atft_core.run.wording import size
 
@@ -20,19 +19,19 @@ HOST_SHARE = 0.8
 
 
 def make_feed(
-    panel: Panel, split: Split, lookback: int, device: torch.device, data: DataConfig
+    panel: Panel, market_TM: Market, lookback: int, device: torch.device, data: DataConfig
 ) -> Feed:
     """The feed that `data.feed` asks for, or the fastest one that the memory allows."""
     chosen = (str(data.feed), "data.feed asks for it")
     name, reason = fastest(panel, device) if data.feed == "auto" else chosen
     if name == "ring":
         return RingFeed(
-            panel, split, lookback, device, reason, workers=data.workers, prefetch=data.prefetch
+            panel, market_TM, lookback, device, reason, workers=data.workers, prefetch=data.prefetch
         )
     if name == "mmap":
-        return MappedFeed(panel, split, lookback, device, reason)
+        return MappedFeed(panel, market_TM, lookback, device, reason)
     _check_device_memory(panel, device)
-    return ResidentFeed(panel, split, lookback, device, reason)
+    return ResidentFeed(panel, market_TM, lookback, device, reason)
 
 
 def fastest(panel: Panel, device: torch.device) -> tuple[str, str]:

@@ -143,7 +143,9 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
         if name in data.raw:
             found += checks.check_size("huge_raw", inputs.names, name, column_TN)
         alike = checks.check_column(name, column_TN, len(inputs.keys.cell_R))
-        found += alike or check_scale("hindsight", name, column_TN)
+        if not alike and name not in data.trusted:
+            alike = check_scale("hindsight", name, column_TN)
+        found += alike
         _write(stored_TN, column_TN, inputs.valid_TN, _normalise(data, kind, name))
         return _share(known_TN.sum(), valid), found
 

@@ -23,30 +23,25 @@ from torch import Tensor
 
 from atft_core.data.blocks import Block
 from atft_core.data.panel import Panel
-from atft_core.data.splits import Split
 from atft_core.data.staging import Staging
 from atft_core.data.stored import RANK_STEP, RANK_ZERO, Stored
 from atft_core.errors import DataError
 
-MARKET_BOUND = 5.0
-"""Market inputs are clipped to this many training deviations: a crash must stay finite news."""
+Market = NDArray[np.float32]
+"""Market inputs [T, M] as the network gets them: `market_inputs`."""
 UPLOAD_DAYS = 64
 """Days that are copied to the device at once."""
 
 
-class Blocks(Protocol):
-    """Whatever has blocks."""
-
-    def blocks(self, spans: Sequence[range]) -> Iterator[Block]:
-        """The blocks of these prediction days, in this order; each is valid until the next."""
-        ...
-
-
-class Feed(Blocks, Protocol):
+class Feed(Protocol):
     """Where blocks come from; whoever uses them does not know how."""
 
     name: str
     reason: str
+
+    def blocks(self, spans: Sequence[range]) -> Iterator[Block]:
+        """The blocks of these prediction days, in this order; each is valid until the next."""
+        ...
 
     def block(self, days: range) -> Block:
         """One block, valid until the next is asked for."""
@@ -64,9 +59,11 @@ class Feed(Blocks, Protocol):
 class PanelContext:
     """Everything of a panel but its features, on the device; makes blocks of both."""
 
-    def __init__(self, panel: Panel, split: Split, lookback: int, device: torch.device) -> None:
+    def __init__(
+        self, panel: Panel, market_TM: Market, lookback: int, device: torch.device
+    ) -> None:
         self.lookback, self.days = lookback, len(panel.dates_T)
-        self.market_TM = on_device(market_inputs(panel.market_TM, split.train), device)
+        self.market_TM = on_device(market_TM, device)
         self.valid_TN = on_device(panel.valid_TN, device)
         self.y_TNH = on_device(panel.y_TNH, device)
         self.rank_TNH = on_device(panel.rank_TNH, device)
@@ -110,9 +107,9 @@ class ResidentFeed:
     name = "resident"
 
     def __init__(
-        self, panel: Panel, split: Split, lookback: int, device: torch.device, reason: str = ""
+        self, panel: Panel, market_TM: Market, lookback: int, device: torch.device, reason: str = ""
     ) -> None:
-        self._around = PanelContext(panel, split, lookback, device)
+        self._around = PanelContext(panel, market_TM, lookback, device)
         self._x_TNF = _upload(panel.x_TNF, device)
         self.reason = reason or f"all {panel.x_TNF.nbytes / 2**20:.0f} MiB of it are on {device}"
 
@@ -143,9 +140,9 @@ class MappedFeed:
     name = "mmap"
 
     def __init__(
-        self, panel: Panel, split: Split, lookback: int, device: torch.device, reason: str = ""
+        self, panel: Panel, market_TM: Market, lookback: int, device: torch.device, reason: str = ""
     ) -> None:
-        self._around = PanelContext(panel, split, lookback, device)
+        self._around = PanelContext(panel, market_TM, lookback, device)
         self._x_TNF = as_tensor(panel.x_TNF)
         self._staging = Staging(device) if device.type == "cuda" else None
         self._offset, self._unread = panel.x_offset, bytearray(b"\1" * len(panel.dates_T))
@@ -216,25 +213,6 @@ def _upload(x_TNF: Stored, device: torch.device) -> Tensor:
         days = slice(start, start + UPLOAD_DAYS)
         resident_TNF[days].copy_(source_TNF[days])
     return resident_TNF
-
-
-def market_inputs(market_TM: NDArray[np.float32], train: range) -> NDArray[np.float32]:
-    """Market state in deviations of the training days, clipped; 0 where it is not yet known."""
-    return scaled_market(market_TM, market_TM[train.start : train.stop])
-
-
-def scaled_market(
-    market_TM: NDArray[np.float32], trained_DM: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The same for days of any panel, in deviations of the days that a model was trained on."""
-    known_TM = np.isfinite(market_TM)
-    scaled_TM = np.zeros(market_TM.shape, dtype=np.float32)
-    for m in range(market_TM.shape[1]):
-        values = trained_DM[np.isfinite(trained_DM[:, m]), m].astype(np.float64)
-        if values.size > 1 and values.std() > 1e-12:
-            scaled_TM[:, m] = (market_TM[:, m] - values.mean()) / values.std()
-    bounded_TM = scaled_TM.clip(-MARKET_BOUND, MARKET_BOUND)
-    return np.where(known_TM, bounded_TM, np.float32(0))
 
 
 def _with_empty_graph(neighbours_RNK: NDArray[np.int32]) -> NDArray[np.int64]:

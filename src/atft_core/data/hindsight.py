@@ -2,7 +2,7 @@
 
 Shapes: T days, N stocks.
 
-A column divided by its stock's own maximum, or standardised by its stock's own mean and deviation,
+A column divided by its stock's own maximum, or standardised by its stock's own mean or deviation,
 over all days, tells on every day where the stock will stand later. Published panels do this.
 Labels that were filled with 0 where the return is not known teach that nothing happens then.
 """
@@ -22,12 +22,15 @@ DAYS = 60
 """Known days below which a stock says nothing about how it was scaled."""
 STOCKS = 20
 """Stocks below which agreement may be chance."""
+LABELS = 20
+"""The same for labels."""
 MOST = 0.9
 """Share of the stocks, or of the labels, that must agree."""
+EXACT = 1e-6
+"""A number divided by itself is 1 this exactly, in float32 too."""
 SAME = 1e-4
-"""How exactly, in deviations or relative."""
-SELDOM = 2
-"""Days on which a stock may stand at its extreme: one that is clipped does so more often."""
+"""A mean or deviation that was set is what it was set to this exactly, in deviations. Values of a
+column that is bounded by nature crowd at its bound, closer together than this."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,10 @@ class Lives:
     days_N: NDArray[np.int64]
     mean_N: Floats
     deviation_N: Floats
-    extremes_2N: Floats
-    """Smallest and largest value."""
-    times_2N: NDArray[np.int64]
-    """Days on which the stock stands there."""
+    smallest_2N: Floats
+    """The two smallest values."""
+    largest_2N: Floats
+    """The largest and the one before it."""
 
 
 @np.errstate(all="ignore")
@@ -49,18 +52,22 @@ def check_scale(rule: str, column: str, x_TN: NDArray[np.floating]) -> list[Find
     lives = _lives(x_TN)
     if len(lives.days_N) < STOCKS:
         return []
-    for which, extreme_N, times_N in zip(
-        ("smallest", "largest"), lives.extremes_2N, lives.times_2N, strict=True
-    ):
+    scale_N = lives.deviation_N
+    for which, (extreme_N, next_N) in (
+        ("smallest", lives.smallest_2N), ("largest", lives.largest_2N)
+    ):  # fmt: skip
         value = float(np.median(extreme_N))
-        alike_N = (np.abs(extreme_N - value) <= SAME * abs(value)) & (times_N <= SELDOM)
-        if value != 0.0 and alike_N.mean() >= MOST:  # counts and volumes end at 0
+        alike_N = np.abs(extreme_N - value) <= EXACT * np.maximum(abs(value), scale_N)
+        alone_N = np.abs(next_N - extreme_N) > SAME * scale_N
+        if (alike_N & alone_N).mean() >= MOST:
             message = f"the {which} {column!r} of almost every stock is {value:.6g}, on one day"
             return [Finding(rule, message)]
+    if (np.abs(lives.mean_N) < SAME * scale_N).mean() >= MOST:
+        message = f"{column!r} has mean 0 over the days of almost every stock"
+        return [Finding(rule, message)]
     # divided by T or by T - 1, whichever the maker preferred
-    exact_N = np.abs(lives.deviation_N - 1.0) < SAME + 0.5 / lives.days_N
-    if ((np.abs(lives.mean_N) < SAME) & exact_N).mean() >= MOST:
-        message = f"{column!r} has mean 0 and deviation 1 over the days of almost every stock"
+    if (np.abs(scale_N - 1.0) < SAME + 0.5 / lives.days_N).mean() >= MOST:
+        message = f"{column!r} has deviation 1 over the days of almost every stock"
         return [Finding(rule, message)]
     return []
 
@@ -70,11 +77,12 @@ def check_filled(
 ) -> list[Finding]:
     """A finding where given labels are 0 wherever the close that they end with does not exist."""
     reach = lag + horizon
+    reached = max(len(y_TN) - reach, 0)
     unknown_TN = valid_TN & np.isfinite(y_TN)
-    unknown_TN[: len(y_TN) - reach] &= ~valid_TN[reach:]
+    unknown_TN[:reached] &= ~valid_TN[reach:]
     told = int(unknown_TN.sum())
     zeros = int((y_TN[unknown_TN] == 0).sum())
-    if told < STOCKS or zeros < MOST * told:
+    if told < LABELS or zeros < MOST * told:
         return []
     message = f"{zeros} values of {column!r} are 0 where the close {reach} days later is missing"
     return [Finding("filled_labels", message, zeros)]
@@ -83,17 +91,19 @@ def check_filled(
 def _lives(x_TN: NDArray[np.floating]) -> Lives:
     """Of the stocks with enough days, some at a time: a column may be large."""
     parts = []
-    for _, given_Tn in by_stocks(x_TN):
-        x_Tn = np.where(np.isfinite(given_Tn), given_Tn, np.nan)
-        days_n = np.isfinite(x_Tn).sum(axis=0)
-        ends = np.fmin.reduce(x_Tn, axis=0), np.fmax.reduce(x_Tn, axis=0)
-        mean_n = np.nansum(x_Tn, axis=0) / days_n
-        times = [(x_Tn == end_n).sum(axis=0) for end_n in ends]
-        x_Tn -= mean_n
-        np.square(x_Tn, out=x_Tn)
-        deviation_n = np.sqrt(np.nansum(x_Tn, axis=0) / days_n)
-        rows = np.stack([days_n, mean_n, deviation_n, *ends, *times])
-        parts.append(rows[:, days_n >= DAYS])
-    days_N, mean_N, deviation_N, *rest = np.concatenate(parts, axis=1)
-    times_2N = np.stack(rest[2:]).astype(np.int64)
-    return Lives(days_N.astype(np.int64), mean_N, deviation_N, np.stack(rest[:2]), times_2N)
+    long_N = np.isfinite(x_TN).sum(axis=0) >= DAYS
+    for _, given_Tn in by_stocks(x_TN[:, long_N]):
+        known_Tn = np.isfinite(given_Tn)
+        days_n = known_Tn.sum(axis=0)
+        mean_n = np.where(known_Tn, given_Tn, 0.0).sum(axis=0) / days_n
+        apart_Tn = np.where(known_Tn, given_Tn - mean_n, 0.0)
+        deviation_n = np.sqrt(np.square(apart_Tn).sum(axis=0) / days_n)
+        low_2n = np.partition(np.where(known_Tn, given_Tn, np.inf), 1, axis=0)[:2]
+        high_2n = -np.partition(np.where(known_Tn, -given_Tn, np.inf), 1, axis=0)[:2]
+        parts.append(np.stack([days_n, mean_n, deviation_n, *low_2n, *high_2n]))
+    if not parts:
+        return Lives(np.zeros(0, np.int64), *(np.zeros((0,)),) * 2, *(np.zeros((2, 0)),) * 2)
+    days_N, mean_N, deviation_N, *ends = np.concatenate(parts, axis=1)
+    return Lives(
+        days_N.astype(np.int64), mean_N, deviation_N, np.stack(ends[:2]), np.stack(ends[2:])
+    )

@@ -56,12 +56,14 @@ class Inputs:
         return CellNames(self.keys.dates_T, self.keys.codes)
 
 
-def read_inputs(config: Config, identity: Identity) -> tuple[Inputs | None, list[Finding]]:
+def read_inputs(
+    config: Config, identity: Identity, *, labelled: bool = True
+) -> tuple[Inputs | None, list[Finding]]:
     """Read and check keys, bars and sectors; None when there is nothing to compute from."""
     data = config.data
     _check_targets(config)
     table = open_table(identity.path)
-    bars = _bar_columns(data, table)
+    bars = _bar_columns(data, table, labelled=labelled)
     wanted = {"data.date_column": data.date_column, "data.code_column": data.code_column}
     wanted |= {f"data.{name}_column": column for name, column in bars.items()}
     for key, names in (("features", data.features), ("market", data.market)):
@@ -93,13 +95,14 @@ def _check_targets(config: Config) -> None:
         )
 
 
-def _bar_columns(data: DataConfig, table: Table) -> dict[str, str]:
+def _bar_columns(data: DataConfig, table: Table, *, labelled: bool) -> dict[str, str]:
     """The OHLCV columns to read, by meaning: all for built-in features, else those of use."""
     named = {name: str(getattr(data, f"{name}_column")) for name in (*PRICES, "volume")}
     if not data.features:
         return named
     close = named["close"]
-    return {"close": close} if not data.targets or close in table.schema else {}
+    needed = labelled and not data.targets
+    return {"close": close} if needed or close in table.schema else {}
 
 
 def _check_inputs(config: Config, inputs: Inputs) -> list[Finding]:

@@ -25,6 +25,10 @@ FLOOR = 1e-6
 """Below every volatility met in practice; keeps the logarithm finite on a still day."""
 
 
+MARKET_BOUND = 5.0
+"""Market inputs are clipped to this many training deviations: a crash must stay finite news."""
+
+
 def day_values(x_TN: NDArray[np.floating]) -> Floats:
     """The value that a column has on each day, [T]; NaN on days without one.
 
@@ -50,3 +54,22 @@ def market_state(close_TN: Floats) -> NDArray[np.float32]:
         log_dispersion_T1 - window_mean(log_dispersion_T1, 60),
     ]
     return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def market_inputs(market_TM: NDArray[np.float32], train: range) -> NDArray[np.float32]:
+    """Market state in deviations of the training days, clipped; 0 where it is not yet known."""
+    return scaled_market(market_TM, market_TM[train.start : train.stop])
+
+
+def scaled_market(
+    market_TM: NDArray[np.float32], trained_DM: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The same for days of any panel, in deviations of the days that a model was trained on."""
+    known_TM = np.isfinite(market_TM)
+    scaled_TM = np.zeros(market_TM.shape, dtype=np.float32)
+    for m in range(market_TM.shape[1]):
+        values = trained_DM[np.isfinite(trained_DM[:, m]), m].astype(np.float64)
+        if values.size > 1 and values.std() > 1e-12:
+            scaled_TM[:, m] = (market_TM[:, m] - values.mean()) / values.std()
+    bounded_TM = scaled_TM.clip(-MARKET_BOUND, MARKET_BOUND)
+    return np.where(known_TM, bounded_TM, np.float32(0))

@@ -28,9 +28,8 @@ from torch import Tensor
 
 from atft_core.data import producer
 from atft_core.data.blocks import Block
-from atft_core.data.feeds import PanelContext, as_tensor
+from atft_core.data.feeds import Market, PanelContext, as_tensor
 from atft_core.data.panel import Panel
-from atft_core.data.splits import Split
 from atft_core.data.staging import Staging
 from atft_core.errors import FeedError
 from atft_core.run.processes import state_of
@@ -135,7 +134,7 @@ class RingFeed:
     def __init__(
         self,
         panel: Panel,
-        split: Split,
+        market_TM: Market,
         lookback: int,
         device: torch.device,
         reason: str = "",
@@ -143,7 +142,7 @@ class RingFeed:
         workers: int = 2,
         prefetch: int = 2,
     ) -> None:
-        self._around = PanelContext(panel, split, lookback, device)
+        self._around = PanelContext(panel, market_TM, lookback, device)
         self._path, self._offset = str(Path(panel.facts["cache"])), panel.x_offset
         self._row_NF, self._dtype = panel.x_TNF.shape[1:], panel.x_TNF.dtype
         self._row_bytes = int(np.prod(self._row_NF)) * self._dtype.itemsize

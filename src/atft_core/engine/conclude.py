@@ -1,45 +1,62 @@
-"""What a run says at its end about all of its trials together."""
+"""What a run says at its end about all of its trials together, found by a process of its own."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
+from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
-from atft_core.errors import AtftError
+from atft_core.engine.trials import TICK_SECONDS
+from atft_core.engine.workers import environment
 from atft_core.run import events as ev
-from atft_core.run.measure_model import tried
+from atft_core.run.files import read_json
 
 
 def conclude(session: Session) -> None:
-    """Measure what the trials say together; a figure that cannot be had spoils no run."""
-    if session.state.best is None:
+    """Let the trials be measured together; a figure that cannot be had spoils no run."""
+    if session.state.best is None or session.must_stop_now:
         return
-    try:
-        event = _walk(session) if session.config.split.folds else _significance(session)
-        if event is not None:
-            session.record(event)
-    except AtftError as error:
-        session.record(ev.Alert(text=f"no conclusion: {error.message}"))
-    except (ArithmeticError, LookupError, MemoryError, OSError, ValueError) as error:
-        session.record(ev.Alert(text=f"no conclusion: {type(error).__name__}: {error}"))
+    session.run.conclusion.unlink(missing_ok=True)  # of an earlier engine
+    if not _finish(session):
+        return
+    found = read_json(session.run.conclusion)
+    if not isinstance(found, dict):
+        text = f"no conclusion over all trials; see {session.run.log}"
+        session.record(ev.Alert(level="warning", text=text))
+    elif found.get("error"):
+        text = f"no conclusion over all trials: {found['error']}"
+        session.record(ev.Alert(level="warning", text=text))
+    elif found["kind"] == "walk":
+        session.record(ev.WalkedForward(found=found["found"], said=found["said"]))
+    else:
+        session.record(
+            ev.Significance(
+                trial=found["trial"],
+                horizon=session.state.horizon,
+                found=found["found"],
+                said=found["said"],
+            )
+        )
 
 
-def _significance(session: Session) -> ev.Significance | None:
-    from atft_core.train.significance import significance, told
-
-    state = session.state
-    if state.best is None:
-        return None
-    best, horizon = state.best.number, state.horizon
-    numbers = [trial.number for trial in tried(state)]
-    found = significance(session.run, numbers, best, horizon)
-    if not found:
-        return None
-    said = told(found, best, horizon)
-    return ev.Significance(trial=best, horizon=horizon, found=found, said=said)
-
-
-def _walk(session: Session) -> ev.WalkedForward:
-    from atft_core.train.walk import told, walk
-
-    params = {trial.number: trial.params for trial in session.state.complete}
-    found = walk(session.run, params, session.state.horizon)
-    return ev.WalkedForward(found=found, said=told(found))
+def _finish(session: Session) -> bool:
+    """Whether the process came to its end; requests are answered meanwhile."""
+    with session.run.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "atft_core.train.conclude", str(session.run.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment(),
+        )
+    while process.poll() is None:
+        answer_requests(session)
+        if session.must_stop_now:
+            process.kill()
+            process.wait()
+            return False
+        time.sleep(TICK_SECONDS)
+    return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+import math
+from itertools import islice, product
 from typing import Any
 
 from optuna.distributions import (
@@ -67,7 +68,7 @@ def configured(config: Config) -> dict[str, Any]:
 
 
 def planned(config: Config) -> list[dict[str, Any]]:
-    """The trials that are known before the first: all of a grid, in order; else trial 0.
+    """The trials that are known before the first: those of a grid, in order; else trial 0.
 
     ConfigError when a grid has a range, which has no end of values, or not enough combinations.
     """
@@ -80,14 +81,14 @@ def planned(config: Config) -> list[dict[str, Any]]:
             hint="List its values: --set 'search={\"KEY\" = { choices = [1, 2] }}'",
         )
     choices = [entry.choices for entry in config.search.values() if isinstance(entry, Choice)]
-    combinations = [dict(zip(config.search, values, strict=True)) for values in product(*choices)]
-    if len(combinations) < config.engine.n_trials:
+    wanted, there = config.engine.n_trials, math.prod(map(len, choices))
+    if there < wanted:
         raise ConfigError(
-            f"engine.n_trials = {config.engine.n_trials}, but the grid has "
-            f"{several(len(combinations), 'combination')}.",
+            f"engine.n_trials = {wanted}, but the grid has {several(there, 'combination')}.",
             hint="Ask for as many trials as there are, or add values to [search].",
         )
-    return combinations
+    first = islice(product(*choices), wanted)
+    return [dict(zip(config.search, values, strict=True)) for values in first]
 
 
 def suggest(trial: Trial, space: dict[str, BaseDistribution]) -> dict[str, Any]:

@@ -52,6 +52,13 @@ def probabilistic_ratio(
     return float(norm.cdf((ratio - benchmark) * math.sqrt((days - 1) / variance)))
 
 
+def mean_over_deviation(x_D: NDArray[np.floating]) -> float:
+    """Mean over standard deviation of the days that have a value; NaN where there is none."""
+    x_D = x_D[np.isfinite(x_D)]
+    deviation = float(x_D.std(ddof=1)) if x_D.size > 1 else 0.0
+    return float(x_D.mean()) / deviation if deviation > 0 else math.nan
+
+
 @dataclass(frozen=True)
 class Deflated:
     """A ratio, what the best of as many worthless ones would show, and how sure it is above."""
@@ -69,10 +76,9 @@ def deflated_ratio(x_D: NDArray[np.floating], ratios_K: NDArray[np.floating]) ->
     """
     x_D = x_D[np.isfinite(x_D)]
     ratios_K = ratios_K[np.isfinite(ratios_K)]
-    scale = float(x_D.std(ddof=1)) if x_D.size > 1 else 0.0
-    if scale <= 0:
+    ratio = mean_over_deviation(x_D)
+    if not math.isfinite(ratio):
         return Deflated(math.nan, math.nan, math.nan)
-    ratio = float(x_D.mean()) / scale
     deviation = float(ratios_K.std(ddof=1)) if ratios_K.size > 1 else 0.0
     luck = expected_best(deviation, int(ratios_K.size))
     z_D = (x_D - x_D.mean()) / x_D.std()

@@ -88,22 +88,25 @@ class RunDirectory:
         """What was checked before the first trial."""
         return self.path / "preflight.json"
 
+    def baselines(self, fold: int = 0) -> Path:
+        """Daily RankIC of the baselines as an Arrow IPC file; of a fold when walking forward."""
+        return self._of_fold("baselines", fold, "arrow")
+
+    def trees(self, fold: int = 0) -> Path:
+        """The trees of LightGBM among them, as LightGBM writes them."""
+        return self._of_fold("lightgbm", fold, "txt")
+
+    def tree_scores(self, fold: int = 0) -> Path:
+        """What they say of the validation days, as an Arrow IPC file."""
+        return self._of_fold("lightgbm", fold, "arrow")
+
+    def _of_fold(self, stem: str, fold: int, suffix: str) -> Path:
+        return self.path / (f"{stem}.fold{fold}.{suffix}" if fold else f"{stem}.{suffix}")
+
     @property
-    def baselines(self) -> Path:
-        """Daily RankIC of the baselines as an Arrow IPC file."""
-        return self.path / "baselines.arrow"
-
-    def baselines_of(self, fold: int) -> Path:
-        """The same for a fold of a walk-forward."""
-        return self.path / f"baselines.fold{fold}.arrow" if fold else self.baselines
-
-    def boosted_of(self, fold: int) -> Path:
-        """The scores of LightGBM on the validation days of a fold, as an Arrow IPC file."""
-        return self.path / (f"lightgbm.fold{fold}.arrow" if fold else "lightgbm.arrow")
-
-    def trees_of(self, fold: int) -> Path:
-        """The trees of LightGBM that made them, as LightGBM writes them."""
-        return self.path / (f"lightgbm.fold{fold}.txt" if fold else "lightgbm.txt")
+    def conclusion(self) -> Path:
+        """What all trials say together, for the engine to tell."""
+        return self.path / "conclusion.json"
 
     @property
     def walk(self) -> Path:

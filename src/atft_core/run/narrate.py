@@ -123,7 +123,7 @@ def _epoch(state: State, event: ev.Epoch) -> list[str]:
     metrics = [
         f"Val Metrics h={h} RankIC {number(m.get('rank_ic'))} +-{_plain(m.get('rank_ic_se'))} "
         f"IC {number(m.get('ic'))} sign {number(m.get('sign_ratio'))} days {m.get('days')}"
-        + (f" blended with LightGBM {number(m['blend_rank_ic'])}" if m.get("blend_rank_ic") else "")
+        + (f" blended with LightGBM {number(m['blend_rank_ic'])}" if "blend_rank_ic" in m else "")
         for h, m in row.val.items()
     ]
     return [first, *metrics, *_gpu(row.gpu)]

@@ -170,6 +170,7 @@ def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
     _note_code(state, event.code)
     for trial in state.trials.values():  # nobody listened while there was no engine
         trial.heard = max(trial.heard, t) if trial.running else trial.heard
+    state.significance, state.walk = {}, {}  # more trials may come
 
 
 def _note_code(state: State, code: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 
 from atft_core.data.feeds import Feed
+from atft_core.data.splits import folds_of
 from atft_core.model.atft import count_parameters
 from atft_core.run.events import Json
 from atft_core.run.processes import start_time
@@ -42,7 +43,7 @@ def project(setup: Setup, feed: Feed, *, startup: float) -> Json:
     per_day = _seconds_per_eval_day(setup, learner, feed)
     per_block = _seconds_per_block(setup, learner, feed, blocks)
     epoch = per_block * len(blocks) + per_day * len(setup.split.val)
-    trial = startup + config.train.max_epochs * epoch
+    trial = startup + config.train.max_epochs * epoch * _longer_folds(setup)
     rows = int(setup.panel.valid_TN[setup.split.val.start : setup.split.val.stop].sum())
     return {
         "block_seconds": per_block,
@@ -52,6 +53,14 @@ def project(setup: Setup, feed: Feed, *, startup: float) -> Json:
         "sweep_seconds": config.engine.n_trials * trial,
         "disk_bytes": disk_bytes(config, rows, _most_parameters(setup)),
     }
+
+
+def _longer_folds(setup: Setup) -> float:
+    """Training days of the folds of a walk-forward, on average, in those of the first."""
+    if not setup.config.split.folds:
+        return 1.0
+    days = [len(split.train) for split in folds_of(setup.config, setup.panel.dates_T)]
+    return statistics.mean(days) / max(len(setup.split.train), 1)
 
 
 def _most_parameters(setup: Setup) -> int:

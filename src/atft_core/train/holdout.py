@@ -55,7 +55,8 @@ def refuse_other_weights(run: RunDirectory, trial: int) -> None:
 
 
 def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:
-    setup, learner = restored(run, trial)
+    setup = open_trial(run, trial)
+    learner = restored(run, trial, setup)
     days = setup.split.holdout
     with closing(feed_of(setup)) as feed:
         learner.eval_days = days_at_once(learner, days)

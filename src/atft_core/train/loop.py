@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atft_core.data.blocks import eval_blocks, train_blocks
-from atft_core.data.feeds import Blocks, Feed
+from atft_core.data.feeds import Feed
 from atft_core.data.memory import free_memory
 from atft_core.errors import DataError, NonFiniteLossError
 from atft_core.objective.losses import active_terms
@@ -156,7 +156,7 @@ def days_at_once(learner: Learner, days: range) -> int:
 
 @torch.inference_mode()
 def predict_days(
-    learner: Learner, feed: Blocks, days: range, *, tick: Tick, phase: str
+    learner: Learner, feed: Feed, days: range, *, tick: Tick, phase: str
 ) -> NDArray[np.float32]:
     """Scores [D, N, H] of `days` by the averaged weights, on the host, dropout off."""
     learner.ema.eval()

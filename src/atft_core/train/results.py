@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from atft_core.cross_section import Bools
 from atft_core.data.panel import Panel
 from atft_core.objective.metrics import DailyIC, Summary, daily_metrics, summarise
 from atft_core.run.events import Json
@@ -116,54 +116,54 @@ def prediction_table(panel: Panel, part: Scores) -> Any:
 
     `target` is the label as the panel has it, null where there is none.
     """
-    span = slice(part.days.start, part.days.stop)
-    day, stock = np.nonzero(panel.valid_TN[span])
+    valid_DN = panel.valid_TN[part.days.start : part.days.stop]
+    rows = score_rows(panel, part.days, part.pred_DNH)
+    target_R = panel.y_TNH[part.days.start : part.days.stop][valid_DN].ravel()
+    rows = rows.append_column("target", pa.array(target_R, from_pandas=True))
+    return rows.add_column(0, "split", split_column(part.split, rows.num_rows))
+
+
+def score_rows(panel: Panel, days: range, scores_DNH: NDArray[np.float32]) -> Any:
+    """Date, code, horizon and prediction of every stock traded on consecutive days."""
+    day_S, stock_S = np.nonzero(panel.valid_TN[days.start : days.stop])
     horizons = len(panel.horizons)
-    codes = pa.DictionaryArray.from_arrays(
-        np.repeat(stock, horizons).astype(np.int32), pa.array(panel.codes, pa.string())
-    )
-    return pa.table(
-        {
-            "split": split_column(part.split, len(day) * horizons),
-            "date": pa.array(np.repeat(_dates(panel, part)[day], horizons)),
-            "code": codes,
-            "horizon": np.tile(np.array(panel.horizons, np.int32), len(day)),
-            "prediction": part.pred_DNH[day, stock].astype(np.float32).ravel(),
-            "target": pa.array(panel.y_TNH[span][day, stock].ravel(), from_pandas=True),
-        }
-    )
-
-
-def scores_table(panel: Panel, days: range, scores_DN: NDArray[np.float32]) -> Any:
-    """Scores of one horizon: a row per day and stock traded that day."""
-    day, stock = np.nonzero(panel.valid_TN[days.start : days.stop])
     dates_D = panel.dates_T[days.start : days.stop].astype("datetime64[D]")
     codes = pa.DictionaryArray.from_arrays(
-        stock.astype(np.int32), pa.array(panel.codes, pa.string())
+        np.repeat(stock_S, horizons).astype(np.int32), pa.array(panel.codes, pa.string())
     )
     return pa.table(
         {
-            "split": split_column("val", len(day)),
-            "date": pa.array(dates_D[day]),
+            "date": pa.array(np.repeat(dates_D[day_S], horizons)),
             "code": codes,
-            "prediction": scores_DN[day, stock].astype(np.float32),
+            "horizon": np.tile(np.array(panel.horizons, np.int32), len(day_S)),
+            "prediction": scores_DNH[day_S, stock_S].astype(np.float32).ravel(),
         }
     )
 
 
-def read_scores(path: Path, valid_DN: Bools, horizons: int) -> NDArray[np.float32]:
-    """Predictions [D, N, H] of validation days as a table above has them; NaN where not valid.
+def read_scores(path: Path, panel: Panel, days: range) -> NDArray[np.float32]:
+    """The predictions [D, N, H] of consecutive days in a table with rows as above; NaN elsewhere.
 
-    ValueError when it is a table of other days.
+    ValueError when it is a table of other days, stocks or horizons.
     """
+    valid_DN = panel.valid_TN[days.start : days.stop]
+    shape = (*valid_DN.shape, len(panel.horizons))
+    wanted = score_rows(panel, days, np.zeros(shape, np.float32))
     table = read_table(path)
-    own_R = np.asarray(table["split"].cast("string")) == "val"
-    values_R = table["prediction"].to_numpy()[own_R]
-    if values_R.size != valid_DN.sum() * horizons:
-        raise ValueError(f"{path} holds other days")
-    pred_DNH = np.full((*valid_DN.shape, horizons), np.nan, np.float32)
-    pred_DNH[valid_DN] = values_R.reshape(-1, horizons)
+    if "split" in table.column_names:
+        table = table.filter(pc.equal(table["split"].cast("string"), "val"))
+    for key in ("date", "code", "horizon"):
+        values = table[key].cast("string") if key == "code" else table[key]
+        if not values.combine_chunks().equals(_plain(wanted[key])):
+            raise ValueError(f"{path} holds other rows: {key}")
+    pred_DNH = np.full(shape, np.nan, np.float32)
+    pred_DNH[valid_DN] = table["prediction"].to_numpy().reshape(-1, shape[2])
     return pred_DNH
+
+
+def _plain(column: Any) -> Any:
+    column = column.combine_chunks()
+    return column.cast("string") if pa.types.is_dictionary(column.type) else column
 
 
 def _dates(panel: Panel, part: Scores) -> NDArray[np.datetime64]:

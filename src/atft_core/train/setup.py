@@ -20,7 +20,8 @@ from atft_core.config.load import read_resolved, with_values
 from atft_core.config.schema import Config
 from atft_core.data.cache import open_whole
 from atft_core.data.choose import make_feed
-from atft_core.data.feeds import Feed, market_inputs
+from atft_core.data.feeds import Feed
+from atft_core.data.market import market_inputs
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split, split_of
 from atft_core.errors import ConfigError, DataError, RunDirectoryError
@@ -94,8 +95,9 @@ def choose_device(wanted: str) -> torch.device:
 
 def feed_of(setup: Setup) -> Feed:
     """Where this trial's blocks come from."""
-    config = setup.config
-    return make_feed(setup.panel, setup.split, config.model.lookback, setup.device, config.data)
+    config, panel = setup.config, setup.panel
+    market_TM = market_inputs(panel.market_TM, setup.split.train)
+    return make_feed(panel, market_TM, config.model.lookback, setup.device, config.data)
 
 
 def threads(config: Config) -> int:

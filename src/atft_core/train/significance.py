@@ -5,82 +5,31 @@ Shapes: D validation days, K trials.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from atft_core.cross_section import Floats
 from atft_core.objective.multiple import (
     apart,
     deflated_ratio,
+    mean_over_deviation,
     overfitting_probability,
     superior_ability,
 )
 from atft_core.objective.significance import newey_west_mean, overlap
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
-from atft_core.run.wording import several
-from atft_core.train.against import read_baselines
+from atft_core.run.wording import finite, several
+from atft_core.train.baselines import Daily, best_baseline, on_days, read_baselines
 from atft_core.train.results import read_table
 
-Daily = dict[np.datetime64, float]
-"""RankIC by date."""
-
-
-def significance(run: RunDirectory, numbers: Sequence[int], best: int, horizon: int) -> Json:
-    """What the best of these trials is worth once it is known how many were tried.
-
-    `numbers` holds every trial that was measured, `best` among them. Days count once: where labels
-    overlap, the deflated ratio sees every `horizon`-th day. A figure that does not exist (one
-    trial has no overfitting, a short validation no blocks) is None. Empty when the best trial's
-    file cannot be read.
-    """
-    trials = _trials(run, numbers, horizon)
-    if best not in trials.numbers:
-        return {}
-    own_D = trials.rank_ic_DK[:, trials.numbers.index(best)]
-    mean = newey_west_mean(own_D, overlap(horizon))
-    ratios_K = np.array([_ratio(x_D[::horizon]) for x_D in trials.rank_ic_DK.T])
-    deflated = deflated_ratio(own_D[::horizon], ratios_K)
-    found = {
-        "trials": len(trials.numbers),
-        "days": mean.n,
-        "rank_ic": mean.mean,
-        "rank_ic_se": mean.se,
-        "rank_ic_t": mean.t,
-        "icir": deflated.ratio,
-        "icir_by_luck": deflated.luck,
-        "above_luck": deflated.probability,
-        "overfitting": overfitting_probability(trials.rank_ic_DK),
-        "apart_t": [part.t for part in apart(own_D, horizon)],
-        **_superior(run, trials, horizon),
-    }
-    return {key: _finite(value) for key, value in found.items()}
-
-
-def told(found: Json, trial: int, horizon: int) -> str:
-    """The same in a sentence."""
-    shown = {key: _shown(value) for key, value in found.items()}
-    said = [
-        f"trial {trial}, h={horizon}: t {shown['rank_ic_t']} on {several(found['days'], 'day')}"
-    ]
-    if found["above_luck"] is not None:
-        worthless = several(found["trials"], "worthless trial")
-        said.append(
-            f"ICIR {shown['icir']} per day, the best of {worthless} shows {shown['icir_by_luck']}: "
-            f"above it with probability {shown['above_luck']}"
-        )
-    if found["overfitting"] is not None:
-        said.append(f"the choice of trial is luck with probability {shown['overfitting']} (PBO)")
-    if found["superior_p"] is not None:
-        better = ", ".join(map(str, found["better"])) or "none"
-        baseline, p = found["baseline"], shown["superior_p"]
-        said.append(f"some trial beats {baseline}: p {p}, surely: {better}")
-    return "; ".join(said)
+ENOUGH = 0.9
+"""Share of the best trial's days that a trial must have to be compared with it day by day."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +41,62 @@ class Trials:
     rank_ic_DK: Floats
 
 
-def _trials(run: RunDirectory, numbers: Sequence[int], horizon: int) -> Trials:
+def significance(
+    run: RunDirectory, tried: Sequence[int], complete: Sequence[int], best: int, horizon: int
+) -> Json:
+    """What the best of these trials is worth once it is known how many were tried.
+
+    `tried`: every trial that was measured, whose ratios say how far worthless ones scatter;
+    `complete`: those of them that were trained to their end, which alone are compared day by day.
+    Where labels overlap the deflated ratio sees every `horizon`-th day, so that none counts twice.
+    A figure that does not exist (one trial has no overfitting, a short validation no blocks) is
+    None. Empty when the best trial's file cannot be read.
+    """
+    trials = _read(run, tried, horizon)
+    if best not in trials.numbers:
+        return {}
+    own_D = trials.rank_ic_DK[:, trials.numbers.index(best)]
+    mean = newey_west_mean(own_D, overlap(horizon))
+    ratios_K = np.array([mean_over_deviation(x_D[::horizon]) for x_D in trials.rank_ic_DK.T])
+    deflated = deflated_ratio(own_D[::horizon], ratios_K)
+    compared = _comparable(trials, complete, own_D)
+    return {
+        "trials": len(trials.numbers),
+        "compared": len(compared.numbers),
+        "days": mean.n,
+        "rank_ic": finite(mean.mean),
+        "rank_ic_se": finite(mean.se),
+        "rank_ic_t": finite(mean.t),
+        "rank_icir": finite(deflated.ratio),
+        "rank_icir_by_luck": finite(deflated.luck),
+        "above_luck": finite(deflated.probability),
+        "overfitting": finite(overfitting_probability(compared.rank_ic_DK)),
+        "apart_t": [finite(part.t) for part in apart(own_D, horizon)],
+        **_superior(run, compared, horizon),
+    }
+
+
+def told(found: Json, trial: int, horizon: int) -> str:
+    """The same in a sentence."""
+    t = "-" if found["rank_ic_t"] is None else f"{found['rank_ic_t']:.1f}"
+    said = [f"trial {trial}, h={horizon}: t {t} on {several(found['days'], 'day')}"]
+    if found["above_luck"] is not None and found["trials"] > 1:
+        said.append(
+            f"RankICIR {found['rank_icir']:.2f} per day, the best of {found['trials']} worthless "
+            f"trials shows {found['rank_icir_by_luck']:.2f}: above it with probability "
+            f"{_probability(found['above_luck'])}"
+        )
+    if found["overfitting"] is not None:
+        luck = _probability(found["overfitting"])
+        said.append(f"the choice of trial is luck with probability {luck} (PBO)")
+    if found["superior_p"] is not None:
+        better, p = found["better"], _probability(found["superior_p"])
+        who = f"trials {', '.join(map(str, better))} are" if better else "no trial is"
+        said.append(f"{who} surely better than {found['baseline']} (p {p})")
+    return "; ".join(said)
+
+
+def _read(run: RunDirectory, numbers: Sequence[int], horizon: int) -> Trials:
     series: dict[int, Daily] = {}
     for number in numbers:
         try:
@@ -100,51 +104,44 @@ def _trials(run: RunDirectory, numbers: Sequence[int], horizon: int) -> Trials:
         except (OSError, pa.ArrowException, KeyError):
             continue  # the trial is missing from all that is counted
     dates_D = sorted(set().union(*series.values()))
-    rank_ic_DK = np.array([_on(dates_D, each) for each in series.values()]).T
+    rank_ic_DK = np.array([on_days(each, dates_D) for each in series.values()]).T
     return Trials(list(series), dates_D, rank_ic_DK)
 
 
-def _on(dates_D: list[np.datetime64], daily: Daily) -> Floats:
-    return np.array([daily.get(date, math.nan) for date in dates_D], np.float64)
+def _daily(path: Path, horizon: int) -> Daily:
+    table = read_table(path)
+    own = pc.and_(
+        pc.equal(table["split"].cast("string"), "val"), pc.equal(table["horizon"], horizon)
+    )
+    table = table.filter(own)
+    dates = table["date"].to_numpy().astype("datetime64[D]")
+    return dict(zip(dates, table["rank_ic"].to_numpy(), strict=True))
 
 
-def _daily(path: Any, horizon: int) -> Daily:
-    rows = read_table(path).select(["split", "date", "horizon", "rank_ic"]).to_pylist()
-    return {
-        np.datetime64(row["date"], "D"): math.nan if row["rank_ic"] is None else row["rank_ic"]
-        for row in rows
-        if row["split"] == "val" and row["horizon"] == horizon
-    }
+def _comparable(trials: Trials, complete: Sequence[int], own_D: Floats) -> Trials:
+    """Complete trials with nearly all days of the best: one without them would take them away."""
+    days = np.isfinite(trials.rank_ic_DK[np.isfinite(own_D)]).sum(axis=0)
+    enough = ENOUGH * np.isfinite(own_D).sum()
+    places = [
+        k for k, number in enumerate(trials.numbers) if number in complete and days[k] >= enough
+    ]
+    numbers = [trials.numbers[k] for k in places]
+    return Trials(numbers, trials.dates_D, trials.rank_ic_DK[:, places])
 
 
 def _superior(run: RunDirectory, trials: Trials, horizon: int) -> Json:
-    """Hansen's test of all trials against the best baseline, and who passes it."""
+    """Hansen's test of the trials against the best baseline, and who passes it."""
     try:
-        baselines = read_baselines(run.baselines).get(horizon, {})
+        best = best_baseline(read_baselines(run.baselines()), horizon, trials.dates_D)
     except (OSError, pa.ArrowException, KeyError):
-        baselines = {}
-    series = {name: _on(trials.dates_D, days) for name, days in baselines.items()}
-    means = {name: np.nanmean(x_D) for name, x_D in series.items() if np.isfinite(x_D).any()}
-    if not means:
+        best = None
+    if best is None:
         return {"baseline": None, "superior_p": None, "better": []}
-    best = max(means, key=lambda name: means[name])
-    gain_DK = trials.rank_ic_DK - series[best][:, None]
-    test = superior_ability(gain_DK, block_days=overlap(horizon))
+    name, rank_ic_D = best
+    test = superior_ability(trials.rank_ic_DK - rank_ic_D[:, None], block_days=overlap(horizon))
     better = [trials.numbers[k] for k in test.better]
-    return {"baseline": best, "superior_p": test.p, "better": better}
+    return {"baseline": name, "superior_p": finite(test.p), "better": better}
 
 
-def _ratio(x_D: Floats) -> float:
-    x_D = x_D[np.isfinite(x_D)]
-    deviation = float(x_D.std(ddof=1)) if x_D.size > 1 else 0.0
-    return float(x_D.mean()) / deviation if deviation > 0 else math.nan
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else "-" if value is None else str(value)
+def _probability(p: float) -> str:
+    return "< .001" if p < 0.001 else "> .999" if p > 0.999 else f"{p:.3f}".removeprefix("0")

@@ -19,7 +19,8 @@ from atft_core.objective.losses import TERMS
 from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
-from atft_core.train.against import Rivals, blended, compare, rivals_of
+from atft_core.train.against import blended, compare
+from atft_core.train.baselines import Baselines, baselines_of
 from atft_core.train.clock import PARTS
 from atft_core.train.compiled import Compiled, compile_step, worth_compiling
 from atft_core.train.flops import step_flops
@@ -50,7 +51,7 @@ class Work:
     reporter: Reporter
     feed: Feed
     learner: Learner
-    rivals: Rivals
+    baselines: Baselines
     flops: int
     """Operations of a train step."""
     cache: CacheWatch
@@ -78,11 +79,11 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
         compiled = compile_step(learner, feed, setup.split)
     reporter.settings(observed(setup, feed, learner, compiled))
     reporter.tell("baselines")
-    rivals = rivals_of(run, setup.config, setup.panel, setup.split)
+    baselines = baselines_of(run, setup.config, setup.panel, setup.split)
     block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
     flops = step_flops(learner.model, block)
     cache = CacheWatch(Path(setup.panel.facts["cache"]))
-    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, rivals, flops, cache)
+    work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines, flops, cache)
     resume(work)
     return work
 
@@ -240,15 +241,15 @@ def with_baselines(work: Work, scores: Scores) -> Json:
 
     At the objective's also what the equal blend with LightGBM reaches.
     """
-    panel, days, rivals = work.setup.panel, scores.days, work.rivals
+    panel, days, baselines = work.setup.panel, scores.days, work.baselines
     dates_D = panel.dates_T[days.start : days.stop].astype("datetime64[D]")
     found = {
         str(horizon): scores.summary[str(horizon)]
-        | compare(rivals.daily, horizon, dates_D, scores.daily, h)
+        | compare(baselines.daily, horizon, dates_D, scores.daily, h)
         for h, horizon in enumerate(panel.horizons)
     }
     objective = work.setup.config.objective.horizon
-    found[str(objective)] |= blended(rivals, panel, scores, panel.horizons.index(objective))
+    found[str(objective)] |= blended(baselines, panel, scores, panel.horizons.index(objective))
     return found
 
 

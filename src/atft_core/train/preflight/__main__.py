@@ -21,7 +21,7 @@ from atft_core.objective.metrics import DailyIC, summarise
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
-from atft_core.train.against import boosted_horizon, write_baselines
+from atft_core.train.baselines import boosted_horizon, write_baselines
 from atft_core.train.estimate import process_age, project
 from atft_core.train.loop import middle_block
 from atft_core.train.preflight.checks import run_checks

@@ -10,22 +10,27 @@ import torch
 
 from atft_core.cross_section import centred_ranks
 from atft_core.data.leaks import LEAK, leaks, panel_leaks, spaced_days
-from atft_core.objective.losses import composite
+from atft_core.data.splits import folds_of
+from atft_core.train.preflight.objective import loss_gradient
 from atft_core.train.preflight.scene import Outcome, Scene
-from atft_core.train.step import labels_of
 
 
 def splits_are_apart(scene: Scene) -> Outcome:
     """No label of a day ends in the next part, and no input begins before the panel."""
-    split, label = scene.setup.split, scene.setup.config.label
-    reach = label.entry_lag + max(label.horizons)
+    config, days = scene.setup.config, len(scene.setup.panel.dates_T)
+    splits = [scene.setup.split]
+    if config.split.folds:
+        splits = folds_of(config, scene.setup.panel.dates_T)
+    reach = config.label.entry_lag + max(config.label.horizons)
     gaps = [
-        split.val.start - (split.train.stop - 1) - reach,
-        split.holdout.start - (split.val.stop - 1) - reach,
+        (after.start - (before.stop - 1) - reach)
+        for split in splits
+        for before, after in ((split.train, split.val), (split.val, split.holdout))
     ]
-    history = split.train.start - (scene.setup.config.model.lookback - 1)
-    ok = min(gaps) > 0 and history >= 0 and split.holdout.stop <= len(scene.setup.panel.dates_T)
-    return Outcome(ok, f"labels end {gaps[0]} and {gaps[1]} days before the next part")
+    history = min(split.train.start for split in splits) - (config.model.lookback - 1)
+    ok = min(gaps) > 0 and history >= 0 and max(s.holdout.stop for s in splits) <= days
+    apart = f"{min(gaps[::2])} and {min(gaps[1::2])} days"
+    return Outcome(ok, f"labels end {apart} before the next part")
 
 
 def missing_labels_stay_missing(scene: Scene) -> Outcome:
@@ -42,9 +47,7 @@ def missing_labels_stay_missing(scene: Scene) -> Outcome:
     wrong = int((block.mask_BNH.cpu() != known_BNH).sum())
     if wrong:
         return Outcome(False, f"{wrong} labels of a block are known and masked, or neither")
-    pred_BNH = torch.zeros_like(block.rank_BNH).normal_().requires_grad_()
-    total, _ = composite(pred_BNH, *labels_of(block), config.loss, panel.horizons)
-    (gradient_BNH,) = torch.autograd.grad(total, pred_BNH)
+    gradient_BNH = loss_gradient(scene, config.loss)
     pulled = int(gradient_BNH[~block.mask_BNH].count_nonzero())
     missing = int((~known_BNH).sum())
     return Outcome(not pulled, f"{missing} missing labels of a block, {pulled} of them pull")

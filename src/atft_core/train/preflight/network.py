@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atft_core.cross_section import MIN_NAMES
 from atft_core.data.blocks import Block
 from atft_core.model.atft import ATFT
 from atft_core.train.loop import predict_days, silent
@@ -37,18 +38,20 @@ def scores_do_not_change(scene: Scene) -> Outcome:
     first_DNH, second_DNH = (
         predict_days(learner, scene.feed, days, tick=silent, phase="preflight") for _ in range(2)
     )
-    gap = float(np.abs(first_DNH - second_DNH).max())
-    return Outcome(gap == 0.0, f"{len(days)} days scored twice differ by {gap:.2g}")
+    gap = float(np.abs(first_DNH - second_DNH).max() / max(np.abs(first_DNH).max(), 1e-12))
+    return Outcome(gap < SAME, f"{len(days)} days scored twice differ by {gap:.2g} of the largest")
 
 
 def stocks_are_told_apart(scene: Scene) -> Outcome:
     """Two stocks of a day have two scores: a constant ranks nothing."""
     scores_BNH = _predict(_network(scene.setup), scene.block)
     valid_BN = scene.block.valid_TN[-len(scene.block.days) :]
-    high_BN = torch.where(valid_BN[..., None], scores_BNH, -torch.inf).amax(dim=1)
-    low_BN = torch.where(valid_BN[..., None], scores_BNH, torch.inf).amin(dim=1)
-    spread = float((high_BN - low_BN)[valid_BN.any(dim=1)].min())
-    spread /= max(float(scores_BNH.abs().max()), 1e-12)
+    high_BH = torch.where(valid_BN[..., None], scores_BNH, -torch.inf).amax(dim=1)
+    low_BH = torch.where(valid_BN[..., None], scores_BNH, torch.inf).amin(dim=1)
+    ranked_B = valid_BN.sum(dim=1) >= MIN_NAMES
+    if not ranked_B.any():
+        return Outcome(False, f"no day of a block has {MIN_NAMES} stocks")
+    spread = float((high_BH - low_BH)[ranked_B].min() / scores_BNH.abs().max().clamp_min(1e-12))
     return Outcome(spread > SAME, f"scores of a day are {spread:.2g} of the largest apart")
 
 

@@ -29,7 +29,7 @@ def loss_terms_pull_the_right_way(scene: Scene) -> Outcome:
     """From random predictions, a step towards the label's rank makes each active term smaller."""
     block, loss = scene.block, scene.setup.config.loss
     slopes = {
-        name: float((_gradient(scene, _alone(loss, name)) * block.rank_BNH).sum())
+        name: float((loss_gradient(scene, _alone(loss, name)) * block.rank_BNH).sum())
         for name in active_terms(loss)
     }
     detail = ", ".join(f"{name} {slope:+.3g}" for name, slope in slopes.items())
@@ -46,10 +46,10 @@ def loss_terms_pull_the_right_way(scene: Scene) -> Outcome:
 def every_loss_term_counts(scene: Scene) -> Outcome:
     """The gradient of the loss is the sum of its terms', each times its weight."""
     loss = scene.setup.config.loss
-    whole_BNH = _gradient(scene, loss)
+    whole_BNH = loss_gradient(scene, loss)
     sum_BNH = torch.zeros_like(whole_BNH)
     for name, weight in active_terms(loss).items():
-        sum_BNH += weight * _gradient(scene, _alone(loss, name))
+        sum_BNH += weight * loss_gradient(scene, _alone(loss, name))
     gap = float((whole_BNH - sum_BNH).norm() / sum_BNH.norm().clamp_min(1e-12))
     return Outcome(gap < WIRED, f"the loss differs from the sum of its terms by {gap:.1g}")
 
@@ -59,7 +59,7 @@ def _alone(loss: LossConfig, name: str) -> LossConfig:
     return loss.model_copy(update=dict.fromkeys(TERMS, 0.0) | {name: 1.0})
 
 
-def _gradient(scene: Scene, loss: LossConfig) -> Tensor:
+def loss_gradient(scene: Scene, loss: LossConfig) -> Tensor:
     """What the loss would change in random predictions of a block, [B, N, H]."""
     block = scene.block
     noise_BNH = torch.from_numpy(
