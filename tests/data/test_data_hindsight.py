@@ -55,6 +55,12 @@ def noise(*shape):
     return np.random.default_rng(1).normal(size=shape)
 
 
+def age():
+    """Days since the stock came, counted from 1."""
+    here = np.isfinite(levels())
+    return np.where(here, here.cumsum(axis=0), np.nan)
+
+
 def rolling_correlation(x):
     """Of three days with the three before."""
     seen = np.lib.stride_tricks.sliding_window_view(x, 6, axis=0)
@@ -78,6 +84,12 @@ def rolling_correlation(x):
         np.tanh(2 * noise(1000, STOCKS)).astype(np.float32),
         1 / (1 + np.exp(-4 * noise(1000, STOCKS))),
         rolling_correlation(noise(1000, STOCKS)),
+        age(),
+        np.log1p(age()),
+        1 / age(),
+        age() / 252 + 0.5,
+        (age() == 1).astype(float),  # first day
+        np.where(np.arange(DAYS)[:, None] % 63 == np.arange(STOCKS) % 63, 1.0, 0.0)[:125],
         by_maximum(levels())[:50],  # too short to tell
         by_maximum(levels())[:, :10],
     ],
@@ -103,6 +115,14 @@ def test_labels_filled_with_zero_are_named_and_empty_ones_are_not():
     assert check_filled("y", y, valid, 1, 2) == []
     y[-3:] = noise(3, STOCKS)  # known from days beyond the file
     assert check_filled("y", y, valid, 1, 2) == []
+
+
+def test_a_return_of_0_while_a_stock_is_suspended_is_a_return():
+    y, valid = noise(DAYS, STOCKS), np.random.default_rng(0).random((DAYS, STOCKS)) > 0.2
+    y[:-1][valid[:-1] & ~valid[1:]] = 0.0
+    y[-1:] = np.nan
+    y = np.where(valid, y, np.nan)
+    assert check_filled("y", y, valid, 0, 1) == []
 
 
 def test_a_stock_that_leaves_has_its_filled_label_found():

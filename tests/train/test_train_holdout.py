@@ -66,5 +66,5 @@ def test_predictions_that_were_cleared_away_come_back_for_the_holdout_alone(run)
 def test_a_trial_without_a_checkpoint_is_refused(run):
     for path in run.trial(0).checkpoints.iterdir():
         (path / "weights.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"no usable checkpoint; .*is missing"):
+    with pytest.raises(CheckpointError, match=r"checkpoint is none; .*is missing"):
         score_holdout(run, 0)

@@ -211,26 +211,42 @@ def holdout(
 
 
 @app.command(
-    epilog="Example: atft predict output/hpo_full --data-path today.parquet "
+    epilog="Example: atft predict output/hpo_full --data-path until_today.parquet "
     "--since 2026-11-26 --out scores.parquet"
 )
 def predict(
     run_dir: RunDir,
     data_path: Annotated[
-        Path, typer.Option(metavar="FILE", help="A panel with the columns of the run's.")
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="A panel with the columns of the run's; built-in features look back a year.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The .parquet or .csv file to write.")],
-    trial: Annotated[int | None, typer.Option(help="The trial; else the best one.")] = None,
-    since: Annotated[str, typer.Option(help="First day to score; else the first possible.")] = "",
+    trials: Annotated[
+        list[int] | None,
+        typer.Option("--trial", help="The trial, else the best one; of several the mean by day."),
+    ] = None,
+    since: Annotated[
+        str, typer.Option(help="First day to score; else the first with all its history.")
+    ] = "",
     blend: Annotated[
         bool, typer.Option("--blend", help="Also the equal mean with the run's LightGBM.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Score a panel with a trained trial: a row per day, stock and horizon."""
+    """Score a panel with a trained trial: a row per day, stock and horizon.
+
+    Columns: date, code, horizon, part (what the day was to the run: train, val, holdout, new) and
+    prediction, of which only the order within a day means something. With --blend also lightgbm
+    and blend, at the objective's horizon. Returns of the panel are not read.
+    """
     from atft_core.cli import predict as command
 
-    command.predict(run_dir, data_path, out, trial=trial, since=since, blend=blend, as_json=json)
+    command.predict(
+        run_dir, data_path, out, trials=trials or [], since=since, blend=blend, as_json=json
+    )
 
 
 @app.command(epilog="Example: atft synth demo.parquet --stocks 200 --days 600 --seed 3")

@@ -62,7 +62,8 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
     run = RunDirectory(run_dir.absolute())
     run.facts()
     before, status = read_status(run)
-    if status.name == "FINISHED":
+    unconcluded = before.best is not None and not (before.significance or before.walk)
+    if status.name == "FINISHED" and not unconcluded:
         raise UsageError(
             f"{run_dir} is finished; there is nothing to resume.",
             hint=f"`atft check {run_dir}` shows its evidence.",

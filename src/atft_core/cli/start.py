@@ -89,11 +89,11 @@ def run_ad_hoc(asked: AdHocRequest, *, detach: bool, as_json: bool) -> int:
 
 def run_walk(asked: WalkRequest, *, detach: bool, as_json: bool) -> int:
     """Start a walk-forward, which is a grid of folds and seeds, and follow it."""
-    first = _resolve_ad_hoc(asked.ad_hoc).config.train.seed
+    folds = {"split.folds": asked.folds, "split.fold": 0, "split.window": asked.window}
+    first = _resolve_ad_hoc(asked.ad_hoc, folds).config.train.seed
     trials = asked.folds * asked.seeds
     flags = {
-        "split.folds": asked.folds,
-        "split.window": asked.window,
+        **folds,
         "engine.sampler": "grid",
         "engine.n_trials": trials,
         "engine.keep_predictions": trials,

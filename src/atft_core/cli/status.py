@@ -19,7 +19,7 @@ from atft_core.run.stages import Bar
 from atft_core.run.state import State, Trial
 from atft_core.run.status import Status, evidence, read_status
 from atft_core.run.status import status as status_of
-from atft_core.run.wording import duration, scale
+from atft_core.run.wording import duration, finite, scale
 
 GLYPH = {
     Verdict.PASS: "ok",
@@ -53,6 +53,8 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
             say(f"preflight {GLYPH[Verdict.FAIL]} {found.get('name')}: {found.get('detail')}")
     if state.trials:
         say(_trials(state))
+    if state.best and state.baselines and not state.walk:
+        say(_compared(state, state.best))
     if state.walk:
         say(_folds(state.walk))
         say(f"Walk-forward, {state.walk.get('said', '')}.")
@@ -149,11 +151,37 @@ def _trials(state: State) -> str:
     return table(rows, right=(0, 2, 3, 4, 5, 6))
 
 
+def _compared(state: State, best: Trial) -> str:
+    """The best trial, its blend with LightGBM and the baselines, on the same days."""
+    h = state.horizon
+    last = best.epochs[-1].val.get(str(h), {}) if best.epochs else {}
+    found = [(f"trial {best.number}", last.get("rank_ic"), last.get("rank_ic_se"))]
+    if last.get("blend_rank_ic") is not None:
+        found.append(("with lightgbm", last["blend_rank_ic"], last.get("blend_rank_ic_se")))
+    baselines = state.baselines.get(str(h), {})
+    found += [(name, b.get("rank_ic"), b.get("rank_ic_se")) for name, b in baselines.items()]
+    rows = [["on the same days", f"RankIC h={h}", "+-"]]
+    for name, rank_ic, spread in sorted(found, key=lambda row: -(finite(row[1]) or 0.0)):
+        rows.append([name, _signed(rank_ic), _plain(spread)])
+    if finite(last.get("baseline_diff")) is not None:
+        paired = f"less {last.get('baseline')}, day by day"
+        gain, spread = last["baseline_diff"], last.get("baseline_diff_se")
+        rows.append([paired, _signed(gain), _plain(spread)])
+    return table(rows, right=(1, 2))
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4f}"
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
 def _folds(walk: Json) -> str:
     rows = [["fold", "trained", "judged", "days", "RankIC", "+-", "t", "seeds"]]
     for fold in walk.get("folds", []):
-        cells = [fold.get(name) for name in ("rank_ic", "rank_ic_se")]
-        shown = [f"{cell:+.4f}" if cell is not None else "-" for cell in cells]
+        shown = [_signed(fold.get("rank_ic")), _plain(fold.get("rank_ic_se"))]
         t = fold.get("rank_ic_t")
         spans = [" .. ".join(fold.get(part) or ("?", "?")) for part in ("train", "val")]
         last = ["-" if t is None else f"{t:.1f}", str(len(fold.get("trials", [])))]

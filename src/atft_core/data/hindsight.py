@@ -22,6 +22,7 @@ DAYS = 60
 """Known days below which a stock says nothing about how it was scaled."""
 STOCKS = 20
 """Stocks below which agreement may be chance."""
+EXTREMES = ("smallest", "largest")
 LABELS = 20
 """The same for labels."""
 MOST = 0.9
@@ -44,18 +45,21 @@ class Lives:
     """The two smallest values."""
     largest_2N: Floats
     """The largest and the one before it."""
+    ends_2N: Bools
+    """Whether the smallest (the largest) is that of the stock's first or last day."""
 
 
 @np.errstate(all="ignore")
 def check_scale(rule: str, column: str, x_TN: NDArray[np.floating]) -> list[Finding]:
     """A finding where almost all stocks were scaled by the whole of their own history."""
     lives = _lives(x_TN)
-    if len(lives.days_N) < STOCKS:
+    if len(lives.days_N) < STOCKS or _counts(x_TN):
         return []
     scale_N = lives.deviation_N
-    for which, (extreme_N, next_N) in (
-        ("smallest", lives.smallest_2N), ("largest", lives.largest_2N)
-    ):  # fmt: skip
+    ends = (lives.smallest_2N, lives.largest_2N)
+    for which, (extreme_N, next_N), end_N in zip(EXTREMES, ends, lives.ends_2N, strict=True):
+        if end_N.mean() > 0.5:  # grows with the age of the stock
+            continue
         value = float(np.median(extreme_N))
         alike_N = np.abs(extreme_N - value) <= EXACT * np.maximum(abs(value), scale_N)
         alone_N = np.abs(next_N - extreme_N) > SAME * scale_N
@@ -72,19 +76,27 @@ def check_scale(rule: str, column: str, x_TN: NDArray[np.floating]) -> list[Find
     return []
 
 
+def _counts(x_TN: NDArray[np.floating]) -> bool:
+    """Whether all values are whole numbers: flags and counters, which nobody has scaled."""
+    known_X = x_TN[np.isfinite(x_TN)]
+    return bool((known_X == np.rint(known_X)).all())
+
+
 def check_filled(
     column: str, y_TN: NDArray[np.floating], valid_TN: Bools, lag: int, horizon: int
 ) -> list[Finding]:
-    """A finding where given labels are 0 wherever the close that they end with does not exist."""
-    reach = lag + horizon
-    reached = max(len(y_TN) - reach, 0)
-    unknown_TN = valid_TN & np.isfinite(y_TN)
-    unknown_TN[:reached] &= ~valid_TN[reach:]
+    """A finding where given labels are 0 when the stock is gone by the day that they end with.
+
+    Gaps inside its life are another matter: who holds a suspended stock has a return of 0.
+    """
+    reach, days = lag + horizon, np.arange(len(y_TN))[:, None]
+    last_N = np.where(valid_TN, days, -1).max(axis=0, initial=-1)
+    unknown_TN = valid_TN & np.isfinite(y_TN) & (days + reach > last_N)
     told = int(unknown_TN.sum())
     zeros = int((y_TN[unknown_TN] == 0).sum())
     if told < LABELS or zeros < MOST * told:
         return []
-    message = f"{zeros} values of {column!r} are 0 where the close {reach} days later is missing"
+    message = f"{zeros} values of {column!r} are 0 although the stock ends within {reach} days"
     return [Finding("filled_labels", message, zeros)]
 
 
@@ -100,10 +112,16 @@ def _lives(x_TN: NDArray[np.floating]) -> Lives:
         deviation_n = np.sqrt(np.square(apart_Tn).sum(axis=0) / days_n)
         low_2n = np.partition(np.where(known_Tn, given_Tn, np.inf), 1, axis=0)[:2]
         high_2n = -np.partition(np.where(known_Tn, -given_Tn, np.inf), 1, axis=0)[:2]
-        parts.append(np.stack([days_n, mean_n, deviation_n, *low_2n, *high_2n]))
-    if not parts:
-        return Lives(np.zeros(0, np.int64), *(np.zeros((0,)),) * 2, *(np.zeros((2, 0)),) * 2)
-    days_N, mean_N, deviation_N, *ends = np.concatenate(parts, axis=1)
+        born = known_Tn.argmax(axis=0), len(known_Tn) - 1 - known_Tn[::-1].argmax(axis=0)
+        outer_2n = np.take_along_axis(given_Tn, np.stack(born), axis=0)
+        ends = [(outer_2n == extreme_n).any(axis=0) for extreme_n in (low_2n[0], high_2n[0])]
+        parts.append(np.stack([days_n, mean_n, deviation_n, *low_2n, *high_2n, *ends]))
+    found = np.concatenate(parts, axis=1) if parts else np.zeros((9, 0))
     return Lives(
-        days_N.astype(np.int64), mean_N, deviation_N, np.stack(ends[:2]), np.stack(ends[2:])
+        days_N=found[0].astype(np.int64),
+        mean_N=found[1],
+        deviation_N=found[2],
+        smallest_2N=found[3:5],
+        largest_2N=found[5:7],
+        ends_2N=found[7:9] > 0,
     )

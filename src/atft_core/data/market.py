@@ -25,6 +25,8 @@ FLOOR = 1e-6
 """Below every volatility met in practice; keeps the logarithm finite on a still day."""
 
 
+MARKET_HISTORY = 61
+"""Days before a day that these inputs look back to."""
 MARKET_BOUND = 5.0
 """Market inputs are clipped to this many training deviations: a crash must stay finite news."""
 

@@ -22,8 +22,12 @@ from atft_core.objective.significance import MeanEstimate, newey_west_mean
 EULER = 0.5772156649015329
 BLOCKS = 16
 """Blocks of days in the symmetric cross-validation: 12,870 ways to halve them."""
+BLOCK_DAYS = 3
+"""Fewest days of such a block."""
 SAMPLES = 1000
 """Bootstrap samples."""
+BOOTSTRAP_BLOCKS = 20
+"""Blocks of days below which a bootstrap has too little to deal anew."""
 
 
 def expected_best(deviation: float, trials: int) -> float:
@@ -92,10 +96,10 @@ def overfitting_probability(x_DK: NDArray[np.floating], blocks: int = BLOCKS) ->
     Combinatorially symmetric cross-validation (Bailey, Borwein, Lopez de Prado and Zhu 2017), on
     daily means; a day that some strategy lacks is left out. The median itself counts half, so that
     it is about .5 when no strategy is better than another. NaN with fewer than two strategies, or
-    fewer days than blocks.
+    fewer than BLOCK_DAYS days per block: neighbouring days would be in both halves.
     """
     x_DK = x_DK[np.isfinite(x_DK).all(axis=1)]
-    if x_DK.shape[1] < 2 or len(x_DK) < blocks:
+    if x_DK.shape[1] < 2 or len(x_DK) < BLOCK_DAYS * blocks:
         return math.nan
     sums_SK = np.array([part.sum(axis=0) for part in np.array_split(x_DK, blocks)])
     sizes_S = np.array([len(part) for part in np.array_split(x_DK, blocks)])
@@ -129,11 +133,12 @@ def superior_ability(
     Hansen (2005): studentised best mean against its distribution under a stationary bootstrap
     (Politis and Romano 1994), models that are clearly worse left where they are. `better` are the
     survivors of Romano and Wolf's StepM (2005) on the same statistics. Days with a NaN are left
-    out. p is NaN with too few days.
+    out. p is NaN with fewer than BOOTSTRAP_BLOCKS blocks of days: it would be far too small. It is
+    never 0, which no number of samples shows.
     """
     gain_DK = np.asarray(gain_DK, np.float64)[np.isfinite(gain_DK).all(axis=1)]
     days, count = gain_DK.shape
-    if days < max(3, 2 * block_days) or not count:
+    if days < BOOTSTRAP_BLOCKS * block_days or not count:
         return SuperiorAbility(math.nan, ())
     mean_K = gain_DK.mean(axis=0)
     means_BK = _bootstrap_means(gain_DK, block_days, seed, samples)
@@ -142,7 +147,7 @@ def superior_ability(
     poor_K = t_K < -math.sqrt(2.0 * math.log(math.log(days)))
     recentred_BK = (means_BK - np.where(poor_K, 0.0, mean_K)) / error_K
     best_B = np.maximum(recentred_BK.max(axis=1), 0.0)
-    p = float((best_B >= max(t_K.max(), 0.0)).mean())
+    p = float(((best_B >= max(t_K.max(), 0.0)).sum() + 1) / (samples + 1))
     return SuperiorAbility(p, _stepwise(t_K, (means_BK - mean_K) / error_K))
 
 

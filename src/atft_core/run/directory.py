@@ -93,7 +93,7 @@ class RunDirectory:
         return self._of_fold("baselines", fold, "arrow")
 
     def trees(self, fold: int = 0) -> Path:
-        """The trees of LightGBM among them, as LightGBM writes them."""
+        """The trees of LightGBM among them: a checksum, then LightGBM's own text."""
         return self._of_fold("lightgbm", fold, "txt")
 
     def tree_scores(self, fold: int = 0) -> Path:

@@ -13,7 +13,7 @@ from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
 from atft_core.run.foreign import clean
 from atft_core.run.state import State
-from atft_core.run.wording import finite, scale
+from atft_core.run.wording import finite, scale, several
 
 
 def stamp(t: float) -> str:
@@ -53,9 +53,10 @@ def _data_ready(state: State, event: ev.DataReady) -> list[str]:
         f"Data {facts.get('path')}: {facts.get('stocks')} stocks x {facts.get('days')} days, "
         f"{facts.get('features')} features"
     )
+    purged = several(int(split.get("purge_days") or 0), "day")
     second = (
         f"Split train {_span(split, 'train')} | val {_span(split, 'val')} | "
-        f"holdout {_span(split, 'holdout')}, {split.get('purge_days')} days purged between"
+        f"holdout {_span(split, 'holdout')}, {purged} purged between"
     )
     warnings = [f"Data warning: {text}" for text in facts.get("warnings", [])]
     return [first, second, *_folds(split), *warnings]

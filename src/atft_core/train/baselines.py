@@ -7,6 +7,7 @@ baselines.arrow is written last: where it is, what it speaks of is there, too.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft_core.baselines.boosted import boosted_available, boosted_scores, fit_boosted
+from atft_core.baselines.boosted import Boosted, boosted_available, boosted_scores, fit_boosted
 from atft_core.baselines.simple import daily_baselines
 from atft_core.config.schema import Config
 from atft_core.cross_section import Floats
@@ -113,8 +114,22 @@ def _daily_boosted(
         found[name] = score(panel, "val", split.val, scores_DNH).daily
         if not lagged:
             write_table(run.tree_scores(fold), score_rows(panel, split.val, scores_DNH))
-            write_atomically(run.trees(fold), fitted.text.encode())
+            write_trees(run.trees(fold), fitted)
     return found
+
+
+def write_trees(path: Path, fitted: Boosted) -> None:
+    """Trees behind a line with their checksum: LightGBM aborts the process on damaged ones."""
+    text = fitted.text.encode()
+    write_atomically(path, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+
+
+def read_trees(path: Path) -> Boosted:
+    """What `write_trees` wrote; ValueError when it is damaged."""
+    checksum, _, text = path.read_bytes().partition(b"\n")
+    if hashlib.sha256(text).hexdigest().encode() != checksum:
+        raise ValueError(f"{path} is damaged")
+    return Boosted(text.decode())
 
 
 def _table(panel: Panel, days: range, daily: Mapping[str, DailyIC]) -> Any:

@@ -10,15 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atft_core.data.panel import Panel
-from atft_core.errors import CheckpointError
 from atft_core.objective.metrics import Summary
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json, write_json
-from atft_core.train import checkpoint, results
+from atft_core.train import results
 from atft_core.train.loop import days_at_once, predict_days, silent
-from atft_core.train.restore import restored
+from atft_core.train.restore import measured_weights, restored
 from atft_core.train.results import Scores
-from atft_core.train.setup import feed_of, open_trial, owner
+from atft_core.train.setup import feed_of, open_trial
 
 
 def score_holdout(run: RunDirectory, trial: int) -> dict[str, Summary]:
@@ -39,19 +38,9 @@ def score_holdout(run: RunDirectory, trial: int) -> dict[str, Summary]:
 def refuse_other_weights(run: RunDirectory, trial: int) -> None:
     """CheckpointError unless the weights that validation measured last are still there.
 
-    To be asked before a look is counted: the epoch before would be another model.
+    To be asked before a look is counted.
     """
-    files = run.trial(trial)
-    metrics: Any = read_json(files.metrics) or {}
-    epochs = [int(row["epoch"]) for row in metrics.get("epochs", [])]
-    found, notes = checkpoint.newest(files.checkpoints, owner(open_trial(run, trial), trial))
-    if found is None or [found.epoch] != epochs[-1:]:
-        there = f"epoch {found.epoch}" if found else "none"
-        raise CheckpointError(
-            f"Trial {trial} of {run.path} was measured after epoch {epochs[-1:]}, but the newest "
-            f"usable checkpoint is {there}" + "".join(f"; {note}" for note in notes),
-            hint="The holdout was not looked at. Train the trial again in a new run.",
-        )
+    measured_weights(run, trial, open_trial(run, trial))
 
 
 def _score(run: RunDirectory, trial: int) -> tuple[Scores, Panel]:

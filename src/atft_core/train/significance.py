@@ -48,7 +48,7 @@ def significance(
 
     `tried`: every trial that was measured, whose ratios say how far worthless ones scatter;
     `complete`: those of them that were trained to their end, which alone are compared day by day.
-    Where labels overlap the deflated ratio sees every `horizon`-th day, so that none counts twice.
+    Where labels overlap all but the t see every `horizon`-th day, so that none counts twice.
     A figure that does not exist (one trial has no overfitting, a short validation no blocks) is
     None. Empty when the best trial's file cannot be read.
     """
@@ -70,7 +70,7 @@ def significance(
         "rank_icir": finite(deflated.ratio),
         "rank_icir_by_luck": finite(deflated.luck),
         "above_luck": finite(deflated.probability),
-        "overfitting": finite(overfitting_probability(compared.rank_ic_DK)),
+        "overfitting": finite(overfitting_probability(compared.rank_ic_DK[::horizon])),
         "apart_t": [finite(part.t) for part in apart(own_D, horizon)],
         **_superior(run, compared, horizon),
     }
@@ -138,7 +138,8 @@ def _superior(run: RunDirectory, trials: Trials, horizon: int) -> Json:
     if best is None:
         return {"baseline": None, "superior_p": None, "better": []}
     name, rank_ic_D = best
-    test = superior_ability(trials.rank_ic_DK - rank_ic_D[:, None], block_days=overlap(horizon))
+    gain_DK = (trials.rank_ic_DK - rank_ic_D[:, None])[::horizon]
+    test = superior_ability(gain_DK, block_days=overlap(1) if horizon == 1 else 2)
     better = [trials.numbers[k] for k in test.better]
     return {"baseline": name, "superior_p": finite(test.p), "better": better}
 

@@ -71,6 +71,7 @@ def walk(run: RunDirectory, trials: Mapping[int, Json], horizon: int) -> Json:
         "window": config.split.window,
         "folds": [_facts(panel, fold, h) for fold in folds],
         "missing": [k for k in range(config.split.folds) if k not in there],
+        "baselines_left_out": _left_out(folds),
         "pooled": _pooled(panel, folds),
     }
     predictions = [prediction_table(panel, fold.together) for fold in folds]
@@ -94,6 +95,8 @@ def told(found: Json) -> str:
     if pooled.get("baseline_diff") is not None:
         gain, error = pooled["baseline_diff"], pooled["baseline_diff_se"] or 0.0
         said += f"; less {pooled['baseline']} {gain:+.4f} +-{error:.4f}"
+    if found["baselines_left_out"]:
+        said += f"; without {', '.join(found['baselines_left_out'])}, which some folds lack"
     if found["missing"]:
         said += f"; nothing of folds {', '.join(map(str, found['missing']))}"
     return said
@@ -173,3 +176,10 @@ def _of_all(folds: Sequence[Fold]) -> DailyByName:
                 days = {day: value for part in parts for day, value in part.items()}
                 found.setdefault(horizon, {})[name] = days
     return found
+
+
+def _left_out(folds: Sequence[Fold]) -> list[str]:
+    """Names of baselines that some folds have and others have not."""
+    names = [{name for by_name in fold.baselines.values() for name in by_name} for fold in folds]
+    everywhere = set.intersection(*names)
+    return sorted({name for there in names for name in there} - everywhere)

@@ -43,7 +43,7 @@ class ChecklistPane(Pane):
         if view.stage is None:
             return [Row(line((text, "$text-muted"))) for text in
                     (" an ad hoc run: no criteria, opens no gate",
-                     " judge it by a stage: atft check --stage")]  # fmt: skip
+                     " judge it by a stage: atft check RUN_DIR --stage dry")]  # fmt: skip
         return fit(list(view.results), view.stage.gate, width, height)
 
 

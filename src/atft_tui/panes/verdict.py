@@ -36,7 +36,8 @@ class VerdictPane(Pane):
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """As much as there is room for."""
         lines = summary(view, width, height)
-        if height > 4:
+        lines += conclusion(view.state, width)[: max(0, height - len(lines))]
+        if height > 8:
             lines += details(view.state, width)
         return [Row(content) for content in lines]
 
@@ -66,16 +67,23 @@ def summary(view: View, width: int, height: int) -> list[Content]:
     ]
 
 
+def conclusion(state: State, width: int) -> list[Content]:
+    """What all trials say together, once a run has ended."""
+    for name, found in (("walk-forward", state.walk), ("luck", state.significance)):
+        if found:
+            said = f"{name}  {clean(str(found.get('said', '')), 600)}"
+            first, *rest = textwrap.wrap(said, max(20, width - 2))
+            head = line(" ", (name, "bold"), first[len(name) :])
+            return [head, *(Content(f" {part}") for part in rest)]
+    return []
+
+
 def details(state: State, width: int) -> list[Content]:
     """Where the time of each epoch went, what the preflight found, and every alert."""
     lines = [Content(""), *_times(state)]
     if state.preflight:
         lines += [Content(""), _heading("preflight")]
         lines += _checks(state.preflight, width)
-    if state.walk:
-        lines += [Content(""), _heading("walk-forward"), *_said(state.walk, width)]
-    if state.significance:
-        lines += [Content(""), _heading("how much is luck"), *_said(state.significance, width)]
     if state.decisions:
         lines += [Content(""), _heading("decisions")]
         lines += [_decision(t, each) for t, each in reversed(state.decisions)]
@@ -86,11 +94,6 @@ def details(state: State, width: int) -> list[Content]:
             for t, level, text in reversed(state.alerts)
         ]
     return lines
-
-
-def _said(found: Json, width: int) -> list[Content]:
-    text = clean(str(found.get("said", "")), 600)
-    return [Content(f" {part}") for part in textwrap.wrap(text, max(20, width - 2))]
 
 
 def _decision(t: float, decision: Decision) -> Content:
