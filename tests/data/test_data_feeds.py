@@ -7,7 +7,8 @@ import pytest
 import torch
 from data_panels import built, synthetic
 
-from atft_core.config.schema import DataConfig, ModelConfig, SplitConfig
+from atft_core.config.schema import DataConfig, ModelConfig
+from atft_core.config.split import SplitConfig
 from atft_core.cross_section import ranked_targets
 from atft_core.data import choose, memory
 from atft_core.data.blocks import eval_blocks, train_blocks

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from data_panels import built, config_for
 
-from atft_core.config.schema import SplitConfig
+from atft_core.config.split import SplitConfig
 from atft_core.data.build import check_panel
 from atft_core.data.labels import future_return
 from atft_core.data.splits import make_split

@@ -5,7 +5,8 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from atft_core.config.schema import Config, SplitConfig
+from atft_core.config.schema import Config
+from atft_core.config.split import SplitConfig
 from atft_core.data.splits import folds_of, make_split, split_facts
 from atft_core.errors import DataError
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from data_panels import built, config_for
 
-from atft_core.config.schema import SplitConfig
+from atft_core.config.split import SplitConfig
 from atft_core.cross_section import ranked_targets
 from atft_core.data.splits import make_split
 from atft_core.data.synthetic import write_panel

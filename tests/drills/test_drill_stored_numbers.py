@@ -239,3 +239,8 @@ def test_a_run_says_how_much_of_its_best_trial_is_luck(runs):
     assert found["baseline"] in ("ridge", "reversal", "momentum", "lightgbm", "lightgbm + lags")
     assert found["overfitting"] is None
     assert found["said"] in run.log.read_text()
+    text = atft("status", run.path)
+    assert "on the same days" in text
+    assert found["said"] in text
+    shown = [line.split()[0] for line in text.partition("on the same days")[2].splitlines()[1:6]]
+    assert {"ridge", "reversal", "momentum", "trial", "less"} <= set(shown)

@@ -225,3 +225,14 @@ def test_an_engine_that_slept_is_no_silence_of_its_worker():
     assert log.state.trials[0].hangs == 0
     log.add(ev.Progress(worker_seq=10, said=begun + 900, **told))
     assert log.state.trials[0].hangs == 1
+
+
+def test_a_conclusion_over_all_trials_is_gone_once_more_may_come():
+    log = Log().start().add(ev.Significance(trial=0, found={"trials": 2}, said="x"))
+    log.add(ev.WalkedForward(found={"folds": []}, said="y"))
+    state = log.state
+    assert state.significance == {"trial": 0, "said": "x", "trials": 2}
+    assert state.walk == {"said": "y", "folds": []}
+    assert from_json(to_json(state)) == state
+    state = log.add(ev.EngineStarted(pid=2, host="h")).state
+    assert (state.significance, state.walk) == ({}, {})

@@ -50,6 +50,22 @@ async def test_the_verdict_shows_what_rules_decided(book, live):
         assert f"early_signs    {said}" in shown.said("verdict")
 
 
+@pytest.mark.parametrize("kind", ["luck", "walk-forward"])
+async def test_the_verdict_shows_what_all_trials_say_together(book, live, kind):
+    said = "trial 1, h=1: t 2.1 on 250 days; no trial is surely better than ridge (p .31)"
+    event = (
+        ev.Significance(trial=1, found={"trials": 3}, said=said)
+        if kind == "luck"
+        else ev.WalkedForward(found={"folds": []}, said=said)
+    )
+    with Journal(live.events) as journal:
+        journal.append(event)
+    async with console(book, size=WIDE) as shown:
+        assert f"{kind}  {said[:40]}" in shown.drawn("verdict")[2]
+        await shown.press("2")
+        assert said in shown.said("verdict")
+
+
 async def test_the_zoomed_verdict_shows_preflight_times_and_alerts(book, live):
     async with console(book, size=SMALL) as shown:
         await shown.press("2")

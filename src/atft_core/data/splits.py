@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atft_core.config.schema import Config, SplitConfig
+from atft_core.config.schema import Config
+from atft_core.config.split import SplitConfig
 from atft_core.errors import DataError
 
 MIN_DAYS = {"train": 20, "val": 10, "holdout": 10}
