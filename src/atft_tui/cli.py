@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from atft_core import __version__
 from atft_core.errors import AtftError, UsageError
 from atft_core.run.directory import RunDirectory, find_runs
+from atft_core.run.files import read_json
 from atft_core.run.runbook import Runbook, load
 from atft_core.run.shipped import shipped
 from atft_tui import demo, terminal
@@ -103,13 +105,42 @@ def _runbook_path(args: argparse.Namespace) -> Path:
 
 
 def _options(runbook: Runbook, args: argparse.Namespace) -> list[str]:
-    """What every `atft run` from here gets."""
+    """What every `atft run` from here gets; beside a run that is named, what that run was given.
+
+    Evidence counts for the same settings and panel only: a next stage that is started with others
+    would find its gate locked.
+    """
     named = {
         "--runbook": None if runbook.path == shipped("runbook.toml") else runbook.path,
         "--config": args.config,
         "--data-path": demo.ensure_panel() if args.demo else args.data_path,
     }
-    return [word for option, path in named.items() if path for word in (option, str(path))]
+    words = [word for option, path in named.items() if path for word in (option, str(path))]
+    own = args.config or args.data_path or args.demo
+    return words if own or not args.dir else words + _given_to(RunDirectory(args.dir))
+
+
+def _given_to(run: RunDirectory) -> list[str]:
+    """The settings and the panel in the command that started a run; nothing without one."""
+    facts = read_json(run.run_json)
+    if not isinstance(facts, dict):
+        return []
+    typed = [str(word) for word in facts.get("argv", [])]
+    split = [part for word in typed for part in _option_and_value(word)]
+    cwd, found = Path(str(facts.get("cwd", ""))), []
+    for option, value in pairwise(split):
+        if option in ("--config", "--data-path"):
+            there = (cwd / value).exists()  # else the name of a preset
+            found += [option, str(cwd / value) if there else value]
+        elif option == "--set":
+            found += [option, value]
+    return found
+
+
+def _option_and_value(word: str) -> list[str]:
+    """`--config=FILE` as two words."""
+    option, equals, value = word.partition("=")
+    return [option, value] if equals and option in ("--config", "--data-path") else [word]
 
 
 def _run(runbook: Runbook, args: argparse.Namespace) -> int:

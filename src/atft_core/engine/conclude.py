@@ -16,7 +16,7 @@ from atft_core.run.files import read_json
 
 def conclude(session: Session) -> None:
     """Let the trials be measured together; a figure that cannot be had spoils no run."""
-    if session.state.best is None or session.must_stop_now:
+    if session.state.best is None or _hurried(session):
         return
     session.run.conclusion.unlink(missing_ok=True)  # of an earlier engine
     if not _finish(session):
@@ -54,9 +54,15 @@ def _finish(session: Session) -> bool:
         )
     while process.poll() is None:
         answer_requests(session)
-        if session.must_stop_now:
+        if _hurried(session):
             process.kill()
             process.wait()
             return False
         time.sleep(TICK_SECONDS)
     return True
+
+
+def _hurried(session: Session) -> bool:
+    """Whether nobody waits for it; at the end of a time budget there are seconds left for it."""
+    ordered = session.signalled or session.state.stop == "now"
+    return ordered or session.reserve.disk_is_full()
