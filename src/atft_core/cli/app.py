@@ -177,6 +177,24 @@ def check(
     raise typer.Exit(command.check_run(run_dir, stage=stage, runbook=runbook, as_json=json))
 
 
+@app.command(epilog="Example: atft preflight --data-path panel.parquet --config objective/rank")
+def preflight(
+    data_path: DataPath = None,
+    config_files: ConfigFiles = None,
+    assignments: Assignments = None,
+    json: Json = False,
+) -> None:
+    """Check a configuration on its panel in seconds, as every run does before its first trial.
+
+    Exit code 1 when a check fails. docs/judging.md says what each of them would catch.
+    """
+    from atft_core.cli import preflight as command
+
+    raise typer.Exit(
+        command.preflight(data_path, config_files or (), assignments or [], as_json=json)
+    )
+
+
 @app.command(epilog="Example: atft stop output/hpo_short        (after the running trial)")
 def stop(
     run_dir: RunDir,

@@ -51,7 +51,8 @@ def conclude(run: RunDirectory) -> Json:
     measured = [trial.number for trial in tried(state)]
     complete = [trial.number for trial in state.complete]
     best = state.best.number
-    found = significance(run, measured, complete, best, state.horizon)
+    fold = config.split.fold
+    found = significance(run, measured, complete, best, state.horizon, fold=fold)
     if not found:
         return {"error": f"{run.trial(best).daily_ic} cannot be read"}
     said = told_of_one(found, best, state.horizon)

@@ -42,7 +42,13 @@ class Trials:
 
 
 def significance(
-    run: RunDirectory, tried: Sequence[int], complete: Sequence[int], best: int, horizon: int
+    run: RunDirectory,
+    tried: Sequence[int],
+    complete: Sequence[int],
+    best: int,
+    horizon: int,
+    *,
+    fold: int = 0,
 ) -> Json:
     """What the best of these trials is worth once it is known how many were tried.
 
@@ -72,7 +78,7 @@ def significance(
         "above_luck": finite(deflated.probability),
         "overfitting": finite(overfitting_probability(compared.rank_ic_DK[::horizon])),
         "apart_t": [finite(part.t) for part in apart(own_D, horizon)],
-        **_superior(run, compared, horizon),
+        **_superior(run.baselines(fold), compared, horizon),
     }
 
 
@@ -129,10 +135,10 @@ def _comparable(trials: Trials, complete: Sequence[int], own_D: Floats) -> Trial
     return Trials(numbers, trials.dates_D, trials.rank_ic_DK[:, places])
 
 
-def _superior(run: RunDirectory, trials: Trials, horizon: int) -> Json:
+def _superior(baselines: Path, trials: Trials, horizon: int) -> Json:
     """Hansen's test of the trials against the best baseline, and who passes it."""
     try:
-        best = best_baseline(read_baselines(run.baselines()), horizon, trials.dates_D)
+        best = best_baseline(read_baselines(baselines), horizon, trials.dates_D)
     except (OSError, pa.ArrowException, KeyError):
         best = None
     if best is None:
