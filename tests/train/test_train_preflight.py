@@ -306,3 +306,9 @@ def test_a_run_that_cannot_be_opened_is_an_error_of_one_line(tmp_path, capsys):
     write_json(run.run_json, {"cache": str(tmp_path / "gone.arrow")})
     assert main([str(run.path)]) == 1
     assert "Traceback" not in capsys.readouterr().out
+
+
+def test_weights_that_no_float_holds_are_caught(tmp_path):
+    given = scene(tmp_path, loss__huber=1e39)
+    assert "every loss term counts" in failed(given)
+    assert "not finite" in CHECKS["every loss term counts"](given).detail

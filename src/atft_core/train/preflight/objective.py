@@ -50,6 +50,8 @@ def every_loss_term_counts(scene: Scene) -> Outcome:
     sum_BNH = torch.zeros_like(whole_BNH)
     for name, weight in active_terms(loss).items():
         sum_BNH += weight * loss_gradient(scene, _alone(loss, name))
+    if not whole_BNH.isfinite().all():
+        return Outcome(False, "the gradient of the loss is not finite: are its weights too large?")
     gap = float((whole_BNH - sum_BNH).norm() / sum_BNH.norm().clamp_min(1e-12))
     return Outcome(gap < WIRED, f"the loss differs from the sum of its terms by {gap:.1g}")
 
