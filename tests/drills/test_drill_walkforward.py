@@ -83,6 +83,11 @@ def test_the_result_is_told_in_log_and_status(run):
     status = json.loads(atft("status", run.path, "--json"))
     assert status["walk"]["pooled"] == said["pooled"]
     assert status["significance"] == {}
+    assert status["best"] is None
+    (line,) = [
+        x for x in atft("status", run.path.parent).splitlines() if x.startswith(str(run.path))
+    ]
+    assert line.endswith(f"{said['pooled']['1']['rank_ic']:+.4f}")
     text = atft("status", run.path)
     assert "judged" in text
     assert "Walk-forward, h=1" in text

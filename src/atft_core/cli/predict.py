@@ -13,7 +13,7 @@ from atft_core.config.load import read_resolved, with_values
 from atft_core.errors import DataError, UsageError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
-from atft_core.run.state import State
+from atft_core.run.state import FOLD, State
 from atft_core.run.status import load
 from atft_core.run.user import absolute
 from atft_core.run.wording import several
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from atft_core.train.predict import Predicted
 
 SUFFIXES = (".parquet", ".csv")
-FOLD = "split.fold"
 
 
 def predict(

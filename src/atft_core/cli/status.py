@@ -53,7 +53,7 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
             say(f"preflight {GLYPH[Verdict.FAIL]} {found.get('name')}: {found.get('detail')}")
     if state.trials:
         say(_trials(state))
-    if state.best and state.baselines and not state.walk:
+    if state.best and state.baselines and not state.walks:
         say(_compared(state, state.best))
     if state.walk:
         say(_folds(state.walk))
@@ -75,9 +75,17 @@ def _show_all(directory: Path, *, as_json: bool) -> None:
     rows = [["run", "stage", "state", "trials", "best"]]
     for run, state, status in runs:
         ended = sum(trial.ended > 0 for trial in state.trials.values())
-        best = f"{state.best.value:+.4f}" if state.best and state.best.value is not None else "-"
-        rows.append([str(run.path), _stage(state), status.name, f"{ended}/{state.n_trials}", best])
+        cells = [_stage(state), status.name, f"{ended}/{state.n_trials}", _signed(_best(state))]
+        rows.append([str(run.path), *cells])
     say(table(rows, right=(3, 4)))
+
+
+def _best(state: State) -> float | None:
+    """The value of the best trial; of a walk-forward, which has none, that of all folds."""
+    if state.walks:
+        pooled = state.walk.get("pooled", {}).get(str(state.horizon), {})
+        return finite(pooled.get("rank_ic"))
+    return state.best.value if state.best else None
 
 
 def _readable(run: RunDirectory) -> tuple[State, Status]:
@@ -101,7 +109,7 @@ def status_json(run: RunDirectory, state: State, status: Status) -> Json:
         "engine_pid": state.engine_pid if status.live else None,
         "started": state.started,
         "ended": state.ended or None,
-        "best": state.best.number if state.best else None,
+        "best": state.best.number if state.best and not state.walks else None,
         "trials": [_trial_json(trial) for trial in state.trials.values()],
         "split": state.split,
         "data": state.facts,

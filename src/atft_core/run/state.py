@@ -19,6 +19,8 @@ ENDED = ("COMPLETE", "PRUNED", "FAIL")
 PHASE_BUDGET = {"start": 180.0, "load": 600.0, "compile": 900.0, "baselines": 1800.0}
 """Seconds of silence allowed in phases that are slow without being stuck."""
 DEFAULT_BUDGET = 300.0
+FOLD = "split.fold"
+"""The parameter by which the trials of a walk-forward differ."""
 
 
 @dataclass
@@ -139,6 +141,11 @@ class State:
     def best(self) -> Trial | None:
         """The complete trial with the highest value."""
         return max(self.complete, key=lambda trial: trial.value or 0.0, default=None)
+
+    @property
+    def walks(self) -> bool:
+        """Whether the trials are folds of a walk-forward: each on its own days, so none is best."""
+        return any(FOLD in trial.params for trial in self.trials.values())
 
     @property
     def current(self) -> Trial | None:

@@ -16,11 +16,12 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
 from atft_core.run.measure_model import tried
+from atft_core.run.state import FOLD
 from atft_core.run.status import load
 from atft_core.train.report import log_to_stdout, reason
 from atft_core.train.significance import significance
 from atft_core.train.significance import told as told_of_one
-from atft_core.train.walk import FOLD, told, walk
+from atft_core.train.walk import told, walk
 
 log = logging.getLogger("atft_core.train")
 

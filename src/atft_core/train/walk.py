@@ -24,14 +24,12 @@ from atft_core.objective.metrics import DailyIC, joined, summarise
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
+from atft_core.run.state import FOLD
 from atft_core.train.against import compare
 from atft_core.train.baselines import DailyByName, read_baselines
 from atft_core.train.ensemble import ensemble
 from atft_core.train.report import log
 from atft_core.train.results import Scores, prediction_table, read_scores, score, write_table
-
-FOLD = "split.fold"
-"""The parameter by which the trials of a walk-forward differ."""
 
 
 @dataclass(frozen=True)

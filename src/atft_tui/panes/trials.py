@@ -60,6 +60,8 @@ class TrialsPane(Pane):
 
 def noise_floor(state: State) -> str:
     """What the best of as many trials that know nothing would be expected to reach."""
+    if state.walks:
+        return "folds: each on its own days"
     best, count = state.best, len(tried(state))
     error = best.last("rank_ic_se", state.horizon) if best else None
     if error is None or error <= 0 or count < 2:
