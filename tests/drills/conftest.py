@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,15 @@ def panel(tmp_path_factory) -> Path:
     return path
 
 
+def end(lock: Path) -> None:
+    """Kill whoever holds a lock; one that just took it names itself a moment later."""
+    give_up = time.monotonic() + 5
+    while probe(lock) is Holder.ENGINE and time.monotonic() < give_up:
+        with suppress(KeyError, TypeError, ProcessLookupError):
+            os.kill(owner(lock)["pid"], signal.SIGKILL)
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Iterator[Path]:
     """A place of its own for caches, the ledger and the runs; nothing stays at work in it."""
@@ -32,8 +43,7 @@ def home(tmp_path, monkeypatch) -> Iterator[Path]:
     yield tmp_path
     for run in find_runs(tmp_path):  # of a test that failed half-way
         for lock in (run.lock, *run.path.glob("trial_*/worker.lock")):
-            if probe(lock) is Holder.ENGINE:
-                os.kill(owner(lock)["pid"], signal.SIGKILL)
+            end(lock)
 
 
 @pytest.fixture(scope="module")
