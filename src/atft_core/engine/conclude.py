@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-
-from atft_core.engine.requests import answer_requests
+from atft_core.engine.beside import exit_code
 from atft_core.engine.session import Session
-from atft_core.engine.trials import TICK_SECONDS
-from atft_core.engine.workers import environment
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 
@@ -19,7 +13,7 @@ def conclude(session: Session) -> None:
     if session.state.best is None or _hurried(session):
         return
     session.run.conclusion.unlink(missing_ok=True)  # of an earlier engine
-    if not _finish(session):
+    if exit_code(session, "atft_core.train.conclude", lambda: _hurried(session)) is None:
         return
     found = read_json(session.run.conclusion)
     if not isinstance(found, dict):
@@ -39,27 +33,6 @@ def conclude(session: Session) -> None:
                 said=found["said"],
             )
         )
-
-
-def _finish(session: Session) -> bool:
-    """Whether the process came to its end; requests are answered meanwhile."""
-    with session.run.log.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "atft_core.train.conclude", str(session.run.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=environment(),
-        )
-    while process.poll() is None:
-        answer_requests(session)
-        if _hurried(session):
-            process.kill()
-            process.wait()
-            return False
-        time.sleep(TICK_SECONDS)
-    return True
 
 
 def _hurried(session: Session) -> bool:

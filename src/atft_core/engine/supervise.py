@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from types import FrameType
 
+from atft_core.engine.beside import exit_code
 from atft_core.engine.conclude import conclude
-from atft_core.engine.requests import answer_requests, expire_requests
+from atft_core.engine.requests import expire_requests
 from atft_core.engine.session import Session
 from atft_core.engine.study import pruning_possible
-from atft_core.engine.trials import TICK_SECONDS, ended, run_trial
-from atft_core.engine.workers import environment
+from atft_core.engine.trials import ended, run_trial
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 from atft_core.run.measure_run import unmeasured_gpu
@@ -52,26 +49,13 @@ def _preflight(session: Session) -> ev.RunEnded | None:
     if checks and all(check["ok"] for check in checks):
         return None
     session.run.preflight.unlink(missing_ok=True)  # of an earlier engine
-    with session.run.log.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "atft_core.train.preflight", str(session.run.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=environment(),
-        )
-    while process.poll() is None:
-        answer_requests(session)
-        if session.must_stop_now:
-            process.kill()
-            process.wait()
-            return ev.RunEnded(state="STOPPED", reason=session.must_stop_now)
-        time.sleep(TICK_SECONDS)
+    code = exit_code(session, "atft_core.train.preflight", lambda: session.must_stop_now)
+    if code is None:
+        return ev.RunEnded(state="STOPPED", reason=session.must_stop_now)
     found = read_json(session.run.preflight)
-    if process.returncode != 0 or not isinstance(found, dict):
+    if code != 0 or not isinstance(found, dict):
         told = found.get("error") if isinstance(found, dict) else None
-        reason = told or f"exit code {process.returncode}; see {session.run.log}"
+        reason = told or f"exit code {code}; see {session.run.log}"
         return ev.RunEnded(state="FAILED", reason=f"preflight: {reason}")
     session.record(
         ev.Preflight(
