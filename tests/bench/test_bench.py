@@ -83,13 +83,16 @@ def test_engine_reports_events_and_trials():
 
 @pytest.mark.slow
 def test_the_command_keeps_the_result_and_refuses_nonsense(tmp_path):
-    out = tmp_path / "engine.json"
     command = [sys.executable, "-m", "atft_core", "bench", "engine", "--trials", "2", "--epochs",
-               "2", "--study-trials", "2", "--out", str(out)]  # fmt: skip
+               "2", "--study-trials", "2", "--out", str(tmp_path)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "events folded" in done.stdout
-    assert json.loads(out.read_text())["sizes"]["trials"] == 2
+    assert json.loads((tmp_path / "engine.json").read_text())["sizes"]["trials"] == 2
+    command[-1] = "/proc/self"
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "/proc/self cannot be written to" in done.stderr
     command[4:] = ["nothing"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2

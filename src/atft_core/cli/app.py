@@ -309,7 +309,9 @@ def synth(
 def bench(
     context: typer.Context,
     kind: Annotated[str, typer.Argument(help="feed, step, console or engine.")] = "",
-    out: Annotated[Path | None, typer.Option(help="A file to keep the result in.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A file or a directory to keep the result in.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure this machine: ratios from one run; sizes as options (see docs/performance.md)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ HELP = """Usage: atft bench KIND [SIZES] [--out FILE] [--json]
 def run(kind: str, options: Sequence[str], *, out: Path | None, as_json: bool) -> None:
     """Run a benchmark in an interpreter like a worker's; print and, if asked to, keep the result.
 
-    Progress goes to standard error.
+    Progress goes to standard error. An `out` that is a directory gets `KIND.json` in it.
     """
     if kind in ("-h", "--help"):
         say(HELP)
@@ -41,6 +42,7 @@ def run(kind: str, options: Sequence[str], *, out: Path | None, as_json: bool) -
             what,
             hint=f"One of {', '.join(TABLES)}; minutes each. `atft bench feed --help`: its sizes.",
         )
+    target = _place(out, kind) if out is not None else None
     command = [sys.executable, "-m", "atft_core.bench", kind, *options]
     wants_help = any(option in ("-h", "--help") for option in options)
     done = subprocess.run(
@@ -59,15 +61,23 @@ def run(kind: str, options: Sequence[str], *, out: Path | None, as_json: bool) -
     if done.returncode:
         raise AtftError(f"the benchmark ended with exit code {done.returncode}.")
     found: Found = json.loads(done.stdout)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(out, found, durable=False)
+    if target is not None:
+        write_json(target, found, durable=False)
     if as_json:
         print_json(found)
         return
     say(TABLES[kind](found))
     machine = found["machine"]
     say(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['date']}")
+
+
+def _place(out: Path, kind: str) -> Path:
+    """The file for the result; what cannot be written is refused before minutes of measuring."""
+    target = out / f"{kind}.json" if out.is_dir() else out
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(target.parent, os.W_OK):
+        raise UsageError(f"--out {out}: {target.parent} cannot be written to.")
+    return target
 
 
 def _feed(found: Found) -> str:
