@@ -103,7 +103,8 @@ def measure(sizes: Sizes, *, compile_it: bool) -> dict[str, Any]:
             try:
                 row = measure_setting(panel, hidden, block, sizes, compile_it=compile_it)
             except Exception as error:  # noqa: BLE001 -- the other settings are still of use
-                row = {"hidden": hidden, "B": block, "failed": f"{type(error).__name__}: {error}"}
+                failed = f"{type(error).__name__}: {error}"
+                row = {"hidden": hidden, "B": block, "failed": failed}
             found["settings"].append(row)
     found["parquet_per_window"] = parquet_per_window(sizes)
     found["seconds"] = round(time.perf_counter() - began, 1)
@@ -158,8 +159,10 @@ def measure_setting(
         example = feed.block(middle_block(setup.split.train, block))
         flops = step_flops(learner.model, example)
         made = compile_step(learner, feed, setup.split) if compile_it else Compiled("off")
-        row = {"hidden": hidden, "B": block, "feed": feed.name, "compile": made.state,
-               "compile_seconds": round(made.seconds, 1)}  # fmt: skip
+        row: dict[str, Any] = {
+            "hidden": hidden, "B": block, "feed": feed.name, "compile": made.state,
+            "compile_seconds": round(made.seconds, 1),
+        }  # fmt: skip
         with sampled() as utilisation:
             row |= _train(setup, feed, learner, flops)
             row |= _validate(setup, feed, learner)

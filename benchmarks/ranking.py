@@ -32,7 +32,7 @@ from atft_core.data.splits import Split
 from atft_core.model.atft import count_parameters
 from atft_core.objective.metrics import daily_metrics
 from atft_core.objective.significance import newey_west_mean, paired_difference
-from atft_core.train.against import boosted_horizon
+from atft_core.train.baselines import boosted_horizon
 from atft_core.train.ensemble import ensemble
 from atft_core.train.flops import step_flops
 from atft_core.train.loop import middle_block, mixed_seed, predict_days, silent, train_epoch

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,31 @@ def test_console_reports_the_first_frame_and_the_bytes(tmp_path):
     assert found["first_frame_seconds"] < 60
     assert found["first_frame_bytes"] > 1000
     assert found["bytes_per_s"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "options", "names"),
+    [
+        ("ranking.py", ["--config", "objective/rank", "--seeds", "0", "1", "--set",
+                        "train.max_epochs=1", "--set", "model.hidden=16"],
+         ["reversal", "momentum", "ridge", "lightgbm", "lightgbm + lags", "seed 0", "seed 1",
+          "seeds", "seeds + lightgbm"]),
+        ("block_size.py", ["--epochs", "1", "--blocks", "8"], [8, 8, 8]),
+    ],
+)  # fmt: skip
+def test_the_scripts_behind_the_documents_run(tmp_path, script, options, names):
+    panel, out = tmp_path / "panel.parquet", tmp_path / "rows.jsonl"
+    synth = ["-m", "atft_core", "synth", panel, "--stocks", "40", "--days", "300"]
+    subprocess.run([sys.executable, *synth], check=True, capture_output=True)
+    command = [sys.executable, ROOT / "benchmarks" / script, "--data-path", panel, "--out", out]
+    own_cache = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False, env=own_cache
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row.get("model", row.get("block")) for row in rows] == names
 
 
 def test_the_script_for_a_gpu_box_runs_small_on_the_cpu(tmp_path):
