@@ -28,7 +28,9 @@ from atft_core.bench.timing import Paired, paired, seconds
 from atft_core.config.schema import ModelConfig
 from atft_core.model.atft import ATFT, Stocks
 
-_WHOLE = ModelConfig(attend="encoded", fan=True, san=True, messages=("neighbours", "sector"))
+_WHOLE = ModelConfig(
+    attend="encoded", encoder_depth=2, fan=True, san=True, messages=("neighbours", "sector")
+)
 PARTS = {
     "encoder+temporal": _WHOLE.model_copy(update={"kernel": False, "graph": False}),
     "model": _WHOLE,

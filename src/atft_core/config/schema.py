@@ -118,7 +118,7 @@ class ModelConfig(Section):
 
     hidden: int = Field(128, ge=8, le=1024)
     """Width of a (day, stock) token."""
-    encoder_depth: int = Field(2, ge=1, le=8)
+    encoder_depth: int = Field(1, ge=1, le=8)
     """Residual layers of the same-day encoder."""
     heads: int = Field(4, ge=1, le=32)
     """Attention heads, in time and in the graph; must divide `hidden`."""
