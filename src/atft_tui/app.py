@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.traceback import Traceback
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 
 from atft_core import launch
@@ -24,21 +24,26 @@ from atft_tui.palette import system_commands
 from atft_tui.screens.confirm import ConfirmScreen
 from atft_tui.screens.console import ConsoleScreen
 from atft_tui.screens.live import LiveScreen
+from atft_tui.terminal.driver import USUAL, CellApp, ConsoleDriver, Output
 from atft_tui.theme import THEME
 from atft_tui.view import View
 
 
-class ConsoleApp(App[None]):
+class ConsoleApp(CellApp):
     """Threads in, screens out."""
 
     TITLE = "atft"
     CSS_PATH = "console.tcss"
 
     def __init__(
-        self, runbook: Runbook, directory: Path | None = None, options: Sequence[str] = ()
+        self,
+        runbook: Runbook,
+        directory: Path | None = None,
+        options: Sequence[str] = (),
+        output: Output = USUAL,
     ) -> None:
         """`options` are added to every `atft run` that is started from here."""
-        super().__init__()
+        super().__init__(output)
         self.register_theme(THEME)
         self.theme = THEME.name
         self.runbook, self.options = runbook, list(options)
@@ -125,6 +130,11 @@ class ConsoleApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers."""
         return system_commands(self)
+
+    def action_redraw(self) -> None:
+        """Another program wrote on this terminal."""
+        if isinstance(self._driver, ConsoleDriver):
+            self._driver.redraw()
 
     def action_help_quit(self) -> None:
         """ctrl+c is too easily pressed for something that is not a shell."""

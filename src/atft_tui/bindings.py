@@ -50,6 +50,7 @@ KEYS: tuple[Key, ...] = (
         "tail -f {run}/logs/ml_training.log"),
     Key("main", "tab", "tab", "app.focus_next", "", "to the next pane; shift+tab: back"),
     Key("main", "escape", "escape", "back", "", "back from a zoom"),
+    Key("main", "ctrl+l", "ctrl+l", "app.redraw", "", "draw everything again"),
     Key("main", "question_mark", "?", "help", "help", "this page", "atft --help"),
     Key("main", "q", "q", "leave", "leave", "leave the console; the run goes on",
         "atft-tui {run}"),

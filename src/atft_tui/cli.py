@@ -15,7 +15,8 @@ from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.files import read_json
 from atft_core.run.runbook import Runbook, load
 from atft_core.run.shipped import shipped
-from atft_tui import demo, terminal
+from atft_tui import demo
+from atft_tui.terminal import attached
 
 _EPILOG = """\
 examples:
@@ -43,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--no-mouse", action="store_true", help="leave the mouse to the terminal (select, copy)"
     )
+    made.add_argument(
+        "--ascii", action="store_true", help="lines and curves in plain ASCII characters"
+    )
+    made.add_argument(
+        "--low-bandwidth", action="store_true", help="16 colours and one frame a second"
+    )
     made.add_argument("--version", action="version", version=f"atft {__version__}")
     return made
 
@@ -66,7 +73,7 @@ def _main(args: argparse.Namespace) -> int:
         raise UsageError(
             "--demo brings its own runbook, panel and runs.", hint="Leave the others out."
         )
-    refusal = terminal.why_not(os.environ)
+    refusal = attached.why_not(os.environ)
     if refusal and args.demo:
         return demo.without_screen()
     if refusal:
@@ -146,11 +153,13 @@ def _option_and_value(word: str) -> list[str]:
 def _run(runbook: Runbook, args: argparse.Namespace) -> int:
     from atft_tui.app import ConsoleApp
     from atft_tui.bindings import refuse_taken_hotkeys
+    from atft_tui.terminal.driver import Output
 
     refuse_taken_hotkeys(runbook)
-    terminal.forget_stale_size(os.environ)
-    app = ConsoleApp(runbook, args.dir, _options(runbook, args))
-    terminal.exit_on_hangup(app.remember)
+    attached.forget_stale_size(os.environ)
+    output = Output(slow=args.low_bandwidth, ascii=args.ascii)
+    app = ConsoleApp(runbook, args.dir, _options(runbook, args), output)
+    attached.exit_on_hangup(app.remember)
     app.run(mouse=not args.no_mouse)
     sys.stdout.write("\n".join(app.farewell()) + "\n")
     return app.return_code or 0
