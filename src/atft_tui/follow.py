@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from atft_core.errors import AtftError, RunDirectoryError
@@ -19,87 +18,19 @@ from atft_core.run.diagnose import verdict_line
 from atft_core.run.directory import RunDirectory, created, find_runs, siblings
 from atft_core.run.foreign import clean
 from atft_core.run.gates import gate
-from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
-from atft_core.run.runbook import Runbook, Stage, stage_from_json
-from atft_core.run.snapshot import load_tail
-from atft_core.run.state import State, apply
+from atft_core.run.runbook import Runbook, Stage
+from atft_core.run.state import State
 from atft_core.run.status import load, status
-from atft_core.run.wording import several, size
+from atft_core.run.wording import several
 from atft_tui import seen
-from atft_tui.view import LogView, StageView, View, frozen, stage_of_run
+from atft_tui.followed import Checker, Followed
+from atft_tui.view import StageView, View, stage_of_run
 
 PERIOD = 0.25
 """Seconds between two looks at the files of the run that is shown."""
 SCAN = 4
 """Looks between two looks at the other runs."""
-KEEP_LINES = 5000
-MAX_READ = 1 << 20
-"""Bytes of a log read at once; of a larger burst only the end is shown."""
-
-
-class LogTail:
-    """The end of a growing log, cleaned, in bounded memory."""
-
-    def __init__(self, path: Path) -> None:
-        self._tail = Tail(path)
-        self._lines: deque[str] = deque(maxlen=KEEP_LINES)
-        self._total = 0
-        self.view = LogView(path=path)
-
-    def read(self) -> bool:
-        """Take in what is new; whether there was anything."""
-        note = self._skip_burst()
-        fresh = self._tail.lines()
-        if note:
-            fresh = [note, *fresh[1:]]  # the first line is only the end of one
-        if not fresh:
-            return False
-        self._lines.extend(clean(line) for line in fresh[-KEEP_LINES:])
-        self._total += min(len(fresh), KEEP_LINES)
-        self.view = LogView(tuple(self._lines), self._total, self._tail.path)
-        return True
-
-    def _skip_burst(self) -> str:
-        try:
-            end = self._tail.path.stat().st_size
-        except OSError:
-            return ""
-        skipped = end - self._tail.offset - MAX_READ
-        if skipped <= 0:
-            return ""
-        self._tail.offset += skipped
-        return f"... {size(skipped)} not shown: {self._tail.path}"
-
-
-@dataclass
-class Followed:
-    """The run that is shown, and how far it has been read."""
-
-    run: RunDirectory
-    state: State = field(init=False)
-    tail: Tail = field(init=False)
-    log: LogTail = field(init=False)
-    holder: Holder = Holder.NOBODY
-    stage: Stage | None = None
-    since: str = ""
-    made: float | None = field(init=False)
-    """Another run may be made in the place of one that was removed."""
-
-    def __post_init__(self) -> None:
-        self.made = created(self.run)
-        self.state, self.tail = load_tail(self.run)
-        self.log = LogTail(self.run.log)
-        self.read()
-        self.since = seen.since(self.run, self.state)
-
-    def read(self) -> None:
-        """Look who works on it, then fold what is new: the last words of the dying included."""
-        self.holder = self.run.holder()
-        for stamped in self.tail.events():
-            apply(self.state, stamped)
-        if self.stage is None and self.state.stage_spec:
-            self.stage = stage_from_json(self.state.stage_spec)
 
 
 class Follower(threading.Thread):
@@ -117,6 +48,7 @@ class Follower(threading.Thread):
         self._stages: tuple[StageView, ...] = ()
         self._signature: object = None
         self._states: dict[Path, tuple[object, State]] = {}
+        self._checkers: dict[Path, Checker] = {}
         self._looks = 0
         self._posted: object = None
         self._drawn: View | None = None
@@ -175,7 +107,7 @@ class Follower(threading.Thread):
         shown = self._followed
         if shown is None:
             return self._nothing()
-        state = frozen(shown.state)
+        state = shown.frozen()
         now_status = status(state, shown.holder, now)
         return View(
             now=now,
@@ -185,7 +117,7 @@ class Follower(threading.Thread):
             state=state,
             status=now_status,
             stage=shown.stage,
-            results=tuple(check(state, shown.stage)) if shown.stage else (),
+            results=shown.check(state),
             diagnosis=verdict_line(state, now_status),
             log=shown.log.view,
             since=shown.since,
@@ -198,9 +130,10 @@ class Follower(threading.Thread):
         holders = {key: run.holder() for key, run in newest.items()}
         marks = [_file_mark(run.events) for found in runs.values() for run in found]
         # A run that falls silent changes neither its log nor its lock.
-        words = [status(self._state(r), holders[k], time.time()).name for k, r in newest.items()]
+        words = [status(self._state(r)[0], holders[k], time.time()).name for k, r in newest.items()]
         signature = (marks, holders, words)
-        if signature != self._signature:
+        stale = any(checker.stale for checker in self._checkers.values())
+        if signature != self._signature or stale:
             self._signature = signature
             self._stages = tuple(
                 self._stage(stage, newest.get(stage.key)) for stage in self._runbook.stages
@@ -230,10 +163,10 @@ class Follower(threading.Thread):
 
     def _stage(self, stage: Stage, run: RunDirectory | None) -> StageView:
         if run is not None:
-            state = self._state(run)
-            return stage_of_run(
-                stage, state, status(state, run.holder(), time.time()), check(state, stage)
-            )
+            state, news = self._state(run)
+            checker = self._checkers.setdefault(run.path, Checker())
+            results = checker.results(state, stage, news)
+            return stage_of_run(stage, state, status(state, run.holder(), time.time()), results)
         if not stage.requires:
             return StageView(stage, "PENDING", "ready", f"ready: press {stage.hotkey}")
         found = gate(self._runbook, stage, None)
@@ -244,10 +177,10 @@ class Follower(threading.Thread):
         why = f"{several(missing, 'open row')} in {needs}" if missing else f"needs {needs}"
         return StageView(stage, "LOCKED", "locked", why)
 
-    def _state(self, run: RunDirectory) -> State:
-        """The state of another run, read again only when its log grew."""
+    def _state(self, run: RunDirectory) -> tuple[State, object]:
+        """The state of a run, of others read again only when their log grew; what dates it."""
         if self._followed is not None and self._followed.run.path == run.path:
-            return self._followed.state
+            return self._followed.state, self._followed.news
         mark = _file_mark(run.events)
         known = self._states.get(run.path)
         if known is None or known[0] != mark:
@@ -256,7 +189,7 @@ class Follower(threading.Thread):
             except (OSError, AtftError):  # damaged: nothing is known about it, not about the others
                 known = (mark, State())
             self._states[run.path] = known
-        return known[1]
+        return known[1], mark
 
 
 def _trouble(step: Callable[[], None]) -> str:
@@ -281,4 +214,5 @@ def _mark(view: View) -> object:
     """What must differ for a view to be worth drawing; while a run lives, its clock ticks."""
     tick = int(view.now) if view.live else 0
     path = view.run.path if view.run else None
-    return path, view.state.seq, view.status, view.stages, view.log.total, view.trouble, tick
+    state = view.state.seq, view.status, view.stages, view.results
+    return path, state, view.log.total, view.trouble, tick

@@ -5,7 +5,9 @@ A view is never changed after it was made, so the screen can draw it without loc
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import nlargest
 from pathlib import Path
 from statistics import median
 
@@ -13,7 +15,7 @@ from atft_core.run.criteria import Result, Verdict, overall
 from atft_core.run.diagnose import Diagnosis
 from atft_core.run.directory import RunDirectory
 from atft_core.run.runbook import Runbook, Stage
-from atft_core.run.state import ENDED, State
+from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.status import Status
 from atft_core.run.wording import duration
 
@@ -60,18 +62,42 @@ class View:
         return self.status is not None and self.status.live
 
 
-def frozen(state: State) -> State:
-    """A copy that later events do not change. Finished epochs are shared: they never change."""
-    trials = {n: replace(trial, epochs=list(trial.epochs)) for n, trial in state.trials.items()}
-    return replace(state, trials=trials, answered=dict(state.answered), alerts=list(state.alerts))
+class Frozen:
+    """Copies of a state that later events do not change.
+
+    Between two copies, trials that did not change are shared; finished epochs always are.
+    """
+
+    def __init__(self) -> None:
+        self._trials: dict[int, Trial] = {}
+
+    def copy(self, state: State, changed: Collection[int] | None = None) -> State:
+        """The state as it is now; `changed`: the trials that events were about, None: any."""
+        numbers = state.trials.keys() if changed is None else changed
+        for number in numbers:
+            if number in state.trials:
+                trial = state.trials[number]
+                self._trials[number] = replace(trial, epochs=list(trial.epochs))
+        return replace(
+            state,
+            trials=dict(self._trials),
+            answered=dict(state.answered),
+            alerts=list(state.alerts),
+            decisions=list(state.decisions),
+        )
+
+
+_PACE = 50
+"""Trials whose epochs tell how long the next ones take."""
 
 
 def seconds_left(state: State, now: float) -> float | None:
-    """Seconds until all planned trials are through, at the pace of the epochs so far.
+    """Seconds until all planned trials are through, at the pace of the newest trials' epochs.
 
     Pruning can only shorten it. Before the first epoch it is the estimate of the preflight.
     """
-    epochs = [row.seconds for trial in state.trials.values() for row in trial.epochs]
+    newest = nlargest(_PACE, state.trials.values(), key=lambda trial: trial.heard)
+    epochs = [row.seconds for trial in newest for row in trial.epochs]
     if not epochs:
         sweep = state.estimate.get("sweep_seconds")
         return None if sweep is None else max(0.0, float(sweep) - (now - state.started))
@@ -86,7 +112,9 @@ def seconds_left(state: State, now: float) -> float | None:
     return max(0.0, left * pace)
 
 
-def stage_of_run(stage: Stage, state: State, status: Status, results: list[Result]) -> StageView:
+def stage_of_run(
+    stage: Stage, state: State, status: Status, results: Sequence[Result]
+) -> StageView:
     """A stage that has been run: how far it is, or how it ended."""
     passed = sum(result.verdict is Verdict.PASS for result in results)
     if status.name in ("RUNNING", "STOPPING"):

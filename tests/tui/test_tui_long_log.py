@@ -6,7 +6,7 @@ from textual.app import App
 from textual.content import Content
 from tui_console import MIDDLE, WIDE, console
 
-from atft_tui.follow import KEEP_LINES
+from atft_tui.log_tail import KEEP_LINES
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

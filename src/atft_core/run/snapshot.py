@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atft_core import __version__
+from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json, write_json
 from atft_core.run.journal import Tail
@@ -29,17 +30,18 @@ def save(run: RunDirectory, state: State) -> None:
         "before": _hash_before(run.events, offset),
         "state": to_json(state),
     }
-    write_json(run.snapshot, value, durable=False)
+    write_json(run.snapshot, value, durable=False, readable=False)
 
 
 def load_tail(run: RunDirectory) -> tuple[State, Tail]:
     """State and reading position to start from; the beginning where there is no good snapshot."""
-    saved: Any = read_json(run.snapshot)
     try:
-        offset = saved["offset"]
-        same_log = saved["before"] == _hash_before(run.events, offset)
-        if same_log and saved["atft"] == __version__:
-            return from_json(saved["state"]), Tail(run.events, offset)
+        with collecting_later():
+            saved: Any = read_json(run.snapshot)
+            offset = saved["offset"]
+            same_log = saved["before"] == _hash_before(run.events, offset)
+            if same_log and saved["atft"] == __version__:
+                return from_json(saved["state"]), Tail(run.events, offset)
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError, OSError):
         pass  # whatever is wrong with it: without it everything is folded again
     return State(), Tail(run.events)

@@ -7,6 +7,7 @@ after it gives the same state as folding everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -349,15 +350,20 @@ def apply(state: State, stamped: Stamped) -> None:
 
 def fold(events: Iterable[Stamped], start: State | None = None) -> State:
     """The state after `events`; `start` is not changed."""
-    state = State() if start is None else from_json(to_json(start))
+    state = State() if start is None else from_json(deepcopy(to_json(start)))
     for stamped in events:
         apply(state, stamped)
     return state
 
 
 def to_json(state: State) -> Json:
-    """A state as JSON."""
-    return asdict(state)
+    """A state as JSON: of what it holds nothing is copied, so write it before the next event."""
+    trials = {
+        number: {**vars(trial), "epochs": [vars(row) for row in trial.epochs]}
+        for number, trial in state.trials.items()
+    }
+    decisions = [(t, asdict(decision)) for t, decision in state.decisions]
+    return {**vars(state), "trials": trials, "decisions": decisions}
 
 
 def from_json(value: Json) -> State:

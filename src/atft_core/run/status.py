@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from atft_core.errors import RunDirectoryError
+from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
@@ -84,8 +85,9 @@ def load(run: RunDirectory) -> State:
 
 def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
     try:
-        for stamped in tail.events():
-            apply(state, stamped)
+        with collecting_later():
+            for stamped in tail.events():
+                apply(state, stamped)
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as error:
         raise RunDirectoryError(
             f"{run.events} is damaged after event {state.seq}: {error}.",

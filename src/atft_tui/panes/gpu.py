@@ -99,8 +99,8 @@ def _gpu(gpu: GpuNow, width: int) -> Content:
 
 def _evidence(state: State) -> list[str]:
     """What the run's own samples said about the last epoch that has any."""
-    rows = [(row.t, trial.number, row) for trial in state.trials.values() for row in trial.epochs
-            if row.gpu]  # fmt: skip
+    lasts = [(t.epochs[-1].t, t.number, t.epochs[-1]) for t in state.trials.values() if t.epochs]
+    rows = [last for last in lasts if last[2].gpu]
     if not rows:
         return []
     _, number, row = max(rows, key=lambda item: item[0])

@@ -10,8 +10,8 @@ import regex
 from textual.content import Content
 
 from atft_core.run.foreign import clean
-from atft_tui.follow import KEEP_LINES
 from atft_tui.format import line
+from atft_tui.log_tail import KEEP_LINES
 from atft_tui.pane import Pane, Row
 from atft_tui.view import LogView, View
 

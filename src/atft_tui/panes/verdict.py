@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from heapq import nlargest
 
 from textual.content import Content
 
@@ -23,6 +24,10 @@ _TIMES = {
     "wait": "wait", "forward": "forward", "backward": "backward", "optim": "optimiser",
     "validate": "validate", "other": "other",
 }  # fmt: skip
+
+
+_EPOCHS = 12
+"""Whose times are listed: the newest."""
 
 
 class VerdictPane(Pane):
@@ -106,14 +111,13 @@ def _heading(text: str) -> Content:
 
 
 def _times(state: State) -> list[Content]:
-    rows = sorted(
-        ((row, trial.number) for trial in state.trials.values() for row in trial.epochs),
-        key=lambda pair: -pair[0].t,
-    )
+    newest = nlargest(_EPOCHS, state.trials.values(), key=lambda trial: trial.heard)
+    pairs = ((row, trial.number) for trial in newest for row in trial.epochs[-_EPOCHS:])
+    rows = nlargest(_EPOCHS, pairs, key=lambda pair: pair[0].t)
     if not rows:
         return []
     head = f" {'trial':>5} {'epoch':>5} {'seconds':>8}" + "".join(f"{name:>9}" for name in _TIMES)
-    return [line((head, "$text-muted")), *(_timed(row, number) for row, number in rows[:12])]
+    return [line((head, "$text-muted")), *(_timed(row, number) for row, number in rows)]
 
 
 def _timed(row: EpochRow, number: int) -> Content:

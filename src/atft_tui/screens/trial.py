@@ -17,8 +17,8 @@ from atft_core.run.foreign import clean
 from atft_core.run.state import EpochRow, Trial
 from atft_core.run.wording import duration, finite, fixed, ratio
 from atft_tui.bindings import bindings
-from atft_tui.follow import LogTail
 from atft_tui.format import clock, figure, line, table
+from atft_tui.log_tail import LogTail
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.curves import CurvesPane
 from atft_tui.panes.log import LogPane

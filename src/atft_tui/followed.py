@@ -1,0 +1,103 @@
+"""The run that is shown: its state as far as it has been read, copies of it, its criteria."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from atft_core.run.collecting import collecting_later
+from atft_core.run.criteria import Result, check
+from atft_core.run.directory import RunDirectory, created
+from atft_core.run.events import EngineStarted, Event, Progress
+from atft_core.run.journal import Tail
+from atft_core.run.lock import Holder
+from atft_core.run.runbook import Stage, stage_from_json
+from atft_core.run.snapshot import load_tail
+from atft_core.run.state import State, apply
+from atft_tui import seen
+from atft_tui.log_tail import LogTail
+from atft_tui.view import Frozen
+
+
+class Checker:
+    """The criteria of a stage on a state that grows: again after what may change them.
+
+    Of ten thousand trials that takes long; then they are a little old, and the thread is free for
+    nine tenths of its time.
+    """
+
+    def __init__(self) -> None:
+        self._mark: object = None
+        self._stage: Stage | None = None
+        self._results: tuple[Result, ...] = ()
+        self._next = 0.0
+        self.stale = False
+        """Whether the last answer was an old one."""
+
+    def results(self, state: State, stage: Stage, mark: object) -> tuple[Result, ...]:
+        """`mark` differs when something happened that a criterion may depend on."""
+        now = time.monotonic()
+        other = mark != self._mark
+        self.stale = other and now < self._next and stage is self._stage
+        if stage is not self._stage or (other and not self.stale):
+            self._results = tuple(check(state, stage))
+            self._stage, self._mark = stage, mark
+            self._next = time.monotonic() + 9 * (time.monotonic() - now)
+        return self._results
+
+
+@dataclass
+class Followed:
+    """The run that is shown, and how far it has been read."""
+
+    run: RunDirectory
+    state: State = field(init=False)
+    tail: Tail = field(init=False)
+    log: LogTail = field(init=False)
+    holder: Holder = Holder.NOBODY
+    stage: Stage | None = None
+    since: str = ""
+    made: float | None = field(init=False)
+    """Another run may be made in the place of one that was removed."""
+    news: int = 0
+    """Events so far that a criterion may depend on."""
+    _checker: Checker = field(default_factory=Checker)
+    _frozen: Frozen = field(default_factory=Frozen)
+    _changed: set[int] | None = None
+    """Trials that events were about since the last copy; None: perhaps all."""
+
+    def __post_init__(self) -> None:
+        self.made = created(self.run)
+        self.state, self.tail = load_tail(self.run)
+        self.log = LogTail(self.run.log)
+        with collecting_later():
+            self.read()
+        self.since = seen.since(self.run, self.state)
+
+    def read(self) -> None:
+        """Look who works on it, then fold what is new: the last words of the dying included."""
+        self.holder = self.run.holder()
+        for stamped in self.tail.events():
+            apply(self.state, stamped)
+            self._note(stamped.event)
+        if self.stage is None and self.state.stage_spec:
+            self.stage = stage_from_json(self.state.stage_spec)
+
+    def _note(self, event: Event) -> None:
+        """What an event changed."""
+        self.news += not isinstance(event, Progress)
+        number = getattr(event, "trial", None)
+        if isinstance(event, EngineStarted):  # it speaks of all trials
+            self._changed = None
+        elif self._changed is not None and number is not None:
+            self._changed.add(number)
+
+    def frozen(self) -> State:
+        """The state for a view."""
+        copy = self._frozen.copy(self.state, self._changed)
+        self._changed = set()
+        return copy
+
+    def check(self, state: State) -> tuple[Result, ...]:
+        """The criteria of its own stage."""
+        return self._checker.results(state, self.stage, self.news) if self.stage else ()
