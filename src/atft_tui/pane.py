@@ -6,9 +6,9 @@ sent is a byte that cannot be late. A pane never wraps: what is too long ends in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, overload
 
 from rich.cells import cell_len
 from textual import events
@@ -36,6 +36,44 @@ class Row:
         return self.key == other.key and self.content.is_same(other.content)
 
 
+class Table(Sequence[Row]):
+    """A head and keyed rows that are made when somebody looks: of ten thousand, those in sight."""
+
+    def __init__(
+        self, head: Sequence[Row], keys: Sequence[str], make: Callable[[int], Content]
+    ) -> None:
+        """`make` draws the row of the key at a place."""
+        self._head, self.keys, self._make = head, keys, make
+        self._made: dict[int, Row] = {}
+        self._places: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._head) + len(self.keys)
+
+    @overload
+    def __getitem__(self, y: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, y: slice) -> list[Row]: ...
+
+    def __getitem__(self, y: int | slice) -> Row | list[Row]:
+        if isinstance(y, slice):
+            return [self[each] for each in range(*y.indices(len(self)))]
+        y = range(len(self))[y]
+        place = y - len(self._head)
+        if place < 0:
+            return self._head[y]
+        if place not in self._made:
+            self._made[place] = Row(self._make(place), self.keys[place])
+        return self._made[place]
+
+    def index_of(self, key: str) -> int | None:
+        """In which line the row of a key is."""
+        if not self._places:
+            self._places = {key: y for y, key in enumerate(self.keys, len(self._head))}
+        return self._places.get(key)
+
+
 class Pane(ScrollView):
     """Lines made from a view. A subclass says what they are in `rows`."""
 
@@ -59,11 +97,11 @@ class Pane(ScrollView):
         super().__init__(id=id)
         self.can_focus = self.chosen_focus = focus
         self.view: View | None = None
-        self._rows: list[Row] = []
+        self._rows: Sequence[Row] = []
         self._captions = ("", "")
         self.cursor = ""
 
-    def rows(self, view: View, width: int, height: int) -> list[Row]:
+    def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
         """The lines of a view, for so many cells."""
         raise NotImplementedError
 
@@ -92,7 +130,7 @@ class Pane(ScrollView):
             self.border_title, self.border_subtitle = (Content(text) for text in captions)
         self._replace(self.rows(self.view, region.width, region.height))
 
-    def _replace(self, rows: list[Row]) -> None:
+    def _replace(self, rows: Sequence[Row]) -> None:
         old, self._rows = self._rows, rows
         self._keep_cursor(old)
         self.virtual_size = Size(self.scrollable_content_region.width, len(rows))
@@ -130,7 +168,9 @@ class Pane(ScrollView):
 
     # The cursor.
 
-    def _keys(self) -> list[str]:
+    def _keys(self) -> Sequence[str]:
+        if isinstance(self._rows, Table):
+            return self._rows.keys
         return [row.key for row in self._rows if row.key]
 
     def _keep_cursor(self, old: Sequence[Row]) -> None:
@@ -143,6 +183,8 @@ class Pane(ScrollView):
             self.call_after_refresh(self._reveal)
 
     def _index(self, key: str) -> int | None:
+        if isinstance(self._rows, Table):
+            return self._rows.index_of(key)
         return next((y for y, row in enumerate(self._rows) if key and row.key == key), None)
 
     def _move(self, step: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -12,7 +12,7 @@ from atft_core.run.measure_model import luck, tried
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import fixed, ratio
 from atft_tui.format import GLYPHS, cut, figure, line
-from atft_tui.pane import Pane, Row
+from atft_tui.pane import Pane, Row, Table
 from atft_tui.view import View
 
 _STATES = {
@@ -44,18 +44,18 @@ class TrialsPane(Pane):
         """How much of the best value luck alone explains belongs below the table."""
         return "3 Trials", noise_floor(view.state)
 
-    def rows(self, view: View, width: int, height: int) -> list[Row]:
+    def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
         """A header, then the trials in order."""
         state = view.state
         columns = fitting(state, width)
         head = " " + "".join(f" {c.head:>{c.width}}" for c in columns)
         head = head.replace(" state", "state ", 1)
-        rows = [Row(line((head, "$text-muted")))]
-        for trial in in_order(state):
-            rows.append(Row(_line(trial, columns), str(trial.number)))
+        header = Row(line((head, "$text-muted")))
         if not state.trials:
-            rows.append(Row(line(("  no trial yet", "$text-muted"))))
-        return rows
+            return [header, Row(line(("  no trial yet", "$text-muted")))]
+        trials = in_order(state)
+        keys = [str(trial.number) for trial in trials]
+        return Table([header], keys, lambda place: _line(trials[place], columns))
 
 
 def noise_floor(state: State) -> str:
