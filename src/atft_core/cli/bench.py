@@ -131,11 +131,24 @@ def _step(found: Found) -> str:
 
 
 def _console(found: Found) -> str:
-    return table(
+    live = [
+        ["all panes live, bytes/s", "bytes_per_s"], ["  plain Textual", "peer_bytes_per_s"],
+        ["1,000 log lines a second add", "burst_adds_bytes_per_s"],
+        ["share of one core", "processor_share"], ["  plain Textual", "peer_processor_share"],
+        ["  with the log", "burst_processor_share"], ["  idle", "idle_processor_share"],
+        ["memory, MB", "rss_mb"],
+    ]  # fmt: skip
+    head = ["", *(f"{row['columns']}x{row['rows']}" for row in found["live"])]
+    rows = [[name, *(f"{row[key]:,}" for row in found["live"])] for name, key in live]
+    first, key, attach = found["first_frame"], found["key"], found["attach"]
+    return "\n".join(
         [
-            ["first frame", f"{found['first_frame_seconds']} s"],
-            ["output while a run is live", f"{found['bytes_per_s']} bytes/s"],
-            ["share of one core", f"{found['processor_share']:.1%}"],
+            table([head, *rows], right=(1, 2)),
+            "",
+            f"first frame {first['seconds']} s, {first['ratio']} x a bare Textual app",
+            f"key to first byte {key['median_ms']} ms, one in twenty above {key['p95_ms']} ms",
+            f"attached to {attach['trials']:,} trials {attach['seconds_with_snapshot']} s after "
+            f"the first frame, without a snapshot {attach['seconds_without_snapshot']} s",
         ]
     )
 
