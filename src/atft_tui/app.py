@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.traceback import Traceback
 from textual.app import SystemCommand
 from textual.screen import Screen
 
@@ -76,6 +75,8 @@ class ConsoleApp(CellApp):
 
     def _thread_died(self, died: threading.ExceptHookArgs) -> None:
         """A screen that silently stopped following would be a lie."""
+        from rich.traceback import Traceback
+
         if died.exc_value is not None:
             trace = Traceback.from_exception(died.exc_type, died.exc_value, died.exc_traceback)
             self.call_later(self.panic, trace)

@@ -4,13 +4,14 @@ import time
 from datetime import datetime, timedelta
 
 import pytest
-from drill import FAST, assert_log_equals_study, atft, refused, start, wait_for, wait_for_end
+from drill import FAST, assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
 from small_book import events, run_stage, write_book
 
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.status import load, read_status
 
+SEARCH = 'search={"model.dropout" = { low = 0.0, high = 0.5 }}'
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -119,3 +120,43 @@ def test_a_trial_at_work_is_not_scored_on_the_holdout(live, tmp_path, monkeypatc
     wait_for(live, lambda s: 0 in s.trials)
     assert "only a complete trial" in refused("holdout", live.path, "--trial", 0, "--yes", code=2)
     assert not (tmp_path / "atft" / "holdout.jsonl").exists()
+
+
+# One more trial, and one less.
+
+
+def test_a_running_trial_is_given_up_and_one_with_other_parameters_comes_next(panel, home):
+    run = start(panel, home / "out", "--set", SEARCH, trials=2, epochs=5000)
+    wait_for(run, lambda state: state.trials and state.trials[0].epochs)
+    assert "not running" in refused("prune", run.path, "1")
+    said = refused("enqueue", run.path, "--set", "model.dropout=0.9")
+    assert "model.dropout = 0.9 lies outside" in said
+    said = refused("enqueue", run.path, "--set", "train.seed=1", code=2)
+    assert "train.seed is not searched" in said
+    out = atft("enqueue", run.path, "--like", "0", "--set", "model.dropout=0.3")
+    assert "the next trial that starts" in out
+    atft("prune", run.path, "0")
+    state = wait_for(run, lambda s: s.trials.get(1) and s.trials[1].running)
+    assert state.trials[0].state == "PRUNED" and state.trials[0].reason.startswith("given up by")
+    assert state.trials[1].params == {"model.dropout": 0.3}
+    assert state.n_trials == 3
+    atft("stop", run.path, "--now")
+    wait_for_end(run)
+    assert_log_equals_study(run)
+
+
+def test_an_enqueued_trial_survives_the_engine_and_is_asked_for_once(panel, home):
+    run = start(panel, home / "out", "--set", SEARCH, trials=1, epochs=5000)
+    wait_for(run, lambda state: state.trials and state.trials[0].epochs)
+    atft("enqueue", run.path, "--set", "model.dropout=0.25")
+    kill(load(run).engine_pid)
+    atft("resume", run.path, "--detach")
+    wait_for(run, lambda s: s.engines == 2 and s.trials[0].running)
+    atft("prune", run.path, "0")
+    state = wait_for(run, lambda s: s.trials.get(1) and s.trials[1].running)
+    assert state.trials[1].params == {"model.dropout": 0.25}
+    assert state.n_trials == 2
+    atft("prune", run.path, "1")
+    state, status = wait_for_end(run)
+    assert status.name == "FINISHED" and len(state.trials) == 2
+    assert_log_equals_study(run)

@@ -111,7 +111,9 @@ def test_every_kind_of_event_is_folded():
             "decision": {"rule": "r"},
             "walked_forward": {},
         }
-        free = ("data_ready", "preflight", "stop_requested", "alert", "run_ended")
+        free = (
+            "data_ready", "preflight", "stop_requested", "trial_enqueued", "alert", "run_ended",
+        )  # fmt: skip
         values = needed.get(kind, {} if kind in free else {"trial": 0})
         assert fold([Stamped(1, 1.0, cls(**values))]).seq == 1
 

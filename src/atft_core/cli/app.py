@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from atft_core import __version__
+from atft_core.cli.groups import config, data
 from atft_core.cli.options import (
     Assignments,
     ConfigFiles,
@@ -28,8 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=_CONTEXT,
 )
-data = typer.Typer(help="Look at a panel and build its cache.", no_args_is_help=True)
-config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.add_typer(config, name="config")
 
@@ -207,6 +206,33 @@ def stop(
     control.stop(run_dir, now=now, as_json=json)
 
 
+@app.command(epilog="Example: atft prune output/hpo_short 3")
+def prune(
+    run_dir: RunDir,
+    trial: Annotated[int, typer.Argument(help="A running trial.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Give up on a running trial; the sweep goes on with the next one."""
+    from atft_core.cli import control
+
+    control.prune(run_dir, trial, as_json=json)
+
+
+@app.command(epilog="Example: atft enqueue output/hpo_short --like 3 --set model.hidden=128")
+def enqueue(
+    run_dir: RunDir,
+    like: Annotated[
+        int | None, typer.Option(help="Whose parameters; the best trial's if not said.")
+    ] = None,
+    assignments: Assignments = None,
+    json: Json = False,
+) -> None:
+    """Ask a running sweep for one more trial, with these parameters."""
+    from atft_core.cli import control
+
+    control.enqueue(run_dir, like, assignments or [], as_json=json)
+
+
 @app.command(epilog="Example: atft resume output/hpo_short --detach")
 def resume(run_dir: RunDir, detach: Detach = False, json: Json = False) -> None:
     """Continue a run that was stopped or died, each trial from its last checkpoint."""
@@ -326,61 +352,3 @@ def doctor(json: Json = False) -> None:
     from atft_core.cli import doctor as command
 
     raise typer.Exit(command.show(as_json=json))
-
-
-@data.command(
-    "build", epilog="Example: atft data build --data-path panel.parquet --dtype uint8rank"
-)
-def data_build(
-    data_path: DataPath = None,
-    config_files: ConfigFiles = None,
-    assignments: Assignments = None,
-    dtype: Annotated[
-        str, typer.Option(help="bfloat16, float32 or uint8rank: sets data.dtype.")
-    ] = "",
-    json: Json = False,
-) -> None:
-    """Build the panel's cache, or find that it is there."""
-    from atft_core.cli import panel
-
-    panel.build(data_path, config_files or (), assignments or [], dtype=dtype, as_json=json)
-
-
-@data.command("info", epilog="Example: atft data info --data-path panel.parquet --json")
-def data_info(
-    data_path: DataPath = None,
-    config_files: ConfigFiles = None,
-    assignments: Assignments = None,
-    json: Json = False,
-) -> None:
-    """Describe the panel: rows, days, features, coverage, splits."""
-    from atft_core.cli import panel
-
-    panel.info(data_path, config_files or (), assignments or [], as_json=json)
-
-
-@data.command("check", epilog="Example: atft data check --data-path panel.parquet")
-def data_check(
-    data_path: DataPath = None,
-    config_files: ConfigFiles = None,
-    assignments: Assignments = None,
-    json: Json = False,
-) -> None:
-    """List every defect of the panel: exit code 1 when one of them is an error."""
-    from atft_core.cli import panel
-
-    raise typer.Exit(panel.check(data_path, config_files or (), assignments or [], as_json=json))
-
-
-@config.command("show", epilog="Example: atft config show --origin --set train.max_epochs=5")
-def config_show(
-    config_files: ConfigFiles = None,
-    runbook: RunbookFile = None,
-    assignments: Assignments = None,
-    origin: Annotated[bool, typer.Option("--origin", help="Say where each value is from.")] = False,
-    json: Json = False,
-) -> None:
-    """Print every key with its value and its meaning."""
-    from atft_core.cli import settings
-
-    settings.show(config_files or (), runbook, assignments or [], origin=origin, as_json=json)

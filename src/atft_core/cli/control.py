@@ -1,14 +1,17 @@
-"""Stop, resume, holdout: what can be done to a run that exists."""
+"""Stop, resume, prune, enqueue, holdout: what can be done to a run that exists."""
 
 from __future__ import annotations
 
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from atft_core import launch
 from atft_core.cli.output import print_json, say
+from atft_core.config.load import parse_assignment
 from atft_core.errors import AtftError, UsageError
 from atft_core.run import user
 from atft_core.run.directory import RunDirectory, write_request
@@ -18,11 +21,12 @@ from atft_core.run.wording import several
 ANSWER_SECONDS = 10.0
 
 
-def ask_to_stop(run: RunDirectory, *, now: bool) -> str:
-    """Leave the request and wait for the engine's answer; empty when there is none yet."""
-    asked = write_request(
-        run, "stop", {"now": now}, user=user.name(), host=socket.gethostname(), t=time.time()
-    )
+def ask(run: RunDirectory, op: str, args: dict[str, Any]) -> str:
+    """Leave a request and wait for the engine's answer; empty when there is none yet.
+
+    AtftError when the engine refuses.
+    """
+    asked = write_request(run, op, args, user=user.name(), host=socket.gethostname(), t=time.time())
     give_up = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < give_up:
         answers = load(run).answered
@@ -37,15 +41,56 @@ def ask_to_stop(run: RunDirectory, *, now: bool) -> str:
 
 def stop(run_dir: Path, *, now: bool, as_json: bool) -> None:
     """Ask a run to stop after its running trial, or now."""
+    _request(run_dir, "stop", {"now": now}, as_json=as_json)
+
+
+def prune(run_dir: Path, trial: int, *, as_json: bool) -> None:
+    """Give up on a running trial; the sweep goes on with the next one."""
+    _request(run_dir, "prune", {"trial": trial}, as_json=as_json)
+
+
+def enqueue(run_dir: Path, like: int | None, assignments: Sequence[str], *, as_json: bool) -> None:
+    """Ask for one more trial: the parameters of another one, some of them changed."""
+    state, _ = read_status(RunDirectory(run_dir.absolute()))
+    source = state.trials.get(like) if like is not None else state.best or state.trials.get(0)
+    if source is None:
+        raise UsageError(f"{run_dir} has no trial {'yet' if like is None else like}.")
+    params = dict(source.params)
+    for text in assignments:
+        key, value = parse_assignment(text)
+        if key not in params:
+            raise UsageError(
+                f"{key} is not searched by this run.", hint=f"It searches {', '.join(params)}."
+            )
+        params[key] = _typed_like(params[key], key, value)
+    _request(run_dir, "enqueue", {"params": params}, as_json=as_json)
+
+
+def _typed_like(known: Any, key: str, value: Any) -> Any:
+    """A value as it was typed, of the kind that the parameter has."""
+    if not isinstance(value, str) or isinstance(known, str):
+        return value
+    try:
+        if isinstance(known, bool):
+            return {"true": True, "false": False}[value.lower()]
+        number = float(value)
+    except (KeyError, ValueError):
+        raise UsageError(f"{key} = {value!r} is nothing like {known!r}.") from None
+    whole = isinstance(known, int) and number.is_integer()
+    return int(number) if whole else number
+
+
+def _request(run_dir: Path, op: str, args: dict[str, Any], *, as_json: bool) -> None:
+    """Ask a live run for something, and say what it answers."""
     run = RunDirectory(run_dir.absolute())
     run.facts()
     _, status = read_status(run)
     if not status.live:
         raise AtftError(
-            f"{run_dir} is not running: {status.name}. There is nothing to stop.",
+            f"{run_dir} is not running: {status.name}. There is nothing to {op}.",
             hint=f"`atft status {run_dir}` says more.",
         )
-    message = ask_to_stop(run, now=now)
+    message = ask(run, op, args)
     if not message:
         raise AtftError(
             f"The engine of {run_dir} has not answered for {ANSWER_SECONDS:.0f} s.",

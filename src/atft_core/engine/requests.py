@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from atft_core.engine.session import Session
-from atft_core.run.events import Requested, StopRequested
+from atft_core.engine.space import refusal
+from atft_core.engine.study import enqueue
+from atft_core.run.events import PruneRequested, Requested, StopRequested, TrialEnqueued
 from atft_core.run.files import read_json
 from atft_core.run.wording import finite
 
@@ -13,7 +16,7 @@ from atft_core.run.wording import finite
 def answer_requests(session: Session) -> None:
     """Act on what has been asked for since the last look."""
     for request_id, request in _unanswered(session):
-        ok, message = _act(session, request)
+        ok, message = _act(session, request_id, request)
         _answer(session, request_id, request, ok=ok, message=message)
 
 
@@ -34,19 +37,59 @@ def _unanswered(session: Session) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def _act(session: Session, request: dict[str, Any]) -> tuple[bool, str]:
-    if request.get("op") != "stop":
+def _act(session: Session, request_id: str, request: dict[str, Any]) -> tuple[bool, str]:
+    act = _ACTIONS.get(str(request.get("op")))
+    if act is None:
         return False, f"unknown request {str(request.get('op'))[:40]!r}"
     args = request.get("args")
-    now = isinstance(args, dict) and bool(args.get("now"))
-    session.record(StopRequested(now=now, user=_text(request.get("user"))))
+    return act(session, args if isinstance(args, dict) else {}, request_id, _user(request))
+
+
+def _stop(session: Session, args: dict[str, Any], request_id: str, user: str) -> tuple[bool, str]:
+    now = bool(args.get("now"))
+    session.record(StopRequested(now=now, user=user))
     return True, "stops now" if now else "stops after the running trial"
+
+
+def _prune(session: Session, args: dict[str, Any], request_id: str, user: str) -> tuple[bool, str]:
+    """Only what runs can be given up; the worker leaves its checkpoint and its scores."""
+    number = args.get("trial")
+    trial = session.state.trials.get(number) if isinstance(number, int) else None
+    if trial is None or not trial.running:
+        return False, f"trial {str(number)[:20]} is not running"
+    session.record(PruneRequested(trial=trial.number, user=user))
+    return True, f"trial {trial.number} is given up"
+
+
+def _enqueue(
+    session: Session, args: dict[str, Any], request_id: str, user: str
+) -> tuple[bool, str]:
+    """One more trial. The study first: a kill between the two leaves it waiting there, once."""
+    params = args.get("params")
+    if session.config.engine.sampler == "grid":
+        return False, "the trials of a grid are planned: no other can be added"
+    if why := refusal(session.config, params if isinstance(params, dict) else {}):
+        return False, why
+    enqueue(session.study, dict(params or {}), request_id)
+    session.record(TrialEnqueued(params=dict(params or {}), request=request_id, user=user))
+    return True, "it is the next trial that starts"
+
+
+_ACTIONS: dict[str, Callable[[Session, dict[str, Any], str, str], tuple[bool, str]]] = {
+    "stop": _stop,
+    "prune": _prune,
+    "enqueue": _enqueue,
+}
+
+
+def _user(request: dict[str, Any]) -> str:
+    return _text(request.get("user"))
 
 
 def _answer(
     session: Session, request_id: str, request: dict[str, Any], *, ok: bool, message: str
 ) -> None:
-    op, user = _text(request.get("op")), _text(request.get("user"))
+    op, user = _text(request.get("op")), _user(request)
     session.record(Requested(id=request_id, op=op, user=user, ok=ok, message=message))
 
 

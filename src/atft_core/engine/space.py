@@ -56,10 +56,27 @@ def _holds(distribution: BaseDistribution, value: Any) -> bool:
     match distribution:
         case CategoricalDistribution():
             return value in distribution.choices
-        case FloatDistribution() | IntDistribution():
+        case IntDistribution():
+            return bool(value == int(value) and distribution.low <= value <= distribution.high)
+        case FloatDistribution():
             return bool(distribution.low <= value <= distribution.high)
         case _:
             return False
+
+
+def refusal(config: Config, params: dict[str, Any]) -> str:
+    """Why a trial with these parameters cannot be part of this search; empty when it can."""
+    space = distributions(config)
+    if unknown := sorted(params.keys() - space.keys()):
+        return f"{unknown[0]} is not searched by this run{suggestion(unknown[0])}"
+    if missing := sorted(space.keys() - params.keys()):
+        return f"a value of {missing[0]} is missing"
+    for key, distribution in space.items():
+        number = isinstance(params[key], int | float) and not isinstance(params[key], bool)
+        categorical = isinstance(distribution, CategoricalDistribution)
+        if not (number or categorical) or not _holds(distribution, params[key]):
+            return f"{key} = {params[key]!r} lies outside {toml_value(config.search[key])}"
+    return ""
 
 
 def configured(config: Config) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import hashlib
 import sqlite3
 import warnings
 from contextlib import closing
+from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, PatientPruner
@@ -133,6 +134,13 @@ def ask(study: Study, number: int, seed: int) -> Trial:
             hint="Does something else write into study.db?",
         )
     return trial
+
+
+def enqueue(study: Study, params: dict[str, Any], request: str) -> None:
+    """Have a trial with these parameters asked next; once for each request."""
+    waiting = study.get_trials(deepcopy=False)
+    if not any(trial.user_attrs.get("request") == request for trial in waiting):
+        study.enqueue_trial(params, user_attrs={"request": request})
 
 
 def report(study: Study, trial: Trial, epoch: int, value: float | None) -> None:

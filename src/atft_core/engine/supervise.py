@@ -88,7 +88,8 @@ def _foresee(session: Session) -> Iterator[tuple[str, str]]:
 
 
 def _trials(session: Session) -> ev.RunEnded:
-    for number in range(session.config.engine.n_trials):
+    number = -1
+    while (number := number + 1) < session.state.n_trials:  # more may be asked for meanwhile
         if ended(session, number):
             continue
         if why := _enough(session):

@@ -221,10 +221,12 @@ def _watch(session: Session, trial: Trial, worker: Worker) -> bool:
 
 
 def _given_up(session: Session, number: int) -> bool:
-    """Let the rules look at the epochs so far; whether one that acts says stop.
+    """Let the rules look at the epochs so far; whether one that acts, or a person, says stop.
 
     Answered by the log: an engine may have ended between a decision and the order that follows it.
     """
+    if session.state.trial(number).given_up:
+        return True
     for decision in decisions_on_trial(session.state, session.rules, number):
         session.record(decision)
     return bool(stopped_by(session.state, number))
@@ -274,8 +276,9 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(outcome.state, "FAIL")
     if state == "COMPLETE" and outcome.value is None:
         state, outcome = "FAIL", Outcome("failed", "validation RankIC is undefined in every epoch")
-    given_up = stopped_by(session.state, trial.number) if state == "PRUNED" else ""
-    trial.set_user_attr("reason", outcome.reason or given_up)
+    known = session.state.trial(trial.number)
+    given_up = known.given_up or stopped_by(session.state, trial.number)
+    trial.set_user_attr("reason", outcome.reason or (given_up if state == "PRUNED" else ""))
     session.study.tell(
         trial.number,
         values=outcome.value if state == "COMPLETE" else None,

@@ -183,6 +183,23 @@ class StopRequested(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PruneRequested(Event):
+    """Somebody gave up on a running trial."""
+
+    trial: int
+    user: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnqueued(Event):
+    """Somebody asked for one more trial, with these parameters; it is the next that starts."""
+
+    params: Json = field(default_factory=dict)
+    request: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision(Event):
     """A rule decided about a trial, or about the sweep (trial None)."""
 
@@ -259,8 +276,9 @@ KINDS: dict[str, type[Event]] = {
     _kind(cls): cls
     for cls in (
         RunStarted, EngineStarted, DataReady, Preflight, TrialIntent, TrialAsked, WorkerStarted,
-        Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested, Decision,
-        Significance, WalkedForward, Alert, HoldoutScored, RunEnded,
+        Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested,
+        PruneRequested, TrialEnqueued, Decision, Significance, WalkedForward, Alert,
+        HoldoutScored, RunEnded,
     )
 }  # fmt: skip
 
@@ -289,10 +307,13 @@ def _fits(hint: Any) -> Fits:
     return lambda value: isinstance(value, kind) and all(map(member, value))
 
 
-_FIELDS: dict[type[Event], dict[str, Fits]] = {
-    cls: {f.name: _fits(get_type_hints(cls)[f.name]) for f in fields(cls)} for cls in KINDS.values()
-}
-"""What each field may be."""
+_FIELDS: dict[type[Event], dict[str, Fits]] = {}
+"""What each field may be, by kind; made when the first of its kind is read."""
+
+
+def _fields(cls: type[Event]) -> dict[str, Fits]:
+    hints = get_type_hints(cls)
+    return {f.name: _fits(hints[f.name]) for f in fields(cls)}
 
 
 def encode(stamped: Stamped) -> str:
@@ -307,7 +328,7 @@ def decode(line: str) -> Stamped | None:
     try:
         record = json.loads(line)
         cls = KINDS[record["kind"]]
-        known = _FIELDS[cls]
+        known = _FIELDS.get(cls) or _FIELDS.setdefault(cls, _fields(cls))
         given = {key: value for key, value in record.items() if key in known}
         if not all(known[key](value) for key, value in given.items()):
             return None

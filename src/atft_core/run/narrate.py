@@ -154,6 +154,11 @@ def _requested(state: State, event: ev.Requested) -> list[str]:
     return [f"Request {event.op} by {event.user or '?'}: {event.message}"]
 
 
+def _enqueued(state: State, event: ev.TrialEnqueued) -> list[str]:
+    params = " ".join(f"{key}={_short(value)}" for key, value in event.params.items())
+    return [f"Trial asked for by {event.user or 'somebody'}: {params}"]
+
+
 def _decided(state: State, event: ev.Decision) -> list[str]:
     return [f"Decision {event.rule}, {event.said}"]
 
@@ -196,6 +201,7 @@ _NARRATORS: dict[type[Event], Callable[[State, Any], list[str]]] = {
     ev.WorkerExited: _worker_exited,
     ev.TrialEnded: _trial_ended,
     ev.Requested: _requested,
+    ev.TrialEnqueued: _enqueued,
     ev.Decision: _decided,
     ev.Significance: _significance,
     ev.WalkedForward: _walked,

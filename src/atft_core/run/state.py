@@ -72,6 +72,8 @@ class Trial:
     batches: int = 0
     heard: float = 0.0
     holdout: Json | None = None
+    given_up: str = ""
+    """Who asked for its end; empty when nobody did."""
 
     @property
     def running(self) -> bool:
@@ -95,6 +97,9 @@ class State:
     stage: str = ""
     study_name: str = ""
     n_trials: int = 0
+    """Trials that are planned, with those that people added."""
+    enqueued: int = 0
+    """How many of them people added."""
     max_epochs: int = 0
     horizon: int = 1
     started: float = 0.0
@@ -282,6 +287,14 @@ def _stop_requested(state: State, event: ev.StopRequested, t: float) -> None:
     state.stop = "now" if event.now or state.stop == "now" else "after"
 
 
+def _prune_requested(state: State, event: ev.PruneRequested, t: float) -> None:
+    state.trial(event.trial).given_up = f"given up by {event.user or 'somebody'}"
+
+
+def _trial_enqueued(state: State, event: ev.TrialEnqueued, t: float) -> None:
+    state.n_trials, state.enqueued = state.n_trials + 1, state.enqueued + 1
+
+
 def _decided(state: State, event: ev.Decision, t: float) -> None:
     state.decisions.append((t, event))
     if event.verdict == "stop":
@@ -327,6 +340,8 @@ _APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {
     ev.TrialEnded: _trial_ended,
     ev.Requested: _requested,
     ev.StopRequested: _stop_requested,
+    ev.PruneRequested: _prune_requested,
+    ev.TrialEnqueued: _trial_enqueued,
     ev.Decision: _decided,
     ev.Significance: _significance,
     ev.WalkedForward: _walked,

@@ -1,0 +1,70 @@
+"""The groups `atft data` and `atft config`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from atft_core.cli.options import Assignments, ConfigFiles, DataPath, Json, RunbookFile
+
+data = typer.Typer(help="Look at a panel and build its cache.", no_args_is_help=True)
+config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+
+
+@data.command(
+    "build", epilog="Example: atft data build --data-path panel.parquet --dtype uint8rank"
+)
+def data_build(
+    data_path: DataPath = None,
+    config_files: ConfigFiles = None,
+    assignments: Assignments = None,
+    dtype: Annotated[
+        str, typer.Option(help="bfloat16, float32 or uint8rank: sets data.dtype.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Build the panel's cache, or find that it is there."""
+    from atft_core.cli import panel
+
+    panel.build(data_path, config_files or (), assignments or [], dtype=dtype, as_json=json)
+
+
+@data.command("info", epilog="Example: atft data info --data-path panel.parquet --json")
+def data_info(
+    data_path: DataPath = None,
+    config_files: ConfigFiles = None,
+    assignments: Assignments = None,
+    json: Json = False,
+) -> None:
+    """Describe the panel: rows, days, features, coverage, splits."""
+    from atft_core.cli import panel
+
+    panel.info(data_path, config_files or (), assignments or [], as_json=json)
+
+
+@data.command("check", epilog="Example: atft data check --data-path panel.parquet")
+def data_check(
+    data_path: DataPath = None,
+    config_files: ConfigFiles = None,
+    assignments: Assignments = None,
+    json: Json = False,
+) -> None:
+    """List every defect of the panel: exit code 1 when one of them is an error."""
+    from atft_core.cli import panel
+
+    raise typer.Exit(panel.check(data_path, config_files or (), assignments or [], as_json=json))
+
+
+@config.command("show", epilog="Example: atft config show --origin --set train.max_epochs=5")
+def config_show(
+    config_files: ConfigFiles = None,
+    runbook: RunbookFile = None,
+    assignments: Assignments = None,
+    origin: Annotated[bool, typer.Option("--origin", help="Say where each value is from.")] = False,
+    json: Json = False,
+) -> None:
+    """Print every key with its value and its meaning."""
+    from atft_core.cli import settings
+
+    settings.show(config_files or (), runbook, assignments or [], origin=origin, as_json=json)
