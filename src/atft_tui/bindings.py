@@ -17,7 +17,7 @@ class Key:
     """One key (or several that do the same) in one place."""
 
     scope: str
-    """"main" on the main screen, "list" in panes, or the screen that it belongs to."""
+    """"main" on the main screen, "list" in panes, "trials" in the table, or a screen's own."""
     keys: str
     """As Textual names them, separated by commas."""
     shown: str
@@ -36,7 +36,7 @@ KEYS: tuple[Key, ...] = (
     Key("main", "X", "X", "stop_now", "", "stop now (asks first); resume continues it", STOP_NOW),
     Key("main", "r", "r", "resume", "", "resume a run that stopped or died", "atft resume {run}"),
     Key("main", "slash", "/", "filter", "filter",
-        "filter the log; a regular expression, ! first: exclude",
+        "filter the trials, or the log by a regular expression (! first: exclude)",
         "grep -E PATTERN {run}/logs/ml_training.log"),
     Key("main", "1", "1", "zoom('gpu')", "", "zoom GPU and processes; again: back",
         "nvidia-smi dmon"),
@@ -62,11 +62,23 @@ KEYS: tuple[Key, ...] = (
     Key("list", "end,G", "end G", "edge(1)", "", "to the last line; the log follows again"),
     Key("list", "enter", "enter", "choose", "", "look at the trial or the criterion",
         "atft status {run} --json"),
+    Key("trials", "o", "o", "sort(1)", "", "sort by the next column"),
+    Key("trials", "O", "O", "turn", "", "sort the other way round"),
+    Key("trials", "v", "v", "screen.columns", "", "choose the columns"),
+    Key("trials", "space", "space", "mark", "", "mark a trial: its curve is drawn"),
+    Key("trials", "c", "c", "screen.compare", "", "compare the marked trials"),
+    Key("trials", "n", "n", "screen.enqueue", "", "one more trial, with edited parameters",
+        "atft enqueue {run} --like TRIAL --set KEY=VALUE"),
+    Key("trials", "p", "p", "screen.prune", "", "give a running trial up (asks first)",
+        "atft prune {run} TRIAL"),
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
     Key("trial", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
     Key("trial", "6", "6", "zoom('log')", "log", "zoom the trial's log; again: back"),
+    Key("columns", "escape,q,v", "escape", "close", "back", "back to the main screen"),
+    Key("compare", "escape,q,c", "escape", "close", "back", "back to the main screen"),
+    Key("compare", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
     Key("help", "escape,q,question_mark", "escape", "close", "back", "back to the main screen"),
     Key("evidence", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("evidence", "left,h", "left h", "step(-1)", "before", "the criterion before"),
@@ -109,7 +121,7 @@ def key_name(character: str) -> str:
 
 def refuse_taken_hotkeys(runbook: Runbook) -> None:
     """A stage must not sit on a key that does something else."""
-    taken = {name: key for key in KEYS if key.scope in ("main", "list")
+    taken = {name: key for key in KEYS if key.scope in ("main", "list", "trials")
              for name in key.keys.split(",")}  # fmt: skip
     for stage in runbook.stages:
         other = taken.get(key_name(stage.hotkey))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -52,6 +53,15 @@ def figure(value: float | int | str | bool | None) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return clean(str(value), 200)
+
+
+def flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings with dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        found |= {f"{key}.{name}": item for name, item in inner} or {key: value}
+    return found
 
 
 def shown_path(path: Path) -> str:

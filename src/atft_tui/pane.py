@@ -124,11 +124,11 @@ class Pane(ScrollView):
         region = self.scrollable_content_region
         if self.view is None or not region.width or not region.height:
             return
+        self._replace(self.rows(self.view, region.width, region.height))
         captions = self.captions(self.view)
         if captions != self._captions:
             self._captions = captions
             self.border_title, self.border_subtitle = (Content(text) for text in captions)
-        self._replace(self.rows(self.view, region.width, region.height))
 
     def _replace(self, rows: Sequence[Row]) -> None:
         old, self._rows = self._rows, rows

@@ -164,6 +164,7 @@ async def test_hostile_titles_in_a_runbook_are_drawn_as_text(book, name):
 
 async def test_a_filter_with_markup_is_shown_as_it_was_typed(book, live):
     async with console(book, size=WIDE) as shown:
+        shown.pane("log").focus()
         await shown.press("slash")
         await shown.type("[red]|[$error]")
         await shown.press("enter")
@@ -240,8 +241,9 @@ async def test_a_log_of_a_hundred_megabytes_is_opened_at_its_end(book, live):
 async def test_a_filter_that_takes_for_ever_is_removed_and_the_console_goes_on(book, live):
     tui_run.log(live, "a" * 60 + "!")
     async with console(book, size=MIDDLE) as shown:
+        shown.pane("log").focus()
         await shown.press("slash")
-        shown.app.screen.query_one("#pattern", Input).value = "(a|aa)+$"
+        shown.app.screen.query_one("#answer", Input).value = "(a|aa)+$"
         await shown.press("enter")
         await shown.until(lambda: "the filter takes too long: removed" in shown.notices())
         assert shown.pane("log").filter is None

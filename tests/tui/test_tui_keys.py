@@ -110,8 +110,9 @@ async def test_a_wide_help_names_the_command_line_twins(book, live):
 
 
 async def filter_by(shown, text):
+    shown.pane("log").focus()
     await shown.press("slash")
-    shown.app.screen.query_one("#pattern", Input).value = text
+    shown.app.screen.query_one("#answer", Input).value = text
     await shown.press("enter")
 
 
@@ -167,10 +168,11 @@ async def test_a_bad_expression_says_what_is_bad_about_it(book, live):
 
 async def test_keys_typed_into_the_filter_do_nothing_else(book, live):
     async with console(book, size=WIDE) as shown:
+        shown.pane("log").focus()
         await shown.press("slash")
         await shown.type("dxXq?1r")
         assert shown.screen == "ConsoleScreen"
-        assert shown.app.screen.query_one("#pattern", Input).value == "dxXq?1r"
+        assert shown.app.screen.query_one("#answer", Input).value == "dxXq?1r"
         assert list(live.requests.iterdir()) == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 from textual.content import Content
 
@@ -23,16 +25,20 @@ class CurvesPane(Pane):
     def __init__(self, id: str | None = None, title: str = "Curves by epoch") -> None:
         super().__init__(id=id)
         self._title = title
+        self.chosen: tuple[int, ...] = ()
+        """Trials that are drawn; none: the best and the newest."""
 
     def captions(self, view: View) -> tuple[str, str]:
         """Which of many trials are drawn."""
+        if self.chosen:
+            return self._title, f"marked: {', '.join(map(str, self.chosen))}"
         drawn, known = len(chosen(view.state)), len(view.state.trials)
         some = f"best and newest {drawn} of {known} trials" if drawn < known else ""
         return self._title, some
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """Both charts in the room there is."""
-        trials = chosen(view.state)
+        trials = chosen(view.state, self.chosen)
         h = view.state.horizon
         rank_ic = [_series(t, i, _rank_ic(t, h)) for i, t in enumerate(trials)]
         loss = [_series(t, i, _loss(t)) for i, t in enumerate(trials)]
@@ -51,8 +57,10 @@ class CurvesPane(Pane):
         return [Row(Content(" ") + content) for content in lines]
 
 
-def chosen(state: State) -> list[Trial]:
-    """The best trials and those at work, in order of number; colour follows place."""
+def chosen(state: State, numbers: Sequence[int] = ()) -> list[Trial]:
+    """The trials of these numbers, else the best and those at work; colour follows place."""
+    if numbers:
+        return [state.trials[n] for n in numbers if n in state.trials]
     with_epochs = [trial for trial in state.trials.values() if trial.epochs]
     ranked = sorted(
         with_epochs,

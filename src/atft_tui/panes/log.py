@@ -39,10 +39,13 @@ class Filter:
 
 
 def parse_filter(text: str) -> Filter | None:
-    """The filter that was typed, None for an empty one; regex.error says what is wrong with it."""
+    """The filter that was typed, None for an empty one; ValueError says what is wrong with it."""
     inverse = text.startswith("!")
     pattern = text.removeprefix("!")
-    return Filter(regex.compile(pattern), inverse, text) if pattern else None
+    try:
+        return Filter(regex.compile(pattern), inverse, text) if pattern else None
+    except regex.error as error:
+        raise ValueError(f"bad expression: {error}") from error
 
 
 class LogPane(Pane):

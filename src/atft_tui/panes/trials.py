@@ -1,61 +1,123 @@
-"""The trial table: what runs first, then the best, each with its error."""
+"""The trial table: what runs first, then the best, each with its error and its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
 
+from textual.binding import BindingType
 from textual.content import Content
+from textual.message import Message
 
 from atft_core.run.foreign import clean
 from atft_core.run.measure_model import luck, tried
 from atft_core.run.state import State, Trial
-from atft_core.run.wording import fixed, ratio
-from atft_tui.format import GLYPHS, cut, figure, line
+from atft_core.run.wording import ratio
+from atft_tui.bindings import bindings
+from atft_tui.format import GLYPHS, cut, line
 from atft_tui.pane import Pane, Row, Table
+from atft_tui.trial_table import (
+    STATES,
+    USUAL,
+    Choice,
+    Column,
+    columns,
+    in_order,
+    next_order,
+    state_word,
+)
 from atft_tui.view import View
 
-_STATES = {
-    "COMPLETE": ("PASS", "done"), "PRUNED": ("LOCKED", "pruned"), "FAIL": ("FAIL", "failed"),
-    "RUNNING": ("RUNNING", "runs"), "WAITING": ("PENDING", "waits"), "ASKED": ("PENDING", "asked"),
-}  # fmt: skip
-_ORDER = ("RUNNING", "WAITING", "ASKED", "COMPLETE", "PRUNED", "FAIL")
-_SHORT = {
-    "learning_rate": "lr", "hidden": "hidden", "block_days": "days", "dropout": "drop",
-    "sparsity": "sparse",
-    "rank_ic": "w.rank", "cs_ic": "w.cs", "sharpe": "w.shrp", "spearman": "w.spear",
-    "huber": "w.hub", "weight_decay": "decay", "lookback": "back",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Column:
-    """A right-aligned column."""
-
-    head: str
-    width: int
-    cell: Callable[[Trial], str]
+MARKS = 5
+"""Trials that can be told apart when they are compared."""
+_QUIET = ("+-", "~")
+_REASON = 12
+"""Cells from which a reason is worth showing."""
 
 
 class TrialsPane(Pane):
     """One row per trial; enter opens it."""
 
+    BINDINGS: ClassVar[list[BindingType]] = bindings("trials")
+
+    class Marked(Message):
+        """Other trials are marked than before."""
+
+    def __init__(self, id: str | None = None, *, focus: bool = False) -> None:
+        super().__init__(id=id, focus=focus)
+        self.choice: Choice = USUAL
+        self.marked: list[int] = []
+        """In the order in which they were marked."""
+        self._shown: list[Column] = []
+
     def captions(self, view: View) -> tuple[str, str]:
-        """How much of the best value luck alone explains belongs below the table."""
-        return "3 Trials", noise_floor(view.state)
+        """What is chosen, and how much of the best value luck alone explains."""
+        choice, counts = self.choice, len(view.state.trials)
+        parts = ["3 Trials"]
+        if choice.filter is not None:
+            parts.append(f"/{clean(choice.filter.text, 30)}/ {self._count} of {counts}")
+        if choice.order:
+            parts.append(f"by {self._head(choice.order)} {'up' if choice.ascending else 'down'}")
+        if self.marked:
+            parts.append(f"marked {', '.join(map(str, self.marked))}")
+        return "  ".join(parts), noise_floor(view.state)
+
+    @property
+    def _count(self) -> int:
+        return len(self._rows.keys) if isinstance(self._rows, Table) else 0
+
+    def _head(self, name: str) -> str:
+        return next((column.head for column in self._shown if column.name == name), name)
 
     def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
         """A header, then the trials in order."""
         state = view.state
-        columns = fitting(state, width)
-        head = " " + "".join(f" {c.head:>{c.width}}" for c in columns)
-        head = head.replace(" state", "state ", 1)
+        known = columns(state)
+        self._shown = fitting(known, self.choice, width)
+        head = " " + "".join(f" {c.head:>{c.width}}" for c in self._shown)
+        head = head.replace("     state", " state    ", 1)
+        room = width - len(head) - 2
+        if room >= _REASON:
+            head += "  reason"
         header = Row(line((head, "$text-muted")))
         if not state.trials:
             return [header, Row(line(("  no trial yet", "$text-muted")))]
-        trials = in_order(state)
+        trials = in_order(state, self.choice, known)
+        if not trials:
+            return [header, Row(line(("  no trial matches", "$text-muted")))]
+        shown, marked = self._shown, frozenset(self.marked)
         keys = [str(trial.number) for trial in trials]
-        return Table([header], keys, lambda place: _line(trials[place], columns))
+        return Table([header], keys, lambda i: _line(trials[i], shown, marked, room))
+
+    # Keys.
+
+    def choose(self, choice: Choice) -> None:
+        """Show the table another way."""
+        self.choice = choice
+        self.draw()
+
+    def action_sort(self, step: int) -> None:
+        """By the next column."""
+        names = [column.name for column in self._shown]
+        self.choose(next_order(self.choice, names, step))
+
+    def action_turn(self) -> None:
+        """The other way round."""
+        self.choose(replace(self.choice, ascending=not self.choice.ascending))
+
+    def action_mark(self) -> None:
+        """Mark the trial for a comparison, or take the mark away; the oldest makes room."""
+        if not self.cursor:
+            return
+        number = int(self.cursor)
+        if number in self.marked:
+            self.marked.remove(number)
+        else:
+            self.marked = [*self.marked, number][-MARKS:]
+        self.draw()
+        self.post_message(self.Marked())
+        self._move(1)
 
 
 def noise_floor(state: State) -> str:
@@ -69,93 +131,33 @@ def noise_floor(state: State) -> str:
     return f"luck: best of {count} is {ratio(luck(state, error))}"
 
 
-def in_order(state: State) -> list[Trial]:
-    """Running trials first, then complete ones by value, then what was given up."""
-
-    def place(trial: Trial) -> tuple[int, float, int]:
-        rank = _ORDER.index(trial.state) if trial.state in _ORDER else 0
-        value = -(trial.value or 0.0) if trial.state == "COMPLETE" else 0.0
-        return rank, value, trial.number
-
-    return sorted(state.trials.values(), key=place)
-
-
-def fitting(state: State, width: int) -> list[Column]:
+def fitting(known: Sequence[Column], choice: Choice, width: int) -> list[Column]:
     """The columns that fit, from the indispensable ones to the parameters."""
-    columns: list[Column] = []
+    shown: list[Column] = []
     used = 1
-    for column in [*_fixed(state), *_params(state)]:
+    for column in known:
+        if column.name in choice.hidden:
+            continue
         if used + column.width + 1 > width:
             break
-        columns.append(column)
+        shown.append(column)
         used += column.width + 1
-    return columns
+    return shown
 
 
-def _fixed(state: State) -> list[Column]:
-    h = state.horizon
-
-    def metric(name: str) -> Callable[[Trial], str]:
-        return lambda trial: ratio(trial.last(name, h))
-
-    return [
-        Column("#", 3, lambda trial: str(trial.number)),
-        Column("state", 9, _state),
-        Column("ep", 5, lambda trial: _epochs(trial, state.max_epochs)),
-        Column("RankIC", 6, metric("rank_ic")),
-        Column("+-", 5, metric("rank_ic_se")),
-        Column("s/ep", 6, lambda t: fixed(t.epochs[-1].seconds if t.epochs else None, 1)),
-        Column("IC", 6, metric("ic")),
-        Column("+-", 5, metric("ic_se")),
-        Column("value", 6, lambda trial: ratio(trial.value)),
-        Column("t", 5, lambda trial: fixed(trial.last("rank_ic_t", h), 1)),
-        Column("sign", 6, metric("sign_ratio")),
-    ]
-
-
-def _params(state: State) -> list[Column]:
-    """What differs between the trials first: that is what the study is about."""
-    names = {name for trial in state.trials.values() for name in trial.params}
-    known = list(_SHORT)
-
-    def place(name: str) -> tuple[bool, int, str]:
-        alike = len({str(trial.params.get(name)) for trial in state.trials.values()}) == 1
-        last = name.rpartition(".")[2]
-        return alike, known.index(last) if last in known else len(known), name
-
-    return [_param(name) for name in sorted(names, key=place)]
-
-
-def _param(name: str) -> Column:
-    last = name.rpartition(".")[2]
-    head = clean(_SHORT.get(last, last), 7)
-    return Column(head, max(6, len(head)), lambda trial: cut(figure(_of(trial, name)), 7))
-
-
-def _of(trial: Trial, name: str) -> float | str | None:
-    value = trial.params.get(name)
-    return f"{value:.2g}" if isinstance(value, float) else value
-
-
-def _state(trial: Trial) -> str:
-    word, said = _STATES.get(trial.state, ("UNKNOWN", clean(trial.state, 6).lower()))
-    return f"{GLYPHS[word][0]} {said}".ljust(9)
-
-
-def _epochs(trial: Trial, planned: int) -> str:
-    done = str(len(trial.epochs))
-    of_all = f"{done}/{planned}"
-    return of_all if trial.running and len(of_all) <= 5 else done
-
-
-def _line(trial: Trial, columns: list[Column]) -> Content:
-    style = GLYPHS[_STATES.get(trial.state, ("UNKNOWN", ""))[0]][1]
+def _line(trial: Trial, shown: Sequence[Column], marked: frozenset[int], room: int) -> Content:
+    glyph, style = GLYPHS[STATES.get(trial.state, ("UNKNOWN", ""))[0]]
     dim = "$text-muted" if trial.state in ("PRUNED", "FAIL") else ""
     parts: list[str | tuple[str, str]] = [" "]
-    for column in columns:
-        cell = column.cell(trial).rjust(column.width)
-        if column.head == "state":
-            parts += [" ", (cell[:2], f"bold {style}"), (cell[2:], dim or style)]
+    for column in shown:
+        if column.name == "state":
+            parts += [" ", (glyph, f"bold {style}"), (f" {state_word(trial):6}", dim or style)]
+        elif column.name == "number":
+            mark = "*" if trial.number in marked else " "
+            parts += [(mark, "bold $text-accent"), (f"{trial.number:>{column.width}}", dim)]
         else:
-            parts.append((f" {cell}", "$text-muted" if column.head == "+-" else dim))
+            cell = column.cell(trial).rjust(column.width)
+            parts.append((f" {cell}", "$text-muted" if column.head in _QUIET else dim))
+    if room >= _REASON and trial.reason and trial.state != "COMPLETE":
+        parts.append((f"  {cut(clean(trial.reason), room)}", "$text-muted"))
     return line(*parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events, on
@@ -12,6 +13,8 @@ from textual.containers import Grid
 from textual.widget import Widget
 
 from atft_core.run.foreign import clean
+from atft_core.run.state import State, Trial
+from atft_tui import trial_table
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
 from atft_tui.format import line, relative
 from atft_tui.machine import Machine
@@ -19,12 +22,14 @@ from atft_tui.pane import Pane, Row
 from atft_tui.panes.checklist import ChecklistPane
 from atft_tui.panes.curves import CurvesPane
 from atft_tui.panes.gpu import GpuPane
-from atft_tui.panes.log import LogPane
+from atft_tui.panes.log import LogPane, parse_filter
 from atft_tui.panes.stages import StagesPane
 from atft_tui.panes.trials import TrialsPane
 from atft_tui.panes.verdict import VerdictPane
+from atft_tui.screens.columns import ColumnsScreen
+from atft_tui.screens.compare import CompareScreen
+from atft_tui.screens.entry import EntryLine, Prompt
 from atft_tui.screens.evidence import EvidenceScreen
-from atft_tui.screens.filter import FilterLine
 from atft_tui.screens.help import HelpScreen
 from atft_tui.screens.live import LiveScreen
 from atft_tui.screens.question import QuestionScreen
@@ -75,7 +80,7 @@ class ConsoleScreen(LiveScreen[None]):
             yield TrialsPane(id="trials", focus=True)
             yield CurvesPane(id="curves", title="5 Curves by epoch")
             yield LogPane(id="log", title="6 Log")
-        yield FilterLine(id="filter")
+        yield EntryLine(id="entry")
         yield CommandLine(id="command")
 
     def extra_keys(self) -> list[Key]:
@@ -127,33 +132,48 @@ class ConsoleScreen(LiveScreen[None]):
         self.console.note(next(key.twin for key in KEYS if key.action == f"zoom({name!r})"))
 
     def action_back(self) -> None:
-        """Out of the filter line, else out of the zoom."""
-        filter_line = self.query_one(FilterLine)
-        if filter_line.display:
-            filter_line.close()
-            self.query_one(LogPane).focus()
+        """Out of the line that is typed in, else out of the zoom."""
+        entry = self.query_one(EntryLine)
+        if entry.display:
+            entry.close()
         else:
             self.unzoom()
 
-    # The log filter.
+    # Filters.
 
     def action_filter(self) -> None:
-        """Type a regular expression for the log."""
+        """Filter the trials where they have the focus, else the log."""
+        trials = self.query_one(TrialsPane)
+        if self.focused is trials:
+            self._ask(
+                Prompt("trials /", trial_table.HOW, self._filter_trials, _text(trials.choice))
+            )
+            return
         if self.has_class("-compact") and self.zoomed != "log":
             self.action_zoom("log")
-        self.query_one(FilterLine).open(self.query_one(LogPane).filter)
-
-    @on(FilterLine.Chosen)
-    def _apply_filter(self, event: FilterLine.Chosen) -> None:
         pane = self.query_one(LogPane)
-        pane.set_filter(event.chosen)
-        pane.focus()
+        known = pane.filter.text if pane.filter else ""
+        self._ask(Prompt("log /", "regular expression; ! first: exclude", self._filter_log, known))
+
+    def _ask(self, prompt: Prompt) -> None:
+        self.query_one(EntryLine).ask(prompt)
+
+    def _filter_trials(self, text: str) -> None:
+        pane = self.query_one(TrialsPane)
+        state = self.console.view.state if self.console.view else State()
+        chosen = trial_table.parse(text, trial_table.columns(state))
+        pane.choose(replace(pane.choice, filter=chosen))
+        self.console.note("atft status {run} --json")
+
+    def _filter_log(self, text: str) -> None:
+        chosen = parse_filter(text)
+        self.query_one(LogPane).set_filter(chosen)
         log = "{run}/logs/ml_training.log"
-        if event.chosen is None:
+        if chosen is None:
             self.console.note(f"tail -f {log}")
             return
-        option = "-vE" if event.chosen.inverse else "-E"
-        pattern = shlex.quote(event.chosen.text.removeprefix("!"))
+        option = "-vE" if chosen.inverse else "-E"
+        pattern = shlex.quote(chosen.text.removeprefix("!"))
         self.console.note(f"tail -f {log} | grep {option} {pattern}")
 
     # Looking.
@@ -166,6 +186,28 @@ class ConsoleScreen(LiveScreen[None]):
         elif isinstance(event.pane, ChecklistPane):
             self.console.note("atft check {run}")
             self.app.push_screen(EvidenceScreen(event.key))
+
+    @on(TrialsPane.Marked)
+    def _overlay(self) -> None:
+        curves = self.query_one(CurvesPane)
+        curves.chosen = tuple(self.query_one(TrialsPane).marked)
+        curves.draw()
+
+    def action_columns(self) -> None:
+        """Choose the columns of the trial table."""
+        pane = self.query_one(TrialsPane)
+        self.app.push_screen(ColumnsScreen(pane.choice, pane.choose))
+
+    def action_compare(self) -> None:
+        """The marked trials beside each other; of one, beside the one under the cursor."""
+        pane = self.query_one(TrialsPane)
+        numbers = dict.fromkeys([*pane.marked, *([int(pane.cursor)] if pane.cursor else [])])
+        chosen = pane.marked if len(pane.marked) > 1 else list(numbers)
+        if len(chosen) < 2:
+            self.app.notify("mark a trial (space), then choose another", markup=False)
+            return
+        self.console.note("atft status {run} --json")
+        self.app.push_screen(CompareScreen(chosen))
 
     def action_help(self) -> None:
         """All keys."""
@@ -208,6 +250,45 @@ class ConsoleScreen(LiveScreen[None]):
             return
         self._act(["resume", str(relative(view.run.path)), "--detach"])
 
+    @property
+    def _trial(self) -> Trial | None:
+        """The trial under the cursor."""
+        view, cursor = self.console.view, self.query_one(TrialsPane).cursor
+        return view.state.trials.get(int(cursor)) if view and cursor else None
+
+    def action_prune(self) -> None:
+        """Give a running trial up, after a question."""
+        trial, view = self._trial, self.console.view
+        if view is None or view.run is None or trial is None or not (view.live and trial.running):
+            self.app.notify("only a running trial can be given up", severity="warning",
+                            markup=False)  # fmt: skip
+            return
+        words = ["prune", str(relative(view.run.path)), str(trial.number)]
+        self.app.push_screen(
+            QuestionScreen(f"Give trial {trial.number} up?", "It ends as pruned, with the scores "
+                           "it has; the sweep goes on with the next one."),
+            lambda yes: self._act(words) if yes else None,
+        )  # fmt: skip
+
+    def action_enqueue(self) -> None:
+        """One more trial, with edited parameters."""
+        trial, view = self._trial, self.console.view
+        if view is None or view.run is None or trial is None or not view.live:
+            self.app.notify("a trial can be added to a running sweep", severity="warning",
+                            markup=False)  # fmt: skip
+            return
+        words = ["enqueue", str(relative(view.run.path)), "--like", str(trial.number)]
+        known = {key: str(value) for key, value in trial.params.items()}
+
+        def apply(text: str) -> None:
+            typed = dict(_pair(word) for word in shlex.split(text))
+            changed = {key: value for key, value in typed.items() if known.get(key) != value}
+            sets = [part for pair in changed.items() for part in ("--set", "=".join(pair))]
+            self._act([*words, *sets])
+
+        value = shlex.join(f"{key}={value}" for key, value in known.items())
+        self._ask(Prompt("one more trial ", "key=value key=value", apply, value))
+
     def _act(self, words: list[str]) -> None:
         async def act() -> None:
             outcome = await self.console.run_command(words)
@@ -216,3 +297,14 @@ class ConsoleScreen(LiveScreen[None]):
                 self.app.notify(said, severity="error", timeout=15, markup=False)
 
         self.run_worker(act())
+
+
+def _pair(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not equals:
+        raise ValueError(f"{word!r} is not key=value")
+    return key, value
+
+
+def _text(choice: trial_table.Choice) -> str:
+    return choice.filter.text if choice.filter else ""

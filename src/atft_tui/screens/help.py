@@ -17,7 +17,8 @@ from atft_tui.screens.live import LiveScreen
 from atft_tui.view import View
 
 _TITLES = {
-    "main": "main screen", "list": "in a pane", "trial": "trial", "evidence": "evidence",
+    "main": "main screen", "list": "in a pane", "trials": "in the trial table",
+    "trial": "trial", "evidence": "evidence",
     "confirm": "before a start",
 }  # fmt: skip
 _WORDS = {
@@ -56,7 +57,8 @@ def _signs() -> list[Content]:
             glyph, style = GLYPHS[word]
             parts += [(glyph, f"bold {style}"), f" {said:19}"]
         lines.append(line(*parts))
-    return lines
+    about = "RankIC within the noise of the best trial, by the best one's own error"
+    return [*lines, line(" ", ("~ ", "bold $text-muted"), f" {about}")]
 
 
 def _key(key: Key, width: int) -> Content:

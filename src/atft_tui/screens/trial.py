@@ -17,7 +17,7 @@ from atft_core.run.foreign import clean
 from atft_core.run.state import EpochRow, Trial
 from atft_core.run.wording import duration, finite, fixed, ratio
 from atft_tui.bindings import bindings
-from atft_tui.format import clock, figure, line, table
+from atft_tui.format import clock, figure, flat, line, table
 from atft_tui.log_tail import LogTail
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.curves import CurvesPane
@@ -51,7 +51,7 @@ class FactsPane(Pane):
         observed = {key: value for key, value in trial.settings.items() if key != "phases"}
         rows = _block("", _summary(trial))
         rows += _block("asked by the study", sorted(trial.params.items()))
-        rows += _block("observed in the worker", sorted(_flat(observed).items()))
+        rows += _block("observed in the worker", sorted(flat(observed).items()))
         return [Row(content) for content in rows]
 
 
@@ -89,17 +89,6 @@ def _phase(trial: Trial) -> list[tuple[str, Any]]:
         if len(phases) > 1 and first <= trial.epoch <= last:
             return [("phase", f"{n} of {len(phases)}, {each.get('name')}")]
     return []
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Nested settings with dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": item for inner, item in value.items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def _block(title: str, pairs: list[tuple[str, Any]]) -> list[Content]:

@@ -1,0 +1,71 @@
+"""Which columns the trial table has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from atft_core.run.foreign import clean
+from atft_tui.bindings import bindings
+from atft_tui.format import line, pad
+from atft_tui.pane import Pane, Row
+from atft_tui.screens.live import LiveScreen
+from atft_tui.trial_table import Choice, columns
+from atft_tui.view import View
+
+
+class ColumnsPane(Pane):
+    """All columns, in the order in which they get room."""
+
+    def __init__(self, choice: Choice) -> None:
+        super().__init__(id="evidence", focus=True)
+        self.choice = choice
+
+    def captions(self, view: View) -> tuple[str, str]:
+        """How they are chosen."""
+        return "Columns", "enter: show or hide"
+
+    def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
+        """One line each."""
+        return [
+            Row(
+                line(
+                    " ", ("--" if column.name in self.choice.hidden else "ok", "$text-success"),
+                    f" {pad(clean(column.head, 10), 10)} ", (clean(column.name, 40), "$text-muted"),
+                ),
+                column.name,
+            )
+            for column in columns(view.state)
+        ]  # fmt: skip
+
+
+class ColumnsScreen(LiveScreen[None]):
+    """Shows what each change does as soon as it is made."""
+
+    SCOPE = "columns"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("columns")
+
+    def __init__(self, choice: Choice, apply: Callable[[Choice], None]) -> None:
+        super().__init__()
+        self._pane = ColumnsPane(choice)
+        self._apply = apply
+
+    def body(self) -> Iterable[Widget]:
+        """One pane."""
+        yield self._pane
+
+    @on(Pane.Chosen)
+    def _switch(self, event: Pane.Chosen) -> None:
+        hidden = self._pane.choice.hidden ^ {event.key}
+        self._pane.choice = replace(self._pane.choice, hidden=hidden)
+        self._pane.draw()
+        self._apply(self._pane.choice)
+
+    def action_close(self) -> None:
+        """Back."""
+        self.dismiss(None)

@@ -1,0 +1,289 @@
+"""The trial table as data: its columns, its order, and expressions that choose trials."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from atft_core.run.foreign import clean
+from atft_core.run.state import State, Trial
+from atft_core.run.wording import finite, fixed, ratio
+from atft_tui.format import cut, figure
+
+_ORDER = ("RUNNING", "WAITING", "ASKED", "COMPLETE", "PRUNED", "FAIL")
+_SHORT = {
+    "learning_rate": "lr", "hidden": "hidden", "block_days": "days", "dropout": "drop",
+    "sparsity": "sparse",
+    "rank_ic": "w.rank", "cs_ic": "w.cs", "sharpe": "w.shrp", "spearman": "w.spear",
+    "huber": "w.hub", "weight_decay": "decay", "lookback": "back",
+}  # fmt: skip
+STATES = {
+    "COMPLETE": ("PASS", "done"), "PRUNED": ("LOCKED", "pruned"), "FAIL": ("FAIL", "failed"),
+    "RUNNING": ("RUNNING", "runs"), "WAITING": ("PENDING", "waits"), "ASKED": ("PENDING", "asked"),
+}  # fmt: skip
+"""Glyph and word of each state."""
+ONE_SIDED_95 = 1.645
+Value = float | str | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A right-aligned column."""
+
+    name: str
+    """As filters and the list of columns call it."""
+    head: str
+    width: int
+    cell: Callable[[Trial], str]
+    value: Callable[[Trial], Value]
+    """What is sorted and compared by."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person wants to see of the table."""
+
+    order: str = ""
+    """Name of the column; empty: running trials, then the best."""
+    ascending: bool = False
+    hidden: frozenset[str] = frozenset()
+    filter: TrialFilter | None = None
+
+
+USUAL = Choice()
+
+
+# Columns.
+
+
+def columns(state: State) -> list[Column]:
+    """All there are: the indispensable first, then the parameters that differ."""
+    return [*_fixed(state), *_params(state)]
+
+
+def _fixed(state: State) -> list[Column]:
+    h = state.horizon
+    floor = noise_bound(state)
+    digits = max(3, *(len(str(number)) for number in state.trials), 0)
+
+    def metric(key: str, head: str, name: str = "", width: int = 6, places: int = -1) -> Column:
+        def cell(trial: Trial) -> str:
+            value = trial.last(key, h)
+            return ratio(value) if places < 0 else fixed(value, places)
+
+        return Column(name or key, head, width, cell, lambda trial: trial.last(key, h))
+
+    def seconds(trial: Trial) -> float | None:
+        return trial.epochs[-1].seconds if trial.epochs else None
+
+    return [
+        Column("number", "#", digits, lambda t: str(t.number), lambda t: t.number),
+        Column("state", "state", 9, state_word, state_word),
+        Column("epochs", "ep", 5, lambda t: _epochs(t, state.max_epochs), lambda t: len(t.epochs)),
+        metric("rank_ic", "RankIC"),
+        metric("rank_ic_se", "+-", width=5),
+        Column("near", "~", 1, lambda t: "~" if near_best(t, h, floor) else "",
+               lambda t: "yes" if near_best(t, h, floor) else "no"),
+        Column("seconds", "s/ep", 6, lambda t: fixed(seconds(t), 1), seconds),
+        metric("ic", "IC"),
+        metric("ic_se", "+-", width=5),
+        Column("value", "value", 6, lambda t: ratio(t.value), lambda t: t.value),
+        metric("rank_ic_t", "t", name="t", width=5, places=1),
+        metric("sign_ratio", "sign", name="sign"),
+    ]  # fmt: skip
+
+
+def state_word(trial: Trial) -> str:
+    """A state as a person says it."""
+    return STATES[trial.state][1] if trial.state in STATES else clean(trial.state, 6).lower()
+
+
+def noise_bound(state: State) -> float | None:
+    """RankIC above which a trial cannot be told from the best one by its own error.
+
+    Trials are scored on the same days, so their difference is steadier than each of them: this
+    calls too many equal, never too few.
+    """
+    best = None if state.walks else state.best
+    value = best.last("rank_ic", state.horizon) if best else None
+    error = best.last("rank_ic_se", state.horizon) if best else None
+    return None if value is None or error is None else value - ONE_SIDED_95 * error
+
+
+def near_best(trial: Trial, horizon: int, bound: float | None) -> bool:
+    """Whether a finished trial lies within the noise of the best one."""
+    value = trial.last("rank_ic", horizon)
+    return trial.state == "COMPLETE" and None not in (value, bound) and (value or 0) >= (bound or 0)
+
+
+def _epochs(trial: Trial, planned: int) -> str:
+    done = str(len(trial.epochs))
+    of_all = f"{done}/{planned}"
+    return of_all if trial.running and len(of_all) <= 5 else done
+
+
+def _params(state: State) -> list[Column]:
+    """What differs between the trials first: that is what the study is about."""
+    names = {name for trial in state.trials.values() for name in trial.params}
+    known = list(_SHORT)
+
+    def place(name: str) -> tuple[bool, int, str]:
+        alike = len({str(trial.params.get(name)) for trial in state.trials.values()}) == 1
+        last = name.rpartition(".")[2]
+        return alike, known.index(last) if last in known else len(known), name
+
+    return [_param(name) for name in sorted(names, key=place)]
+
+
+def _param(name: str) -> Column:
+    last = name.rpartition(".")[2]
+    head = clean(_SHORT.get(last, last), 7)
+
+    def cell(trial: Trial) -> str:
+        value = trial.params.get(name)
+        return cut(f"{value:.2g}" if isinstance(value, float) else figure(value), 7)
+
+    def value(trial: Trial) -> Value:
+        found = trial.params.get(name)
+        number = finite(found)
+        return number if number is not None or found is None else str(found)
+
+    return Column(name, head, max(6, len(head)), cell, value)
+
+
+# Order.
+
+
+def in_order(
+    state: State, choice: Choice = USUAL, shown: Sequence[Column] | None = None
+) -> list[Trial]:
+    """The trials that the filter keeps, in the chosen order; unknown values last."""
+    known = columns(state) if shown is None else shown
+    trials = list(state.trials.values())
+    if choice.filter is not None:
+        trials = [trial for trial in trials if choice.filter.keeps(trial, known)]
+    column = next((c for c in known if c.name == choice.order), None)
+    if column is None:
+        return sorted(trials, key=_usual_place)
+    texts = any(isinstance(column.value(trial), str) for trial in trials)
+
+    def place(trial: Trial) -> tuple[bool, float | str]:
+        value = column.value(trial)
+        blank: float | str = "" if texts else 0.0
+        return value is not None, blank if value is None else str(value) if texts else value
+
+    ordered = sorted(trials, key=place, reverse=not choice.ascending)
+    if choice.ascending:
+        ordered.sort(key=lambda trial: column.value(trial) is None)
+    return ordered
+
+
+def _usual_place(trial: Trial) -> tuple[int, float, int]:
+    """Running trials first, then complete ones by value, then what was given up."""
+    rank = _ORDER.index(trial.state) if trial.state in _ORDER else 0
+    value = -(trial.value or 0.0) if trial.state == "COMPLETE" else 0.0
+    return rank, value, trial.number
+
+
+def next_order(choice: Choice, names: Sequence[str], step: int) -> Choice:
+    """The choice with the next column as its order; after the last one the usual order."""
+    cycle = ["", *names]
+    at = cycle.index(choice.order) if choice.order in cycle else 0
+    return replace(choice, order=cycle[(at + step) % len(cycle)])
+
+
+# Filters: `state:done rank_ic>.03 lr<1e-3 -pruned`.
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge, "<=": operator.le, "!=": operator.ne, ">": operator.gt, "<": operator.lt,
+    "=": operator.eq,
+}  # fmt: skip
+_TERM = re.compile(r"([\w.#/]+)(>=|<=|!=|>|<|=|:)(.+)")
+HOW = "words and comparisons: complete  rank_ic>.03  lr<1e-3  -model.hidden=32"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One condition."""
+
+    column: str
+    """As typed; empty: any text of the trial."""
+    sign: str
+    wanted: str
+    inverse: bool
+
+
+@dataclass(frozen=True)
+class TrialFilter:
+    """Conditions that must all hold."""
+
+    text: str
+    terms: tuple[Term, ...]
+
+    def keeps(self, trial: Trial, known: Sequence[Column]) -> bool:
+        """Whether the trial is shown."""
+        return all(_holds(term, trial, known) is not term.inverse for term in self.terms)
+
+
+def parse(text: str, known: Sequence[Column]) -> TrialFilter | None:
+    """The filter that was typed, None for an empty one; ValueError says what is wrong with it."""
+    terms = []
+    for word in shlex.split(text):
+        inverse = word[0] in "-!" and len(word) > 1
+        found = _TERM.fullmatch(word[inverse:])
+        if found is None:
+            terms.append(Term("", ":", word[inverse:].lower(), inverse))
+            continue
+        name, sign, wanted = found.groups()
+        column = named(name, known)
+        if sign in (">", "<", ">=", "<=") and _number(wanted) is None:
+            raise ValueError(f"{wanted!r} is no number")
+        terms.append(Term(column.name, sign, wanted.lower(), inverse))
+    return TrialFilter(text.strip(), tuple(terms)) if terms else None
+
+
+def named(name: str, known: Sequence[Column]) -> Column:
+    """The column that a person means: by its name, its head or the end of its name."""
+    wanted = name.lower()
+    for alike in (
+        lambda c: wanted in (c.name.lower(), c.head.lower()),
+        lambda c: c.name.lower().endswith(f".{wanted}"),
+    ):
+        found = [column for column in known if alike(column)]
+        if found:
+            return found[0]
+    raise ValueError(f"no column {clean(name, 30)}")
+
+
+def _holds(term: Term, trial: Trial, known: Sequence[Column]) -> bool:
+    if not term.column:
+        own = (str(trial.number), trial.state, state_word(trial), trial.reason)
+        texts = (*own, *map(str, trial.params.values()))
+        return any(term.wanted in text.lower() for text in texts)
+    value = next((c.value(trial) for c in known if c.name == term.column), None)
+    if value is None:
+        return False
+    wanted = _number(term.wanted)
+    if term.sign == ":" or wanted is None or isinstance(value, str):
+        said = _spoken(value)
+        if term.sign in ("=", "!="):
+            return (said == term.wanted) is (term.sign == "=")
+        return term.wanted in said
+    if term.sign in ("=", "!="):
+        return math.isclose(value, wanted, rel_tol=1e-6) is (term.sign == "=")
+    return _OPERATORS[term.sign](value, wanted)
+
+
+def _spoken(value: float | str) -> str:
+    return value.lower() if isinstance(value, str) else f"{value:g}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return finite(float(text))
+    except ValueError:
+        return None
