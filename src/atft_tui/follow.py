@@ -28,9 +28,9 @@ from atft_tui.followed import Checker, Followed
 from atft_tui.view import StageView, View, stage_of_run
 
 PERIOD = 0.25
-"""Seconds between two looks at the files of the run that is shown."""
-SCAN = 4
-"""Looks between two looks at the other runs."""
+"""Seconds between two looks at the files of a live run."""
+SCAN_SECONDS = 1.0
+"""Between two looks at the other runs, and at a run that nobody works on."""
 
 
 class Follower(threading.Thread):
@@ -49,7 +49,9 @@ class Follower(threading.Thread):
         self._signature: object = None
         self._states: dict[Path, tuple[object, State]] = {}
         self._checkers: dict[Path, Checker] = {}
-        self._looks = 0
+        self._scanned = 0.0
+        self._stale = True
+        """Whether the drawn view is older than what was read."""
         self._posted: object = None
         self._drawn: View | None = None
         self._last_view: View | None = None
@@ -73,15 +75,17 @@ class Follower(threading.Thread):
         """Look, post, sleep."""
         while not self._ended.is_set():
             self.look()
-            self._ended.wait(PERIOD)
+            live = self._last_view is not None and self._last_view.live
+            self._ended.wait(PERIOD if live else SCAN_SECONDS)
 
     def look(self) -> None:
         """One look; posts a view if it would differ from the one before."""
-        if self._looks % SCAN == 0:
+        if time.monotonic() - self._scanned >= SCAN_SECONDS:
+            self._scanned = time.monotonic()
             self._scan_trouble = _trouble(self._scan)
-        self._looks += 1
         trouble = _trouble(self._read) or self._scan_trouble
-        trouble = _trouble(self._draw) or trouble
+        if self._stale or self._drawn is None or self._drawn.live:
+            trouble = _trouble(self._draw) or trouble
         view = replace(self._drawn or self._nothing(), trouble=trouble)
         mark = _mark(view)
         if mark != self._posted:
@@ -90,11 +94,13 @@ class Follower(threading.Thread):
 
     def _read(self) -> None:
         if self._followed:
-            self._followed.read()
-            self._followed.log.read()
+            holder = self._followed.holder
+            self._stale |= self._followed.read() or self._followed.checked_late
+            if self._followed.holder is not holder:
+                self._scanned = 0.0  # it began or ended: the stages are to say so, too
 
     def _draw(self) -> None:
-        self._drawn = self._view()
+        self._drawn, self._stale = self._view(), False
 
     def _nothing(self) -> View:
         """No run yet: what the first stage will be judged by."""
@@ -134,7 +140,7 @@ class Follower(threading.Thread):
         signature = (marks, holders, words)
         stale = any(checker.stale for checker in self._checkers.values())
         if signature != self._signature or stale:
-            self._signature = signature
+            self._signature, self._stale = signature, True
             self._stages = tuple(
                 self._stage(stage, newest.get(stage.key)) for stage in self._runbook.stages
             )
@@ -157,9 +163,10 @@ class Follower(threading.Thread):
         if known is not None and not known.run.run_json.exists() and run in (None, known.run):
             raise RunDirectoryError(f"{known.run.path} is gone: removed, or renamed")
         if run is None:
+            self._stale |= known is not None
             self._followed = None
         elif known is None or (known.run.path, known.made) != (run.path, created(run)):
-            self._followed = Followed(run)
+            self._followed, self._stale = Followed(run), True
 
     def _stage(self, stage: Stage, run: RunDirectory | None) -> StageView:
         if run is not None:

@@ -74,14 +74,20 @@ class Followed:
             self.read()
         self.since = seen.since(self.run, self.state)
 
-    def read(self) -> None:
-        """Look who works on it, then fold what is new: the last words of the dying included."""
-        self.holder = self.run.holder()
+    def read(self) -> bool:
+        """Look who works on it, then fold what is new: the last words of the dying included.
+
+        Whether there was anything new.
+        """
+        before, self.holder = self.holder, self.run.holder()
+        seq = self.state.seq
         for stamped in self.tail.events():
             apply(self.state, stamped)
             self._note(stamped.event)
         if self.stage is None and self.state.stage_spec:
             self.stage = stage_from_json(self.state.stage_spec)
+        logged = self.log.read()
+        return logged or seq != self.state.seq or before is not self.holder
 
     def _note(self, event: Event) -> None:
         """What an event changed."""
@@ -97,6 +103,11 @@ class Followed:
         copy = self._frozen.copy(self.state, self._changed)
         self._changed = set()
         return copy
+
+    @property
+    def checked_late(self) -> bool:
+        """Whether the criteria that were given out last were those of an older state."""
+        return self._checker.stale
 
     def check(self, state: State) -> tuple[Result, ...]:
         """The criteria of its own stage."""

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MOMENTS = {
     "first": lambda t: t.pid > 0 and not t.epochs,
     "middle": lambda t: t.pid > 0 and len(t.epochs) == 2,
-    "late": lambda t: t.pid > 0 and len(t.epochs) >= 5,
+    "late": lambda t: t.pid > 0 and len(t.epochs) >= 4,
 }
 
 
