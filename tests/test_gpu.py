@@ -24,8 +24,11 @@ STUB = r"""
 #define NOT_SUPPORTED 3
 #define DRIVER_NOT_LOADED 9
 #define GPU_IS_LOST 15
+#define INSUFFICIENT_SIZE 7
+#define TIMEOUT 10
 
-/* Orders, one word per line: lost0, lost1, mig, no_power, no_driver, none, unlisted1. */
+/* Orders, one word per line: lost0, lost1, mig, no_power, no_driver, none, unlisted1, old_driver,
+   throttled, xid (once), pid N (a process on GPU 0). */
 static int ordered(const char *word) {
     char line[64];
     int found = 0;
@@ -37,6 +40,15 @@ static int ordered(const char *word) {
     }
     fclose(file);
     return found;
+}
+static unsigned ordered_pid(void) {
+    char line[64];
+    unsigned pid = 0;
+    FILE *file = fopen(getenv("STUB_ORDERS"), "r");
+    if (!file) return 0;
+    while (fgets(line, sizeof line, file)) sscanf(line, "pid %u", &pid);
+    fclose(file);
+    return pid;
 }
 static long index_of(void *device) { return (long)device - 1; }
 static int lost(void *device) { return ordered(index_of(device) ? "lost1" : "lost0"); }
@@ -79,8 +91,49 @@ int nvmlDeviceGetTemperature(void *device, int sensor, unsigned *celsius) {
     return lost(device) ? GPU_IS_LOST : OK;
 }
 int nvmlDeviceGetClockInfo(void *device, int kind, unsigned *megahertz) {
-    *megahertz = kind == 1 ? 1980 : 0;  /* 1 is the SM clock */
+    *megahertz = kind == 1 ? 1980 : kind == 2 ? 2619 : 0;  /* 1 is the SM clock, 2 the memory's */
     return lost(device) ? GPU_IS_LOST : OK;
+}
+int nvmlDeviceGetEnforcedPowerLimit(void *device, unsigned *milliwatts) {
+    *milliwatts = 700000;
+    return OK;
+}
+int nvmlDeviceGetCurrentClocksEventReasons(void *device, unsigned long long *reasons) {
+    *reasons = 1 | (ordered("throttled") ? 0x04 | 0x40 : 0);  /* 1: it is idle */
+    return ordered("old_driver") ? NOT_SUPPORTED : OK;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *device, unsigned long long *reasons) {
+    *reasons = 0x80;
+    return OK;
+}
+int nvmlDeviceGetPcieThroughput(void *device, int direction, unsigned *kilobytes) {
+    *kilobytes = direction ? 3000 : 500;  /* 1 is towards the card */
+    return OK;
+}
+int nvmlDeviceGetTotalEccErrors(void *device, int kind, int since, unsigned long long *count) {
+    *count = index_of(device) ? 3 : 0;
+    return kind == 1 && since == 0 ? OK : NOT_SUPPORTED;
+}
+struct process { unsigned pid; unsigned long long memory; unsigned instance, compute; };
+int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, struct process *found) {
+    unsigned pid = index_of(device) ? 0 : ordered_pid(), room = *count;
+    *count = pid ? 1 : 0;
+    if (!pid) return OK;
+    if (!room) return INSUFFICIENT_SIZE;
+    found[0].pid = pid;
+    found[0].memory = 300;
+    return OK;
+}
+int nvmlEventSetCreate(void **set) { *set = (void *)1; return OK; }
+int nvmlDeviceRegisterEvents(void *device, unsigned long long kinds, void *set) { return OK; }
+struct event { void *device; unsigned long long kind, data; unsigned instance, compute; };
+int nvmlEventSetWait_v2(void *set, struct event *found, unsigned patience) {
+    static int told;
+    if (!ordered("xid") || told++) return TIMEOUT;
+    found->device = (void *)2;
+    found->kind = 8;
+    found->data = 79;
+    return OK;
 }
 """
 
@@ -156,8 +209,13 @@ def test_two_gpus_are_sampled_and_written_once_a_second(play):
     first, second = lines
     assert list(first) == [
         "t", "gpu", "name", "sm", "mem_util", "mem_used", "mem_total", "power", "temperature",
-        "sm_clock", "p10", "p50", "p90", "n", "stage",
+        "sm_clock", "power_limit", "mem_clock", "pcie_rx", "pcie_tx", "throttle", "ecc", "xid",
+        "processes", "p10", "p50", "p90", "n", "stage",
     ]  # fmt: skip
+    assert (first["power_limit"], first["mem_clock"]) == (700.0, 2619)
+    assert (first["pcie_rx"], first["pcie_tx"]) == (3000 * 1024, 500 * 1024)
+    assert (first["throttle"], first["ecc"], second["ecc"], first["xid"]) == ([], 0, 3, None)
+    assert first["processes"] == []
     assert (first["name"], second["name"]) == ("Stub A", "Stub B")
     assert (first["mem_used"], first["mem_total"], first["mem_util"]) == (600, 1000, 7)
     assert (first["power"], first["temperature"], first["sm_clock"]) == (250.5, 55, 1980)
@@ -165,6 +223,32 @@ def test_two_gpus_are_sampled_and_written_once_a_second(play):
     assert second["p90"] == 0
     assert first["n"] >= 10
     assert first["stage"] == "train"
+
+
+READ = """
+nvml = Nvml()
+first = [nvml.read(gpu) for gpu in nvml.gpus]
+again = [nvml.read(gpu) for gpu in nvml.gpus]
+nvml.close()
+print(json.dumps([[r.throttle, r.xid, r.processes and vars(r.processes[0])] for r in again]))
+"""
+
+
+def test_what_slows_a_card_and_who_is_on_it_is_read(play):
+    ((throttle, xid, process), other), _ = play(READ, orders="throttled\npid 4121")
+    assert throttle == ["power cap", "heat (hardware)"]
+    assert (xid, process) == (None, {"pid": 4121, "mem": 300})
+    assert other[2] == []
+
+
+def test_a_fault_that_the_driver_reports_stays_with_its_card(play):
+    ((_, first, _), (_, second, _)), _ = play(READ, orders="xid")
+    assert (first, second) == (None, 79)
+
+
+def test_an_old_driver_is_asked_by_the_old_name(play):
+    ((throttle, _, _), _), _ = play(READ, orders="old_driver")
+    assert throttle == ["power brake"]
 
 
 def test_a_window_describes_the_gpu_that_cuda_uses_first_not_an_average(play):

@@ -64,6 +64,11 @@ def flat(values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def shown_text(value: object) -> str:
+    """Text of another program, on one line."""
+    return clean(str("" if value is None else value), 200)
+
+
 def shown_path(path: Path) -> str:
     """A path as a person reads it."""
     return clean(str(relative(path)))

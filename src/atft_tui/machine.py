@@ -11,43 +11,20 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from json import loads
-from pathlib import Path
-from typing import Any
 
 import psutil
 
 from atft_core.gpu import Nvml
 from atft_core.run.foreign import clean
-from atft_core.run.journal import Tail
-from atft_core.run.wording import finite
+from atft_tui.gpu_feed import HISTORY, GpuFeed, GpuNow
 from atft_tui.view import View
 
 PERIOD = 1.0
 IDLE_PERIOD = 2.0
 """Seconds between two looks while nothing runs."""
-HISTORY = 60
-FRESH = 5.0
-"""Seconds for which a sample of the run's own sampler counts as now."""
-_TAIL_BYTES = 16384
-
-
-@dataclass(frozen=True)
-class GpuNow:
-    """One GPU; None where it does not tell."""
-
-    index: int
-    name: str
-    sm: float | None
-    mem_used: float | None
-    mem_total: float | None
-    power: float | None
-    temperature: float | None
-    history: tuple[float, ...] = ()
-    """Utilisation in %, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +36,11 @@ class Process:
     cpu: float
     rss: int
     threads: int
+    read: float | None = None
+    """Bytes a second from disk; None where it is not known yet."""
+    written: float | None = None
+    depth: int = 0
+    """Generations below the engine."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +72,8 @@ class MachineWatch(threading.Thread):
         self._view: View | None = None
         self._known: dict[int, psutil.Process] = {}
         self._cpu: deque[float] = deque(maxlen=HISTORY)
-        self._sm: dict[int, deque[float]] = {}
-        self._samples: Tail | None = None
-        self._from_run: dict[int, dict[str, Any]] = {}
+        self._io: dict[int, tuple[float, int, int]] = {}
+        self._feed = GpuFeed()
 
     def watch(self, view: View) -> None:
         """Whose processes to look for."""
@@ -117,9 +98,10 @@ class MachineWatch(threading.Thread):
         memory = psutil.virtual_memory()
         cpu = psutil.cpu_percent(None)
         self._cpu.append(cpu)
-        gpus, of_run = self._gpus_of_run(), True
-        if not gpus:
-            gpus, of_run = self._gpus_here(nvml), False
+        roles = self._roles()
+        processes = self._processes(roles)
+        known = roles | {each.pid: each.role for each in processes}
+        gpus, of_run = self._feed.look(nvml, self._view, known)
         return Machine(
             gpus=gpus,
             reason="" if of_run else clean(nvml.reason),
@@ -129,56 +111,20 @@ class MachineWatch(threading.Thread):
             load=os.getloadavg()[0],
             mem_used=memory.total - memory.available,
             mem_total=memory.total,
-            processes=self._processes(),
+            processes=processes,
             history=tuple(self._cpu),
         )
 
-    def _gpus_here(self, nvml: Nvml) -> tuple[GpuNow, ...]:
-        readings = [reading for gpu in nvml.gpus if (reading := nvml.read(gpu)) is not None]
-        return tuple(self._gpu(vars(reading)) for reading in readings)
-
-    def _gpus_of_run(self) -> tuple[GpuNow, ...]:
-        """The newest samples of a live run, none where they are old."""
-        view = self._view
-        if view is None or view.run is None or not view.live:
-            self._samples, self._from_run = None, {}
-            return ()
-        if self._samples is None or self._samples.path != view.run.gpu:
-            self._samples, self._from_run = Tail(view.run.gpu, _end(view.run.gpu)), {}
-        for text in self._samples.lines():
-            with suppress(ValueError, KeyError, TypeError):
-                sample = loads(text)
-                self._from_run[int(sample["gpu"])] = {**sample, "t": float(sample["t"])}
-        now = time.time()
-        fresh = [s for _, s in sorted(self._from_run.items()) if now - s["t"] < FRESH]
-        return tuple(self._gpu(sample) for sample in fresh)
-
-    def _gpu(self, sample: dict[str, Any]) -> GpuNow:
-        index = int(sample["gpu"])
-        history = self._sm.setdefault(index, deque(maxlen=HISTORY))
-        busy = finite(sample.get("p50"))
-        busy = finite(sample.get("sm")) if busy is None else busy
-        if busy is not None:
-            history.append(busy)
-        return GpuNow(
-            index=index,
-            name=clean(str(sample.get("name", "")), 40),
-            sm=busy,
-            mem_used=finite(sample.get("mem_used")),
-            mem_total=finite(sample.get("mem_total")),
-            power=finite(sample.get("power")),
-            temperature=finite(sample.get("temperature")),
-            history=tuple(history),
-        )
-
-    def _processes(self) -> tuple[Process, ...]:
-        """The engine, its workers and what they started; only when the run is on this host."""
+    def _roles(self) -> dict[int, str]:
+        """The engine and its workers; none when the run is on another host."""
         view = self._view
         if view is None or not view.live or view.state.host not in ("", socket.gethostname()):
-            self._known.clear()
-            return ()
-        roles = {view.state.engine_pid: "engine"}
-        roles |= {t.pid: f"trial {t.number}" for t in view.state.trials.values() if t.pid}
+            return {}
+        workers = {t.pid: f"trial {t.number}" for t in view.state.trials.values() if t.pid}
+        return {view.state.engine_pid: "engine"} | workers
+
+    def _processes(self, roles: Mapping[int, str]) -> tuple[Process, ...]:
+        """The engine, its workers and what they started."""
         alive: dict[int, psutil.Process] = {}
         for pid in roles:
             with suppress(psutil.Error, ValueError):
@@ -186,22 +132,40 @@ class MachineWatch(threading.Thread):
                 alive |= {pid: root}
                 alive |= {p.pid: self._known.get(p.pid, p) for p in root.children(recursive=True)}
         self._known = alive
-        found = (_usage(process, roles.get(pid, "")) for pid, process in alive.items())
+        self._io = {pid: known for pid, known in self._io.items() if pid in alive}
+        found = (self._usage(process, roles.get(pid, "")) for pid, process in alive.items())
         return tuple(process for process in found if process is not None)
 
+    def _usage(self, process: psutil.Process, role: str) -> Process | None:
+        try:
+            with process.oneshot():
+                read, written = self._traffic(process)
+                return Process(
+                    pid=process.pid,
+                    role=role or _named(process),
+                    cpu=process.cpu_percent(None),
+                    rss=process.memory_info().rss,
+                    threads=process.num_threads(),
+                    read=read,
+                    written=written,
+                    depth=0 if role == "engine" else 1 if role else 2,
+                )
+        except psutil.Error:
+            return None
 
-def _usage(process: psutil.Process, role: str) -> Process | None:
-    try:
-        with process.oneshot():
-            return Process(
-                pid=process.pid,
-                role=role or _named(process),
-                cpu=process.cpu_percent(None),
-                rss=process.memory_info().rss,
-                threads=process.num_threads(),
-            )
-    except psutil.Error:
-        return None
+    def _traffic(self, process: psutil.Process) -> tuple[float | None, float | None]:
+        """Bytes a second since the last look; only the owner may know."""
+        try:
+            counters = process.io_counters()
+        except (psutil.Error, OSError):
+            return None, None
+        now = (time.monotonic(), int(counters.read_bytes), int(counters.write_bytes))
+        before = self._io.get(process.pid)
+        self._io[process.pid] = now
+        if before is None or now[0] <= before[0]:
+            return None, None
+        span = now[0] - before[0]
+        return (now[1] - before[1]) / span, (now[2] - before[2]) / span
 
 
 def _named(process: psutil.Process) -> str:
@@ -210,10 +174,3 @@ def _named(process: psutil.Process) -> str:
     if "-m" in words[:-1]:
         return clean(words[words.index("-m") + 1].rpartition(".")[2], 20)
     return clean(process.name(), 20)
-
-
-def _end(path: Path) -> int:
-    try:
-        return max(0, path.stat().st_size - _TAIL_BYTES)
-    except OSError:
-        return 0

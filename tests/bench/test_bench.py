@@ -101,13 +101,19 @@ def test_the_command_keeps_the_result_and_refuses_nonsense(tmp_path):
 
 
 @pytest.mark.slow
-def test_console_reports_the_first_frame_and_the_bytes(tmp_path):
-    command = [sys.executable, "-m", "atft_core.bench", "console", "--seconds", "2"]
+def test_console_reports_what_it_sends_and_needs_beside_a_plain_app():
+    small = ["--seconds", "2", "--trials", "3", "--log-lines", "200", "--many-trials", "30",
+             "--points", "40", "--keys", "2", "--starts", "1"]  # fmt: skip
+    command = [sys.executable, "-m", "atft_core.bench", "console", *small]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    assert found["first_frame_seconds"] < 60
-    assert found["first_frame_bytes"] > 1000
-    assert found["bytes_per_s"] > 0
+    assert [(row["columns"], row["rows"]) for row in found["live"]] == [(200, 50), (80, 24)]
+    for row in found["live"]:
+        assert 0 < row["bytes_per_s"] < row["peer_bytes_per_s"]
+        assert row["rss_mb"] > 10
+    assert found["first_frame"]["ratio"] > 0
+    assert 0 < found["key"]["median_ms"] <= found["key"]["p95_ms"]
+    assert found["attach"]["trials"] == 30
 
 
 @pytest.mark.slow

@@ -1,5 +1,8 @@
 """Time budgets, queued stages and requests: what is asked of an engine, now or for later."""
 
+import json
+import os
+import signal
 import time
 from datetime import datetime, timedelta
 
@@ -160,3 +163,36 @@ def test_an_enqueued_trial_survives_the_engine_and_is_asked_for_once(panel, home
     state, status = wait_for_end(run)
     assert status.name == "FINISHED" and len(state.trials) == 2
     assert_log_equals_study(run)
+
+
+# Where everything is.
+
+
+def test_the_stacks_of_engine_and_worker_are_told_and_kept(live):
+    wait_for(live, lambda state: state.trials and state.trials[0].epochs)
+    said = atft("stacks", live.path)
+    state = load(live)
+    assert f"== engine, pid {state.engine_pid}, S (sleeps)" in said
+    assert f"== trial 0, pid {state.trials[0].pid}, " in said
+    assert '"_watch"' in said or "in _watch" in said, "the engine watches its worker"
+    assert "train_epoch" in said or "predict_days" in said
+    (kept,) = live.stacks.iterdir()
+    assert said.startswith(kept.read_text())
+    assert load(live).trials[0].pid == state.trials[0].pid, "asking harms nobody"
+
+
+def test_a_stopped_worker_is_said_to_be_stopped(live):
+    worker = load(live).trials[0].pid
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        told = json.loads(atft("stacks", live.path, "--json"))
+        (found,) = [each for each in told["processes"] if each["pid"] == worker]
+        assert found["doing"] == "T (is stopped)"
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def test_a_run_without_a_process_has_no_stacks(panel, home):
+    run = start(panel, home / "out", trials=1, epochs=1)
+    wait_for_end(run)
+    assert "has no process on this host: FINISHED" in refused("stacks", run.path)

@@ -1,6 +1,8 @@
 """Keys that act: each is an `atft` command, it is shown, and what cannot be done is said."""
 
 import json
+import os
+import socket
 import threading
 import time
 
@@ -11,6 +13,7 @@ from tui_console import MIDDLE, WIDE, console
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 from atft_core.run.journal import Journal
+from atft_core.run.processes import start_time
 
 
 class Answering(threading.Thread):
@@ -90,3 +93,28 @@ async def test_what_a_command_complains_about_is_shown(book):
         assert said
         assert "Traceback" not in said
     assert json.loads(run.run_json.read_text())["schema"] == 1
+
+
+@pytest.mark.slow
+async def test_y_shows_where_the_runs_processes_are_and_why_not(book, live):
+    async with console(book, live.path) as shown:
+        await shown.press("y")
+        await shown.on("StacksScreen")
+        await shown.shows("has no process on this host")
+        pid = os.getpid()
+        with Journal(live.events) as journal:
+            journal.append(
+                ev.EngineStarted(pid=pid, start_time=start_time(pid), host=socket.gethostname())
+            )
+        await shown.press("y")
+        await shown.shows(f"engine  pid {pid}  ")
+        (kept,) = live.stacks.iterdir()
+        assert kept.name in shown.said("evidence")
+        await shown.press("escape")
+        await shown.on("ConsoleScreen")
+
+
+async def test_y_has_nothing_to_ask_of_a_run_that_has_ended(book, finished):
+    async with console(book, finished.path) as shown:
+        await shown.press("y")
+        assert shown.notices() == ["nothing is running"]

@@ -309,7 +309,7 @@ def test_fresh_samples_of_the_run_are_preferred_to_the_consoles_own(book, live):
     assert machine.of_run
     assert (machine.gpus[0].sm, machine.gpus[0].name) == (93.0, "NVIDIA H")
     live.gpu.unlink()
-    watch.watch(view_of(book, live, "DIED"))
+    watch.watch(view_of(book, tui_run.finished_dry_run(book)))
     assert not watch.look(nvml).of_run
     nvml.close()
 

@@ -233,6 +233,14 @@ def enqueue(
     control.enqueue(run_dir, like, assignments or [], as_json=json)
 
 
+@app.command(epilog="Example: atft stacks output/hpo_short")
+def stacks(run_dir: RunDir, json: Json = False) -> None:
+    """Write down where every process of a run is right now, and show it."""
+    from atft_core.cli.stacks import stacks as command
+
+    command(run_dir, as_json=json)
+
+
 @app.command(epilog="Example: atft resume output/hpo_short --detach")
 def resume(run_dir: RunDir, detach: Detach = False, json: Json = False) -> None:
     """Continue a run that was stopped or died, each trial from its last checkpoint."""

@@ -29,6 +29,7 @@ from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.files import write_json
 from atft_core.run.lock import EngineLock
+from atft_core.run.stacks import stacks_on_request
 from atft_core.run.state import State
 from atft_core.run.status import evidence, read_status
 
@@ -45,7 +46,8 @@ def main(argv: list[str]) -> int:
         return RunDirectoryError.exit_code
     answer(run_dir=str(session.run.path))
     _leave_terminal(session.run)
-    return _work(session)
+    with stacks_on_request(session.run.engine_stacks):
+        return _work(session)
 
 
 def _open(argv: list[str]) -> Session:

@@ -9,24 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from atft_core.gpu.reading import GpuProcess, GpuReading, throttle_words
+
 TOLERATED = 25
 """Failed readings in a row after which a GPU counts as lost."""
-
-
-@dataclass(frozen=True)
-class GpuReading:
-    """One GPU at one moment; None where the card does not tell. Bytes, W, degrees C, MHz, %."""
-
-    t: float
-    gpu: int
-    name: str
-    sm: int | None
-    mem_util: int | None
-    mem_used: int | None
-    mem_total: int | None
-    power: float | None
-    temperature: int | None
-    sm_clock: int | None
+PCIE_CARDS = 4
+"""Cards up to which the bus is read: each reading of it takes 20 ms of the sampler's time."""
 
 
 @dataclass
@@ -42,11 +30,19 @@ class Gpu:
     failures: int = 0
     fault: str = ""
     """Why its utilisation is not known right now."""
+    xid: int | None = None
+    """Newest fault that the driver reported."""
 
     @property
     def lost(self) -> bool:
         """Whether it failed too often in a row to go on asking."""
         return self.failures >= TOLERATED
+
+
+def _silent(nvml: Any) -> tuple[type[Exception], ...]:
+    """Errors that say: this card, this driver or this user gets no answer to that question."""
+    return (nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission,
+            nvml.NVMLError_FunctionNotFound)  # fmt: skip
 
 
 def _import_pynvml() -> Any:
@@ -65,6 +61,7 @@ class Nvml:
         self.gpus: list[Gpu] = []
         self._faults: list[str] = []
         self._open = False
+        self._events: Any = None
         try:
             self._nvml = _import_pynvml()
         except ImportError:
@@ -84,6 +81,7 @@ class Nvml:
             self._find(index, ring)
         if not count:
             self._faults.append("NVML finds no GPU")
+        self._events = self._watch_faults()
 
     def _find(self, index: int, ring: int) -> None:
         nvml = self._nvml
@@ -104,7 +102,7 @@ class Nvml:
         """A counter, None where this card does not have it or does not show it."""
         try:
             return function(*args)
-        except (self._nvml.NVMLError_NotSupported, self._nvml.NVMLError_NoPermission):
+        except _silent(self._nvml):
             return None
 
     def sample(self, gpu: Gpu) -> bool:
@@ -131,6 +129,7 @@ class Nvml:
             power = self._ask(nvml.nvmlDeviceGetPowerUsage, handle)
             heat = self._ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
             clock = self._ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM)
+            more = self._read_more(gpu)
         except nvml.NVMLError as error:
             self._failed(gpu, error)
             return None
@@ -145,7 +144,71 @@ class Nvml:
             power=None if power is None else power / 1000,
             temperature=heat,
             sm_clock=clock,
+            **more,
         )
+
+    def _read_more(self, gpu: Gpu) -> dict[str, Any]:
+        """What says why a card is slow, ill or occupied."""
+        nvml, handle = self._nvml, gpu.handle
+        limit = self._ask(nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+        reasons = self._ask(nvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
+        if reasons is None:  # the name before driver 535
+            reasons = self._ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
+        running = self._ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+        self._take_faults()
+        return {
+            "power_limit": None if limit is None else limit / 1000,
+            "mem_clock": self._ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM),
+            "pcie_rx": self._bus(handle, nvml.NVML_PCIE_UTIL_RX_BYTES),
+            "pcie_tx": self._bus(handle, nvml.NVML_PCIE_UTIL_TX_BYTES),
+            "throttle": throttle_words(reasons),
+            "ecc": self._ask(
+                nvml.nvmlDeviceGetTotalEccErrors,
+                handle,
+                nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
+                nvml.NVML_VOLATILE_ECC,
+            ),
+            "xid": gpu.xid,
+            "processes": tuple(
+                GpuProcess(int(each.pid), each.usedGpuMemory and int(each.usedGpuMemory))
+                for each in running or ()
+            ),
+        }
+
+    def _bus(self, handle: Any, direction: int) -> int | None:
+        """Bytes a second over PCIe; NVML counts kilobytes."""
+        if len(self.gpus) > PCIE_CARDS:
+            return None
+        found = self._ask(self._nvml.nvmlDeviceGetPcieThroughput, handle, direction)
+        return None if found is None else int(found) * 1024
+
+    def _watch_faults(self) -> Any | None:
+        """The driver's reports of faults (Xid); None where it makes none."""
+        nvml = self._nvml
+        try:
+            events = nvml.nvmlEventSetCreate()
+            for gpu in self.gpus:
+                nvml.nvmlDeviceRegisterEvents(
+                    gpu.handle, nvml.nvmlEventTypeXidCriticalError, events
+                )
+        except nvml.NVMLError:
+            return None
+        return events
+
+    def _take_faults(self) -> None:
+        """Note the faults that were reported since the last look."""
+        nvml = self._nvml
+        while self._events is not None:
+            try:
+                event = nvml.nvmlEventSetWait_v2(self._events, 0)
+                uuid = str(nvml.nvmlDeviceGetUUID(event.device))
+            except nvml.NVMLError_Timeout:
+                return
+            except nvml.NVMLError:
+                self._events = None  # a driver that failed here is not asked again
+                return
+            for gpu in self.gpus:
+                gpu.xid = int(event.eventData) if gpu.uuid == uuid else gpu.xid
 
     def _failed(self, gpu: Gpu, error: Exception) -> None:
         gpu.failures += 1

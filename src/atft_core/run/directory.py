@@ -123,6 +123,16 @@ class RunDirectory:
         """The log that people read."""
         return self.path / "logs" / "ml_training.log"
 
+    @property
+    def engine_stacks(self) -> Path:
+        """Where the engine's threads were when it was asked."""
+        return self.path / "logs" / "engine_stacks.txt"
+
+    @property
+    def stacks(self) -> Path:
+        """What was found when all processes were asked, a file each time."""
+        return self.path / "stacks"
+
     def trial(self, number: int) -> TrialDirectory:
         """Paths inside one trial's directory."""
         return TrialDirectory(self.path / f"trial_{number}")
@@ -152,6 +162,11 @@ class TrialDirectory:
     """Paths inside trial_N."""
 
     path: Path
+
+    @property
+    def stacks(self) -> Path:
+        """Where the worker's threads were when it was asked."""
+        return self.path / "stacks.txt"
 
     @property
     def params(self) -> Path:

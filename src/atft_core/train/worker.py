@@ -9,15 +9,15 @@ worker meanwhile.
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import ProcessLock
+from atft_core.run.stacks import stacks_on_request
 from atft_core.train.report import LastWord, Reporter, log, log_to_stdout, number, state_of
 
 
@@ -36,25 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     lock = ProcessLock(files.lock, attempt=args.attempt)
     try:
         with (
-            stacks_on_request(files.path / "stacks.txt"),
+            stacks_on_request(files.stacks),
             LastWord(files.exit, args.attempt) as word,
         ):
             run_trial(run, args.trial, args.attempt, word)
     finally:
         lock.release()
     return 0
-
-
-@contextmanager
-def stacks_on_request(path: Path) -> Iterator[None]:
-    """Write the stacks of all threads to `path` on SIGUSR1, and to standard error on a crash."""
-    faulthandler.enable()
-    with path.open("w") as file:
-        faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)
-        try:
-            yield
-        finally:
-            faulthandler.unregister(signal.SIGUSR1)
 
 
 def run_trial(run: RunDirectory, trial: int, attempt: int, word: LastWord) -> None:

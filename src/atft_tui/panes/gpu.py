@@ -1,17 +1,32 @@
-"""GPU utilisation, memory, power; where there is no GPU to ask, what the processes do."""
+"""What the GPUs do and who is on them; where there is none to ask, what the run's processes do."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from textual.content import Content
 
 from atft_core.run.state import State
 from atft_core.run.wording import MISSING, fixed, size
 from atft_tui.format import cut, figure, line
-from atft_tui.machine import GpuNow, Machine, Process
+from atft_tui.gpu_feed import HISTORY, GpuNow, Sample
+from atft_tui.machine import Machine, Process
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
 _BARS = "▁▂▃▄▅▆▇█"
+_MARKS = {"train": "t", "validate": "v", "checkpoint": "c"}
+"""What stands below a second of the history."""
+_USERS = 4
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some lines, and how dearly they are missed: the lowest rank stays longest."""
+
+    rank: int
+    lines: Sequence[Content]
 
 
 class GpuPane(Pane):
@@ -29,6 +44,8 @@ class GpuPane(Pane):
     def captions(self, view: View) -> tuple[str, str]:
         """Whether what is shown counts."""
         look = self.machine
+        if look is not None and look.of_run and not view.live:
+            return "1 GPU", "the last samples of this run"
         of_run = view.live and (look is None or look.of_run or not look.gpus)
         return "1 GPU", "" if of_run else "sampled by the console: not evidence"
 
@@ -49,6 +66,7 @@ def compact(machine: Machine, width: int) -> Content:
         heat = f" {fixed(gpu.temperature, 0)} C" if gpu.temperature is not None else ""
         busy = f"GPU {gpu.index} {fixed(gpu.sm, 0, 3)} %"
         parts.append(f"{busy}  {_memory(gpu)}  {fixed(gpu.power, 0)} W{heat}  ")
+        parts += [(f"{text}  ", "$text-error") for text in _ills(gpu)]
     if not machine.gpus:
         parts += [("no NVML", "$text-warning"), "  "]
     parts.append(f"cpu {machine.cpu:3.0f} % of {machine.cores}  ")
@@ -60,22 +78,33 @@ def compact(machine: Machine, width: int) -> Content:
 
 
 def full(machine: Machine, view: View, width: int, height: int) -> list[Content]:
-    """GPUs, the last epoch's evidence, the machine, its processes."""
-    lines = [_gpu(gpu, width) for gpu in machine.gpus]
+    """GPUs, what ails them, who uses them, the epoch's percentiles, the machine, processes."""
+    roomy = height > 4 + 3 * len(machine.gpus)
+    pieces: list[Piece] = []
+    for gpu in machine.gpus:
+        pieces.append(Piece(0, [_gpu(gpu, width)]))
+        ills = [line((f"   {text}", "bold $text-error")) for text in _ills(gpu)]
+        pieces += [Piece(1, ills)] if ills else []
+        if roomy and gpu.history:
+            pieces.append(Piece(6, _marks(gpu, width)))
+        pieces.append(Piece(5, [line((cut(f"   {_detail(gpu)}", width), "$text-muted"))]))
+        pieces.append(Piece(4, _users(gpu, width)))
     if not machine.gpus:
-        lines += _missing(machine, view, width, zoomed=height > 6)
-    lines += [line((cut(f" {text}", width), "$text-muted")) for text in _evidence(view.state)]
-    lines.append(_cpu(machine, width))
-    room = height - len(lines)
-    if machine.processes and room > 0:
-        shown = machine.processes[: room if room > 4 else 2 * room]
-        if room > 4:
-            lines.append(line((f" {'process':16} {'pid':>8} {'cpu %':>6} {'memory':>10} threads",
-                               "$text-muted")))  # fmt: skip
-            lines += [_process(process) for process in shown]
-        else:
-            lines += _pairs(machine, width, room)
-    return lines
+        pieces.append(Piece(0, _missing(machine, view, width, zoomed=height > 6)))
+    duty = [line((cut(f" {text}", width), "$text-muted")) for text in _duty(machine, view)]
+    pieces += [Piece(2, duty), Piece(3, [_cpu(machine, width)])]
+    lines = fit(pieces, height)
+    return [*lines, *_running(machine, width, height - len(lines))]
+
+
+def fit(pieces: Sequence[Piece], height: int) -> list[Content]:
+    """The pieces that are missed most, in their own order, as far as there is room."""
+    kept, room = set(), height
+    for i in sorted(range(len(pieces)), key=lambda i: pieces[i].rank):
+        if len(pieces[i].lines) <= room:
+            kept.add(i)
+            room -= len(pieces[i].lines)
+    return [content for i, piece in enumerate(pieces) if i in kept for content in piece.lines]
 
 
 def _missing(machine: Machine, view: View, width: int, *, zoomed: bool) -> list[Content]:
@@ -89,12 +118,83 @@ def _missing(machine: Machine, view: View, width: int, *, zoomed: bool) -> list[
     return lines
 
 
+# One GPU.
+
+
 def _gpu(gpu: GpuNow, width: int) -> Content:
     name = gpu.name.replace("NVIDIA ", "")
     left = f" {gpu.index} {cut(name, 14):14} sm "
     right = f" {_memory(gpu)}  {fixed(gpu.power, 0)} W  {fixed(gpu.temperature, 0)} C"
-    bars = spark(gpu.history, max(0, min(60, width - len(left) - len(right) - 8)))
+    room = max(0, min(HISTORY, width - len(left) - len(right) - 8))
+    bars = spark([sample.busy for sample in gpu.history], room)
     return line((left, "$text-muted"), f"{fixed(gpu.sm, 0, 3)} %  ", (bars, "$text-success"), right)
+
+
+def _marks(gpu: GpuNow, width: int) -> list[Content]:
+    """Two minutes, and below each second what the run was doing."""
+    room = max(0, min(HISTORY, width - 4))
+    samples: Sequence[Sample] = gpu.history[-room:]
+    marks = "".join(_MARKS.get(sample.stage, " ") for sample in samples).rjust(room)
+    known = [f"{mark} {stage}" for stage, mark in _MARKS.items() if mark in marks]
+    lines = [line("   ", (spark([s.busy for s in samples], room), "$text-success"))]
+    if known:
+        lines.append(line("   ", (marks, "$text-muted")))
+        lines.append(line((f"   {', '.join(known)}", "$text-muted")))
+    return lines
+
+
+def _ills(gpu: GpuNow) -> list[str]:
+    """What makes a card slow or wrong."""
+    found = [f"throttled: {', '.join(gpu.throttle)}"] if gpu.throttle else []
+    found += [f"Xid {gpu.xid}: the driver reports a fault"] if gpu.xid is not None else []
+    found += [f"{gpu.ecc} memory errors (ECC)"] if gpu.ecc else []
+    return found
+
+
+def _detail(gpu: GpuNow) -> str:
+    parts = [f"{fixed(gpu.power, 0)}/{fixed(gpu.power_limit, 0)} W"]
+    parts.append(f"{fixed(gpu.sm_clock, 0)} MHz")
+    parts.append(f"memory busy {fixed(gpu.mem_util, 0)} %")
+    if gpu.pcie_rx is not None:
+        parts.append(f"bus in {_rate(gpu.pcie_rx)} out {_rate(gpu.pcie_tx)}")
+    return "  ".join(parts)
+
+
+def _users(gpu: GpuNow, width: int) -> list[Content]:
+    """Who computes on it; whoever is not of this run stands out."""
+    lines = []
+    for user in gpu.users[:_USERS]:
+        memory = "" if user.mem is None else f"  {_gib(user.mem)} GiB"
+        text = cut(f"   pid {user.pid} {user.who}{memory}", width)
+        lines.append(line((text, "$text-muted" if user.ours else "$text-warning")))
+    more = len(gpu.users) - _USERS
+    return [*lines, line((f"   and {more} more", "$text-warning"))] if more > 0 else lines
+
+
+# The epoch, the machine, the processes.
+
+
+def _duty(machine: Machine, view: View) -> list[str]:
+    """How busy a GPU was in the running epoch so far, and by the engine's samples in the last."""
+    since = epoch_began(view.state)
+    said: list[str] = []
+    if since is None or not machine.of_run:
+        return _evidence(view.state)
+    for gpu in machine.gpus:
+        busy = sorted(s.busy for s in gpu.history if s.t >= since and s.stage in ("", "train"))
+        if len(busy) > 2:
+            p10, p50, p90 = (busy[int(q * (len(busy) - 1))] for q in (0.1, 0.5, 0.9))
+            said.append(f"GPU {gpu.index} this epoch: p10 {p10:.0f}  p50 {p50:.0f}  p90 {p90:.0f} %"
+                        f", {len(busy)} s")  # fmt: skip
+    return said + _evidence(view.state)
+
+
+def epoch_began(state: State) -> float | None:
+    """When the running trial's epoch began; None when nothing runs."""
+    trial = state.current
+    if trial is None:
+        return None
+    return trial.epochs[-1].t if trial.epochs else trial.started
 
 
 def _evidence(state: State) -> list[str]:
@@ -118,6 +218,18 @@ def _cpu(machine: Machine, width: int) -> Content:
     return line(left, (bars, "$text-primary"), right)
 
 
+def _running(machine: Machine, width: int, room: int) -> list[Content]:
+    """The run's processes, as a tree where there is room."""
+    if not machine.processes or room <= 0:
+        return []
+    if room <= 4:
+        return _pairs(machine, width, room)
+    head = (f" {'process':18} {'pid':>8} {'cpu %':>6} {'memory':>10} {'threads':>7} "
+            f"{'read/s':>9} {'write/s':>9}")  # fmt: skip
+    shown = machine.processes[: room - 1]
+    return [line((cut(head, width), "$text-muted")), *(_process(each, width) for each in shown)]
+
+
 def _pairs(machine: Machine, width: int, room: int) -> list[Content]:
     """Processes side by side where there are few lines."""
     texts = [f"{cut(p.role, 10):10} {p.cpu:4.0f} % {_gib(p.rss):>4} GiB" for p in machine.processes]
@@ -129,14 +241,16 @@ def _pairs(machine: Machine, width: int, room: int) -> list[Content]:
     return lines
 
 
-def _process(process: Process) -> Content:
-    return Content(
-        f" {cut(process.role, 16):16} {process.pid:8} {process.cpu:6.0f} "
-        f"{size(process.rss):>10} {process.threads:7}"
+def _process(process: Process, width: int) -> Content:
+    role = " " * process.depth + cut(process.role, 18 - process.depth)
+    text = (
+        f" {role:18} {process.pid:8} {process.cpu:6.0f} {size(process.rss):>10} "
+        f"{process.threads:7} {_rate(process.read):>9} {_rate(process.written):>9}"
     )
+    return Content(cut(text, width))
 
 
-def spark(values: tuple[float, ...], width: int) -> str:
+def spark(values: Sequence[float], width: int) -> str:
     """The newest values, 0 to 100, as bars; the newest on the right."""
     shown = values[-width:] if width else ()
     bars = "".join(_BARS[min(7, max(0, int(value / 12.5)))] for value in shown)
@@ -149,3 +263,7 @@ def _memory(gpu: GpuNow) -> str:
 
 def _gib(count: float | None) -> str:
     return MISSING if count is None else f"{count / 2**30:.1f}"
+
+
+def _rate(count: float | None) -> str:
+    return MISSING if count is None else size(int(max(0.0, count)))

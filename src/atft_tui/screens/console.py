@@ -33,6 +33,7 @@ from atft_tui.screens.evidence import EvidenceScreen
 from atft_tui.screens.help import HelpScreen
 from atft_tui.screens.live import LiveScreen
 from atft_tui.screens.question import QuestionScreen
+from atft_tui.screens.stacks import StacksScreen
 from atft_tui.screens.trial import TrialScreen
 from atft_tui.view import View
 
@@ -208,6 +209,14 @@ class ConsoleScreen(LiveScreen[None]):
             return
         self.console.note("atft status {run} --json")
         self.app.push_screen(CompareScreen(chosen))
+
+    def action_stacks(self) -> None:
+        """Where the run's processes are."""
+        view = self.console.view
+        if view is None or view.run is None or not view.live:
+            self.app.notify("nothing is running", severity="warning", markup=False)
+            return
+        self.app.push_screen(StacksScreen(str(relative(view.run.path))))
 
     def action_help(self) -> None:
         """All keys."""
