@@ -12,6 +12,7 @@ from small_book import events, run_stage, write_book
 
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, write_request
+from atft_core.run.processes import alive
 from atft_core.run.status import load, read_status
 
 SEARCH = 'search={"model.dropout" = { low = 0.0, high = 0.5 }}'
@@ -195,4 +196,5 @@ def test_a_stopped_worker_is_said_to_be_stopped(live):
 def test_a_run_without_a_process_has_no_stacks(panel, home):
     run = start(panel, home / "out", trials=1, epochs=1)
     wait_for_end(run)
+    wait_for(run, lambda state: not alive(state.engine_pid, state.engine_start_time))
     assert "has no process on this host: FINISHED" in refused("stacks", run.path)

@@ -47,7 +47,7 @@ def view(book, live):
 def test_a_card_is_shown_with_its_limits_its_clock_and_its_bus(view):
     said = text(machine(gpu()), view)
     assert "0 H100" in said and " 94 %" in said and "31.0/80.0 GiB" in said
-    assert "612/700 W  1980 MHz  memory busy 40 %  bus in 3.0 MiB out 512.0 KiB" in said
+    assert "612/700 W  58 C  1980 MHz  memory busy 40 %  bus in 3.0 MiB out 512.0 KiB" in said
 
 
 def test_what_ails_a_card_stands_out_and_is_the_last_to_go(view):

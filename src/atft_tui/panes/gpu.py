@@ -19,6 +19,8 @@ _BARS = "▁▂▃▄▅▆▇█"
 _MARKS = {"train": "t", "validate": "v", "checkpoint": "c"}
 """What stands below a second of the history."""
 _USERS = 4
+_WIDE = 70
+"""Cells from which power and temperature fit beside the history."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,11 @@ def _missing(machine: Machine, view: View, width: int, *, zoomed: bool) -> list[
 
 
 def _gpu(gpu: GpuNow, width: int) -> Content:
-    name = gpu.name.replace("NVIDIA ", "")
-    left = f" {gpu.index} {cut(name, 14):14} sm "
-    right = f" {_memory(gpu)}  {fixed(gpu.power, 0)} W  {fixed(gpu.temperature, 0)} C"
+    """Its name, how busy it is and was, its memory; the rest has a line of its own."""
+    name, wide = gpu.name.replace("NVIDIA ", ""), width >= _WIDE
+    left = f" {gpu.index} {cut(name, 14):14} sm " if wide else f" {gpu.index} {cut(name, 5):5} "
+    right = f" {_memory(gpu)}"
+    right += f"  {fixed(gpu.power, 0)} W  {fixed(gpu.temperature, 0)} C" if wide else ""
     room = max(0, min(HISTORY, width - len(left) - len(right) - 8))
     bars = spark([sample.busy for sample in gpu.history], room)
     return line((left, "$text-muted"), f"{fixed(gpu.sm, 0, 3)} %  ", (bars, "$text-success"), right)
@@ -153,7 +157,7 @@ def _ills(gpu: GpuNow) -> list[str]:
 
 def _detail(gpu: GpuNow) -> str:
     parts = [f"{fixed(gpu.power, 0)}/{fixed(gpu.power_limit, 0)} W"]
-    parts.append(f"{fixed(gpu.sm_clock, 0)} MHz")
+    parts += [f"{fixed(gpu.temperature, 0)} C", f"{fixed(gpu.sm_clock, 0)} MHz"]
     parts.append(f"memory busy {fixed(gpu.mem_util, 0)} %")
     if gpu.pcie_rx is not None:
         parts.append(f"bus in {_rate(gpu.pcie_rx)} out {_rate(gpu.pcie_tx)}")
