@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass, field
 
@@ -72,6 +73,7 @@ class Followed:
         self.log = LogTail(self.run.log)
         with collecting_later():
             self.read()
+        gc.freeze()  # else each collection stops the screen to look at ten thousand trials
         self.since = seen.since(self.run, self.state)
 
     def read(self) -> bool:

@@ -28,6 +28,8 @@ KEPT = 3600
 FRESH = 5.0
 """Seconds for which a sample of the run's own sampler counts as now."""
 _TAIL_BYTES = 1 << 18
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""How a line of a recording can be wrong."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class GpuFeed:
             self._tail = Tail(view.run.gpu, _start(view))
             self._newest, self._past = {}, {}
         for text in self._tail.lines():
-            with suppress(ValueError, KeyError, TypeError, AttributeError):
+            with suppress(*_DAMAGE):
                 line = loads(text)
                 self._newest[int(line["gpu"])] = {**line, "t": float(line["t"])}
                 self._note(line)

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from atft_core.run.criteria import TWO_SIDED_90
 from atft_core.run.foreign import clean
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import finite, fixed, ratio
@@ -26,7 +27,6 @@ STATES = {
     "RUNNING": ("RUNNING", "runs"), "WAITING": ("PENDING", "waits"), "ASKED": ("PENDING", "asked"),
 }  # fmt: skip
 """Glyph and word of each state."""
-ONE_SIDED_95 = 1.645
 Value = float | str | None
 
 
@@ -111,7 +111,7 @@ def noise_bound(state: State) -> float | None:
     best = None if state.walks else state.best
     value = best.last("rank_ic", state.horizon) if best else None
     error = best.last("rank_ic_se", state.horizon) if best else None
-    return None if value is None or error is None else value - ONE_SIDED_95 * error
+    return None if value is None or error is None else value - TWO_SIDED_90 * error
 
 
 def near_best(trial: Trial, horizon: int, bound: float | None) -> bool:

@@ -6,6 +6,7 @@ import signal
 import time
 from datetime import datetime, timedelta
 
+import optuna
 import pytest
 from drill import FAST, assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
 from small_book import events, run_stage, write_book
@@ -164,6 +165,23 @@ def test_an_enqueued_trial_survives_the_engine_and_is_asked_for_once(panel, home
     state, status = wait_for_end(run)
     assert status.name == "FINISHED" and len(state.trials) == 2
     assert_log_equals_study(run)
+
+
+def test_a_trial_that_only_the_study_heard_of_is_completed_by_the_next_engine(panel, home):
+    run = start(panel, home / "out", "--set", SEARCH, trials=1, epochs=5000)
+    wait_for(run, lambda state: state.trials and state.trials[0].epochs)
+    atft("stop", run.path, "--now")
+    wait_for_end(run)
+    asked = ask(run, "enqueue", params={"model.dropout": 0.2})
+    lost = ask(run, "enqueue", params={"model.dropout": 0.3})
+    study = optuna.load_study(study_name="drill", storage=f"sqlite:///{run.study}")
+    study.enqueue_trial({"model.dropout": 0.2}, user_attrs={"request": asked})
+    atft("resume", run.path, "--detach")
+    state = wait_for(run, lambda s: asked in s.answered and lost in s.answered)
+    assert state.answered[asked][0] and not state.answered[lost][0]
+    assert (state.n_trials, state.enqueued) == (2, 1)
+    atft("stop", run.path, "--now")
+    wait_for_end(run)
 
 
 # Where everything is.

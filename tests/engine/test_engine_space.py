@@ -5,7 +5,7 @@ import pytest
 
 from atft_core.config.load import with_values
 from atft_core.config.schema import Config
-from atft_core.engine.space import configured, distributions, suggest
+from atft_core.engine.space import configured, distributions, refusal, suggest
 from atft_core.engine.study import make_pruner, make_sampler, pruning_possible
 from atft_core.errors import ConfigError
 
@@ -72,3 +72,12 @@ def test_a_bad_trial_is_pruned_after_the_warm_up_and_not_before():
             break
     assert pruned_at is not None
     assert pruned_at > config.engine.prune_warmup
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e30, 64.5, True, "64", None, [64]])
+def test_a_parameter_that_is_no_value_of_its_range_is_refused_in_words(value):
+    config = Config.model_validate({"search": {"model.hidden": {"low": 16, "high": 128}}})
+    assert refusal(config, {"model.hidden": 64}) == ""
+    assert "model.hidden = " in refusal(config, {"model.hidden": value})
+    assert "is missing" in refusal(config, {})
+    assert "is not searched" in refusal(config, {"model.hidden": 64, "x\x1b[2J": 1})

@@ -168,7 +168,12 @@ def looked(feed, view):
 
 def test_the_feed_follows_the_runs_recording_and_survives_damage_in_it(view):
     feed, now = GpuFeed(), time.time()
-    view.run.gpu.write_text(sample(now - 1) + "{torn\n[1]\n" + sample(now, throttle=["power cap"]))
+    view.run.gpu.write_text(
+        sample(now - 1)
+        + "{torn\n[1]\n"
+        + '{"t": 1, "gpu": Infinity}\n'
+        + sample(now, throttle=["power cap"])
+    )
     (found,), of_run = looked(feed, view)
     assert of_run and found.sm == 90.0 and len(found.history) == 2
     assert found.throttle == ("power cap",)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -94,23 +95,22 @@ def _own_stacks(pid: int, started: float, path: Path) -> str:
         while _size(path) <= before and time.monotonic() < give_up:
             time.sleep(0.02)
         time.sleep(_SETTLED)
-        with path.open("rb") as file:
+        with suppress(OSError), path.open("rb") as file:  # somebody may have removed it
             file.seek(before if _size(path) >= before else 0)
-            found = file.read().decode(errors="replace")
-        if found:
-            return found
+            if found := file.read().decode(errors="replace"):
+                return found
     return _seen_from_outside(pid)
 
 
 def _seen_from_outside(pid: int) -> str:
     """By py-spy where it is installed and allowed to look, else where in the kernel it waits."""
     spy = shutil.which("py-spy")
-    if spy:
-        done = subprocess.run(
-            [spy, "dump", "--pid", str(pid)], capture_output=True, text=True, check=False,
-            timeout=20,
-        )  # fmt: skip
-        if done.returncode == 0:
+    with suppress(subprocess.SubprocessError, OSError):
+        if spy:
+            done = subprocess.run(
+                [spy, "dump", "--pid", str(pid)], capture_output=True, text=True, check=True,
+                timeout=20,
+            )  # fmt: skip
             return done.stdout
     try:
         waits = Path(f"/proc/{pid}/wchan").read_text().strip("\x000 \n")

@@ -7,10 +7,13 @@ from typing import Any
 
 from atft_core.engine.session import Session
 from atft_core.engine.space import refusal
-from atft_core.engine.study import enqueue
+from atft_core.engine.study import enqueue, has_enqueued
 from atft_core.run.events import PruneRequested, Requested, StopRequested, TrialEnqueued
 from atft_core.run.files import read_json
 from atft_core.run.wording import finite
+
+_SAID = 300
+"""Characters of an answer: it may quote what somebody typed."""
 
 
 def answer_requests(session: Session) -> None:
@@ -21,11 +24,18 @@ def answer_requests(session: Session) -> None:
 
 
 def expire_requests(session: Session) -> None:
-    """A request left for an engine that died must not stop the one that was started since."""
+    """A request left for an engine that died must not stop the one that was started since.
+
+    One that was obeyed but not answered when the engine was killed is completed: the study has its
+    trial already.
+    """
     for request_id, request in _unanswered(session):
         if finite(request.get("t")) is not None and request["t"] >= session.lock.taken:
             continue
-        _answer(session, request_id, request, ok=False, message="left before this engine started")
+        ok, message = False, "left before this engine started"
+        if request.get("op") == "enqueue" and has_enqueued(session.study, request_id):
+            ok, message = _act(session, request_id, request)
+        _answer(session, request_id, request, ok=ok, message=message)
 
 
 def _unanswered(session: Session) -> list[tuple[str, dict[str, Any]]]:
@@ -90,7 +100,8 @@ def _answer(
     session: Session, request_id: str, request: dict[str, Any], *, ok: bool, message: str
 ) -> None:
     op, user = _text(request.get("op")), _user(request)
-    session.record(Requested(id=request_id, op=op, user=user, ok=ok, message=message))
+    said = message[:_SAID]
+    session.record(Requested(id=request_id, op=op, user=user, ok=ok, message=said))
 
 
 def _text(value: Any) -> str:

@@ -57,7 +57,7 @@ def _holds(distribution: BaseDistribution, value: Any) -> bool:
         case CategoricalDistribution():
             return value in distribution.choices
         case IntDistribution():
-            return bool(value == int(value) and distribution.low <= value <= distribution.high)
+            return bool(distribution.low <= value <= distribution.high and value == int(value))
         case FloatDistribution():
             return bool(distribution.low <= value <= distribution.high)
         case _:

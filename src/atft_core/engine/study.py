@@ -138,9 +138,14 @@ def ask(study: Study, number: int, seed: int) -> Trial:
 
 def enqueue(study: Study, params: dict[str, Any], request: str) -> None:
     """Have a trial with these parameters asked next; once for each request."""
-    waiting = study.get_trials(deepcopy=False)
-    if not any(trial.user_attrs.get("request") == request for trial in waiting):
+    if not has_enqueued(study, request):
         study.enqueue_trial(params, user_attrs={"request": request})
+
+
+def has_enqueued(study: Study, request: str) -> bool:
+    """Whether the study has the trial that a request asked for."""
+    known = study.get_trials(deepcopy=False)
+    return any(trial.user_attrs.get("request") == request for trial in known)
 
 
 def report(study: Study, trial: Trial, epoch: int, value: float | None) -> None:

@@ -9,11 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collecting_later() -> Iterator[None]:
-    """No garbage collection inside: it looked at every object again and again, for half the time.
-
-    What was made is then left out of later collections, each of which would stop the program for
-    as long as it takes to look at everything.
-    """
+    """No garbage collection inside: it would spend half the time looking at the same objects."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -21,4 +17,3 @@ def collecting_later() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-            gc.freeze()

@@ -48,7 +48,7 @@ class _Split:
 
 
 _TROUBLE = {
-    "HUNG": "stop now (X) and resume: it goes on from its last checkpoint; y says where it hangs",
+    "HUNG": "`atft stacks` says where; stop now and resume: it goes on from its last checkpoint",
     "DIED": "resume: it goes on from its last checkpoint",
     "FAILED": "read the log and the failed trial's reason",
     "UNKNOWN": "look from the host that runs it",

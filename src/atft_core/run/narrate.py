@@ -88,8 +88,11 @@ def _preflight(state: State, event: ev.Preflight) -> list[str]:
 
 
 def _trial_asked(state: State, event: ev.TrialAsked) -> list[str]:
-    params = " ".join(f"{key}={_short(value)}" for key, value in event.params.items())
-    return [f"Trial {event.trial} {params}".rstrip()]
+    return [f"Trial {event.trial} {_assigned(event.params)}".rstrip()]
+
+
+def _assigned(params: dict[str, Any]) -> str:
+    return " ".join(f"{key}={_short(value)}" for key, value in params.items())
 
 
 def _short(value: Any) -> str:
@@ -155,8 +158,7 @@ def _requested(state: State, event: ev.Requested) -> list[str]:
 
 
 def _enqueued(state: State, event: ev.TrialEnqueued) -> list[str]:
-    params = " ".join(f"{key}={_short(value)}" for key, value in event.params.items())
-    return [f"Trial asked for by {event.user or 'somebody'}: {params}"]
+    return [f"Trial asked for by {event.user or 'somebody'}: {_assigned(event.params)}"]
 
 
 def _decided(state: State, event: ev.Decision) -> list[str]:

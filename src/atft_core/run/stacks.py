@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import faulthandler
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 @contextmanager
 def stacks_on_request(path: Path) -> Iterator[None]:
     """Write the stacks of all threads to `path` on SIGUSR1, and to standard error on a crash.
 
-    Also a process that hangs answers: no Python runs for it.
+    Also a process that hangs answers: no Python runs for it. Where the file cannot be made they go
+    to standard error, too: no night is lost for want of it.
     """
     faulthandler.enable()
-    with path.open("w") as file:
-        faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)
+    with ExitStack() as kept:
         try:
-            yield
-        finally:
-            faulthandler.unregister(signal.SIGUSR1)
+            file: TextIO = kept.enter_context(path.open("w"))
+        except OSError:
+            file = sys.stderr
+        faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)
+        kept.callback(faulthandler.unregister, signal.SIGUSR1)
+        yield

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from atft_core.gpu.sampler import percentile
 from atft_core.run.state import State
 from atft_core.run.wording import MISSING, fixed, size
 from atft_tui.format import cut, figure, line
@@ -187,7 +188,7 @@ def _duty(machine: Machine, view: View) -> list[str]:
     for gpu in machine.gpus:
         busy = sorted(s.busy for s in gpu.history if s.t >= since and s.stage in ("", "train"))
         if len(busy) > 2:
-            p10, p50, p90 = (busy[int(q * (len(busy) - 1))] for q in (0.1, 0.5, 0.9))
+            p10, p50, p90 = (percentile(busy, q) for q in (10, 50, 90))
             said.append(f"GPU {gpu.index} this epoch: p10 {p10:.0f}  p50 {p50:.0f}  p90 {p90:.0f} %"
                         f", {len(busy)} s")  # fmt: skip
     return said + _evidence(view.state)
