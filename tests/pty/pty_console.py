@@ -19,6 +19,20 @@ PATIENCE = 60
 """Seconds after which something that should have come will not come."""
 
 
+ALTERNATE_SCREEN = 1049
+
+
+class Screen(pyte.Screen):
+    """An emulator that leaves the alternate screen: the shell's line is where it was."""
+
+    def reset_mode(self, *modes: int, **kind: bool) -> None:
+        """Here the shell's screen was empty, with its cursor at the top."""
+        super().reset_mode(*modes, **kind)
+        if kind.get("private") and ALTERNATE_SCREEN in modes:
+            self.erase_in_display(2)
+            self.cursor_position()
+
+
 class Terminal:
     """One process on one pseudo-terminal of a given size."""
 
@@ -31,7 +45,7 @@ class Terminal:
         ignore_hangup: bool = False,
     ) -> None:
         columns, rows = size
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.received = b""
         self.leader, follower = os.openpty()
