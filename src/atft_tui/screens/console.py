@@ -26,13 +26,12 @@ from atft_tui.panes.log import LogPane, parse_filter
 from atft_tui.panes.stages import StagesPane
 from atft_tui.panes.trials import TrialsPane
 from atft_tui.panes.verdict import VerdictPane
+from atft_tui.screens.acting import ActingScreen
 from atft_tui.screens.columns import ColumnsScreen
 from atft_tui.screens.compare import CompareScreen
 from atft_tui.screens.entry import EntryLine, Prompt
 from atft_tui.screens.evidence import EvidenceScreen
 from atft_tui.screens.help import HelpScreen
-from atft_tui.screens.live import LiveScreen
-from atft_tui.screens.question import QuestionScreen
 from atft_tui.screens.stacks import StacksScreen
 from atft_tui.screens.trial import TrialScreen
 from atft_tui.view import View
@@ -59,7 +58,7 @@ class CommandLine(Pane):
         return [Row(line((f" $ {command}", "$text-muted"), (f"  {outcome}", style)))]
 
 
-class ConsoleScreen(LiveScreen[None]):
+class ConsoleScreen(ActingScreen):
     """Stages, panes, command line, footer."""
 
     SCOPE = "main"
@@ -146,18 +145,13 @@ class ConsoleScreen(LiveScreen[None]):
         """Filter the trials where they have the focus, else the log."""
         trials = self.query_one(TrialsPane)
         if self.focused is trials:
-            self._ask(
-                Prompt("trials /", trial_table.HOW, self._filter_trials, _text(trials.choice))
-            )
+            self.ask(Prompt("trials /", trial_table.HOW, self._filter_trials, _text(trials.choice)))
             return
         if self.has_class("-compact") and self.zoomed != "log":
             self.action_zoom("log")
         pane = self.query_one(LogPane)
         known = pane.filter.text if pane.filter else ""
-        self._ask(Prompt("log /", "regular expression; ! first: exclude", self._filter_log, known))
-
-    def _ask(self, prompt: Prompt) -> None:
-        self.query_one(EntryLine).ask(prompt)
+        self.ask(Prompt("log /", "regular expression; ! first: exclude", self._filter_log, known))
 
     def _filter_trials(self, text: str) -> None:
         pane = self.query_one(TrialsPane)
@@ -210,6 +204,11 @@ class ConsoleScreen(LiveScreen[None]):
         self.console.note("atft status {run} --json")
         self.app.push_screen(CompareScreen(chosen))
 
+    def chosen_trial(self) -> Trial | None:
+        """The trial under the cursor."""
+        view, cursor = self.console.view, self.query_one(TrialsPane).cursor
+        return view.state.trials.get(int(cursor)) if view and cursor else None
+
     def action_stacks(self) -> None:
         """Where the run's processes are."""
         view = self.console.view
@@ -225,94 +224,6 @@ class ConsoleScreen(LiveScreen[None]):
     def action_leave(self) -> None:
         """The run goes on."""
         self.app.exit()
-
-    # Acting on the run.
-
-    def action_stop(self) -> None:
-        """Stop after the running trial."""
-        self._stop(now=False)
-
-    def action_stop_now(self) -> None:
-        """Stop at once, after a question."""
-        view = self.console.view
-        if view is None or not view.live:
-            self._stop(now=True)
-            return
-        detail = "The running trial loses what it did since its last checkpoint; r resumes it."
-        self.app.push_screen(
-            QuestionScreen("Stop the run now?", detail),
-            lambda yes: self._stop(now=True) if yes else None,
-        )
-
-    def _stop(self, *, now: bool) -> None:
-        view = self.console.view
-        if view is None or view.run is None or not view.live:
-            self.app.notify("nothing is running", severity="warning", markup=False)
-            return
-        self._act(["stop", str(relative(view.run.path)), *(["--now"] if now else [])])
-
-    def action_resume(self) -> None:
-        """Continue a run that stopped or died."""
-        view = self.console.view
-        if view is None or view.run is None or view.live:
-            self.app.notify("there is nothing to resume", severity="warning", markup=False)
-            return
-        self._act(["resume", str(relative(view.run.path)), "--detach"])
-
-    @property
-    def _trial(self) -> Trial | None:
-        """The trial under the cursor."""
-        view, cursor = self.console.view, self.query_one(TrialsPane).cursor
-        return view.state.trials.get(int(cursor)) if view and cursor else None
-
-    def action_prune(self) -> None:
-        """Give a running trial up, after a question."""
-        trial, view = self._trial, self.console.view
-        if view is None or view.run is None or trial is None or not (view.live and trial.running):
-            self.app.notify("only a running trial can be given up", severity="warning",
-                            markup=False)  # fmt: skip
-            return
-        words = ["prune", str(relative(view.run.path)), str(trial.number)]
-        self.app.push_screen(
-            QuestionScreen(f"Give trial {trial.number} up?", "It ends as pruned, with the scores "
-                           "it has; the sweep goes on with the next one."),
-            lambda yes: self._act(words) if yes else None,
-        )  # fmt: skip
-
-    def action_enqueue(self) -> None:
-        """One more trial, with edited parameters."""
-        trial, view = self._trial, self.console.view
-        if view is None or view.run is None or trial is None or not view.live:
-            self.app.notify("a trial can be added to a running sweep", severity="warning",
-                            markup=False)  # fmt: skip
-            return
-        words = ["enqueue", str(relative(view.run.path)), "--like", str(trial.number)]
-        known = {key: str(value) for key, value in trial.params.items()}
-
-        def apply(text: str) -> None:
-            typed = dict(_pair(word) for word in shlex.split(text))
-            changed = {key: value for key, value in typed.items() if known.get(key) != value}
-            sets = [part for pair in changed.items() for part in ("--set", "=".join(pair))]
-            self._act([*words, *sets])
-
-        value = shlex.join(f"{key}={value}" for key, value in known.items())
-        self._ask(Prompt("one more trial ", "key=value key=value", apply, value))
-
-    def _act(self, words: list[str]) -> None:
-        async def act() -> None:
-            outcome = await self.console.run_command(words)
-            if not outcome.ok:
-                said = "\n".join(outcome.complaint)
-                self.app.notify(said, severity="error", timeout=15, markup=False)
-
-        self.run_worker(act())
-
-
-def _pair(word: str) -> tuple[str, str]:
-    key, equals, value = word.partition("=")
-    if not equals:
-        raise ValueError(f"{word!r} is not key=value")
-    return key, value
 
 
 def _text(choice: trial_table.Choice) -> str:
