@@ -10,11 +10,12 @@ from atft_core.run.collecting import collecting_later
 from atft_core.run.criteria import Result, check
 from atft_core.run.directory import RunDirectory, created
 from atft_core.run.events import EngineStarted, Event, Progress
+from atft_core.run.fold import apply
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.runbook import Stage, stage_from_json
 from atft_core.run.snapshot import load_tail
-from atft_core.run.state import State, apply
+from atft_core.run.state import State
 from atft_tui import seen
 from atft_tui.log_tail import LogTail
 from atft_tui.view import Frozen

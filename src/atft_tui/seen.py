@@ -10,8 +10,9 @@ from atft_core.run import user
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
+from atft_core.run.fold import fold
 from atft_core.run.journal import read_events
-from atft_core.run.state import ENDED, State, fold
+from atft_core.run.state import ENDED, State
 from atft_core.run.wording import duration, ratio, several
 
 _RUNS = 50

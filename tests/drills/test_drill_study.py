@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from optuna_dashboard import wsgi
 
 from atft_core.run.directory import RunDirectory
+from atft_core.run.fold import fold
 from atft_core.run.journal import Tail
-from atft_core.run.state import fold
 from atft_core.run.status import read_status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -8,9 +8,10 @@ from atft_core.run.criteria import CRITERIA, check
 from atft_core.run.directory import RunDirectory, create
 from atft_core.run.events import Event, Stamped
 from atft_core.run.files import write_json
+from atft_core.run.fold import fold
 from atft_core.run.journal import Journal
 from atft_core.run.stages import CriterionSpec, Stage
-from atft_core.run.state import State, fold
+from atft_core.run.state import State
 
 IDENTITY = {"data_hash": "d" * 16, "config_hash": "c" * 16, "code": "v1", "demo": False}
 SETTINGS = {

@@ -8,7 +8,8 @@ import pytest
 
 from atft_core.run import events as ev
 from atft_core.run.events import KINDS, Stamped, decode, encode
-from atft_core.run.state import State, apply
+from atft_core.run.fold import apply
+from atft_core.run.state import State
 
 REQUIRED = {"run": "r", "pid": 7, "trial": 3, "id": "x", "rule": "r"}
 

@@ -10,8 +10,9 @@ from run_builders import Log, dry_run, metrics, sweep
 
 from atft_core.run import events as ev
 from atft_core.run.events import KINDS, Stamped, encode
+from atft_core.run.fold import apply, fold
 from atft_core.run.journal import Tail
-from atft_core.run.state import State, apply, fold, from_json, to_json
+from atft_core.run.state import State, from_json, to_json
 
 TRIALS = st.integers(0, 2)
 WORKER = {"trial": TRIALS, "attempt": st.integers(1, 2), "worker_seq": st.integers(1, 6)}

@@ -17,9 +17,10 @@ from atft_core.errors import UsageError
 from atft_core.gpu import Nvml
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
+from atft_core.run.fold import fold
 from atft_core.run.journal import Journal, read_events
 from atft_core.run.lock import EngineLock
-from atft_core.run.state import State, fold
+from atft_core.run.state import State
 from atft_core.run.status import Status, load, read_status
 from atft_tui import commands, seen
 from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys

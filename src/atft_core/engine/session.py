@@ -19,12 +19,13 @@ from atft_core.run import events as ev
 from atft_core.run import snapshot
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Event, Stamped
+from atft_core.run.fold import apply
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.processes import start_time
 from atft_core.run.stages import RuleSpec, stage_from_json
-from atft_core.run.state import State, apply
+from atft_core.run.state import State
 
 SNAPSHOT_SECONDS = 60.0
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from atft_core.errors import RunDirectoryError
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
+from atft_core.run.fold import apply
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.processes import alive
 from atft_core.run.snapshot import load_tail
-from atft_core.run.state import State, apply
+from atft_core.run.state import State
 
 ENGINE_BUDGET = 1800.0
 """Seconds of silence allowed between trials and before the first one (data, preflight)."""

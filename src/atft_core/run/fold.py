@@ -1,0 +1,223 @@
+"""state = fold(events): the only way from the log to what is believed about a run.
+
+It feeds the screen, the gates, `atft check` and the tests. Folding a snapshot plus the events
+after it gives the same state as folding everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any
+
+from atft_core.run import events as ev
+from atft_core.run.events import Event, Stamped
+from atft_core.run.state import ENDED, EpochRow, State, Trial, from_json, to_json
+from atft_core.run.wording import several
+
+
+def _run_started(state: State, event: ev.RunStarted, t: float) -> None:
+    state.run, state.stage, state.study_name = event.run, event.stage, event.study_name
+    state.n_trials, state.max_epochs = event.n_trials, event.max_epochs
+    state.horizon, state.started = event.horizon, t
+    state.identity, state.stage_spec = event.identity, event.stage_spec
+    state.loss = event.loss
+    state.override, state.until, state.then = event.override, event.until, event.then
+    if event.override:
+        _warn(state, t, f"started although its gate was closed: {event.override}")
+
+
+def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
+    state.engine_pid, state.engine_start_time = event.pid, event.start_time
+    state.host, state.engines = event.host, state.engines + 1
+    state.end_state = state.end_reason = state.stop = ""
+    state.ended = 0.0
+    _note_code(state, event.code)
+    for trial in state.trials.values():  # nobody listened while there was no engine
+        trial.heard = max(trial.heard, t) if trial.running else trial.heard
+    state.significance, state.walk = {}, {}  # more trials may come
+
+
+def _note_code(state: State, code: str) -> None:
+    """A run that several versions of the code worked on is evidence for none of them alone."""
+    known = state.identity.get("code", "")
+    if code and known and code not in known:
+        state.identity = {**state.identity, "code": f"{known}, {code}"}
+
+
+def _data_ready(state: State, event: ev.DataReady, t: float) -> None:
+    state.facts, state.split = event.facts, event.split
+
+
+def _preflight(state: State, event: ev.Preflight, t: float) -> None:
+    state.preflight, state.estimate = event.checks, event.estimate
+    state.baselines = event.baselines
+
+
+def _trial_intent(state: State, event: ev.TrialIntent, t: float) -> None:
+    """An intent alone is no trial: the study may never have heard of it."""
+
+
+def _trial_asked(state: State, event: ev.TrialAsked, t: float) -> None:
+    trial = state.trial(event.trial)
+    trial.params, trial.started = event.params, t
+
+
+def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
+    trial = state.trial(event.trial)
+    trial.state, trial.attempt = "RUNNING", event.attempt
+    trial.pid, trial.start_time = event.pid, event.start_time
+    trial.phase, trial.worker_seq, trial.heard, trial.reason = "start", 0, t, ""
+    trial.started = trial.started or t
+
+
+def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:
+    """The trial that a drained line tells something new about.
+
+    Lines are keyed by (trial, attempt, worker_seq); each counts once. The worker's own clock says
+    how long it was silent: an engine that slept meanwhile is none of its faults.
+    """
+    trial = state.trial(event.trial)
+    if event.attempt != trial.attempt or event.worker_seq <= trial.worker_seq:
+        return None
+    trial.worker_seq = event.worker_seq
+    said = event.said or t
+    if trial.running and said - trial.heard > state.budget(trial):
+        trial.hangs += 1
+    trial.heard = max(trial.heard, said)
+    return trial
+
+
+def _settings(state: State, event: ev.Settings, t: float) -> None:
+    if trial := _news_of(state, event, t):
+        trial.settings = event.values
+        _note_code(state, str(event.values.get("code", "")))
+
+
+def _progress(state: State, event: ev.Progress, t: float) -> None:
+    if trial := _news_of(state, event, t):
+        trial.epoch, trial.phase = event.epoch, event.phase
+        trial.batch, trial.batches = event.batch, event.batches
+
+
+def _epoch(state: State, event: ev.Epoch, t: float) -> None:
+    trial = _news_of(state, event, t)
+    if trial is None:
+        return
+    if any(row.epoch == event.epoch for row in trial.epochs):
+        return  # a resumed worker repeats the epoch it was killed in; the first report stands
+    trial.epoch = event.epoch
+    trial.epochs.append(
+        EpochRow(
+            event.epoch, event.said or t, event.seconds, event.batches, event.batches_available,
+            event.time, event.train, event.val, event.gpu, event.rates,
+        )
+    )  # fmt: skip
+
+
+def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:
+    trial = state.trial(event.trial)
+    if not event.ok:
+        trial.crashes += 1
+        trial.mishaps.append(event.reason)
+    trial.reason, trial.phase, trial.pid = event.reason, "", 0
+    if trial.state not in ENDED:
+        trial.state = "WAITING"
+
+
+def _trial_ended(state: State, event: ev.TrialEnded, t: float) -> None:
+    trial = state.trial(event.trial)
+    trial.state, trial.value, trial.reason = event.state, event.value, event.reason
+    trial.ended, trial.phase, trial.pid = t, "", 0
+
+
+def _requested(state: State, event: ev.Requested, t: float) -> None:
+    state.answered[event.id] = (event.ok, event.message)
+
+
+def _stop_requested(state: State, event: ev.StopRequested, t: float) -> None:
+    state.stop = "now" if event.now or state.stop == "now" else "after"
+
+
+def _prune_requested(state: State, event: ev.PruneRequested, t: float) -> None:
+    state.trial(event.trial).given_up = f"given up by {event.user or 'somebody'}"
+
+
+def _trial_enqueued(state: State, event: ev.TrialEnqueued, t: float) -> None:
+    state.n_trials, state.enqueued = state.n_trials + 1, state.enqueued + 1
+
+
+def _decided(state: State, event: ev.Decision, t: float) -> None:
+    state.decisions.append((t, event))
+    if event.verdict == "stop":
+        state.alerts.append((t, "info", event.said))
+
+
+def _significance(state: State, event: ev.Significance, t: float) -> None:
+    state.significance = {"trial": event.trial, "said": event.said, **event.found}
+
+
+def _walked(state: State, event: ev.WalkedForward, t: float) -> None:
+    state.walk = {"said": event.said, **event.found}
+
+
+def _alert(state: State, event: ev.Alert, t: float) -> None:
+    state.alerts.append((t, event.level, event.text))
+
+
+def _warn(state: State, t: float, text: str) -> None:
+    state.alerts.append((t, "warning", text))
+
+
+def _holdout_scored(state: State, event: ev.HoldoutScored, t: float) -> None:
+    state.trial(event.trial).holdout = event.metrics
+
+
+def _run_ended(state: State, event: ev.RunEnded, t: float) -> None:
+    state.end_state, state.end_reason, state.ended = event.state, event.reason, t
+
+
+_APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {
+    ev.RunStarted: _run_started,
+    ev.EngineStarted: _engine_started,
+    ev.DataReady: _data_ready,
+    ev.Preflight: _preflight,
+    ev.TrialIntent: _trial_intent,
+    ev.TrialAsked: _trial_asked,
+    ev.WorkerStarted: _worker_started,
+    ev.Settings: _settings,
+    ev.Progress: _progress,
+    ev.Epoch: _epoch,
+    ev.WorkerExited: _worker_exited,
+    ev.TrialEnded: _trial_ended,
+    ev.Requested: _requested,
+    ev.StopRequested: _stop_requested,
+    ev.PruneRequested: _prune_requested,
+    ev.TrialEnqueued: _trial_enqueued,
+    ev.Decision: _decided,
+    ev.Significance: _significance,
+    ev.WalkedForward: _walked,
+    ev.Alert: _alert,
+    ev.HoldoutScored: _holdout_scored,
+    ev.RunEnded: _run_ended,
+}
+
+
+def apply(state: State, stamped: Stamped) -> None:
+    """Advance `state` by one event in place; an event already seen is left out."""
+    if stamped.seq <= state.seq:
+        return
+    lost = stamped.seq - state.seq - 1
+    if lost:
+        state.lost += lost
+        _warn(state, stamped.t, f"{several(lost, 'event')} before this one cannot be read")
+    state.seq, state.t = stamped.seq, stamped.t
+    _APPLY[type(stamped.event)](state, stamped.event, stamped.t)
+
+
+def fold(events: Iterable[Stamped], start: State | None = None) -> State:
+    """The state after `events`; `start` is not changed."""
+    state = State() if start is None else from_json(deepcopy(to_json(start)))
+    for stamped in events:
+        apply(state, stamped)
+    return state
