@@ -15,7 +15,7 @@ from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.files import read_json
 from atft_core.run.runbook import Runbook, load
 from atft_core.run.shipped import shipped
-from atft_tui import demo
+from atft_tui import demo, plain
 from atft_tui.terminal import attached
 
 _EPILOG = """\
@@ -74,14 +74,8 @@ def _main(args: argparse.Namespace) -> int:
             "--demo brings its own runbook, panel and runs.", hint="Leave the others out."
         )
     refusal = attached.why_not(os.environ)
-    if refusal and args.demo:
-        return demo.without_screen()
     if refusal:
-        raise UsageError(
-            f"{refusal}.",
-            hint=f"Without a screen: `atft status {args.dir or ''}`".rstrip(" `") + "`, "
-            "`atft check RUN_DIR`, `atft run STAGE`.",
-        )
+        return plain.dry_run_of_demo(refusal) if args.demo else plain.status(args.dir, refusal)
     runbook = load(_runbook_path(args))
     return _run(runbook, args)
 
