@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shlex
 import threading
+import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from textual.app import SystemCommand
 from textual.screen import Screen
@@ -13,7 +17,7 @@ from textual.screen import Screen
 from atft_core import launch
 from atft_core.run.runbook import Runbook
 from atft_core.run.stages import Stage
-from atft_tui import commands
+from atft_tui import commands, preferences
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
 from atft_tui.format import shown_path
@@ -24,7 +28,7 @@ from atft_tui.screens.confirm import ConfirmScreen
 from atft_tui.screens.console import ConsoleScreen
 from atft_tui.screens.live import LiveScreen
 from atft_tui.terminal.driver import USUAL, CellApp, ConsoleDriver, Output
-from atft_tui.theme import THEME
+from atft_tui.theme import THEMES, after
 from atft_tui.view import View
 
 
@@ -43,8 +47,11 @@ class ConsoleApp(CellApp):
     ) -> None:
         """`options` are added to every `atft run` that is started from here."""
         super().__init__(output)
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        self.preferences = preferences.load()
+        self._saver = ThreadPoolExecutor(1)  # one after the other, the newest last
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._known_theme(self.preferences.theme)
         self.runbook, self.options = runbook, list(options)
         self.view: View | None = None
         self.main = ConsoleScreen()
@@ -55,6 +62,7 @@ class ConsoleApp(CellApp):
     def on_mount(self) -> None:
         """First the frame, then the threads that fill it."""
         self.push_screen(self.main)
+        self.theme_changed_signal.subscribe(self, lambda theme: self.prefer(theme=theme.name))
         threading.excepthook = self._thread_died
         self._follower.start()
         self._watch.start()
@@ -63,6 +71,7 @@ class ConsoleApp(CellApp):
         """Remember what was seen."""
         self._watch.stop()
         self._follower.stop()
+        self._saver.shutdown()
         threading.excepthook = threading.__excepthook__
 
     def remember(self) -> None:
@@ -131,6 +140,33 @@ class ConsoleApp(CellApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers."""
         return system_commands(self)
+
+    # What is remembered of a person.
+
+    def _known_theme(self, name: str) -> str:
+        return name if name in self.available_themes else THEMES[0].name
+
+    def prefer(self, **changes: Any) -> None:
+        """Note a choice; the file is written beside the screen's work."""
+        chosen = replace(self.preferences, **changes)
+        if chosen != self.preferences:
+            self.preferences = chosen
+            self._saver.submit(preferences.save, chosen)
+
+    def action_next_theme(self) -> None:
+        """The next of our colours."""
+        self.theme = after(self.theme)
+        self.notify(f"colours: {self.theme}", markup=False)
+
+    def action_picture(self) -> None:
+        """What is on the screen, as a file."""
+        name = time.strftime("atft-%Y%m%d-%H%M%S.svg")
+        try:
+            path = Path(self.save_screenshot(name, str(Path.cwd())))
+        except OSError as error:
+            self.notify(f"no picture: {error}", severity="error", markup=False)
+            return
+        self.notify(f"picture: {shown_path(path)}", markup=False)
 
     def action_redraw(self) -> None:
         """Another program wrote on this terminal."""
