@@ -23,6 +23,7 @@ examples:
   atft-tui                               the shipped runbook, in this directory
   atft-tui output/hpo_short              one run, live or finished
   atft-tui --data-path panel.parquet     the panel that starts will use
+  atft-tui --serve                       in a browser on this machine
   atft-tui --demo                        a small synthetic panel, no GPU needed
 without a screen: atft status, atft check, atft run (see atft --help)
 """
@@ -50,6 +51,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--low-bandwidth", action="store_true", help="16 colours and one frame a second"
     )
+    made.add_argument(
+        "--serve", nargs="?", type=int, const=8000, metavar="PORT",
+        help="in a browser on this machine, instead of here (default port: 8000)",
+    )  # fmt: skip
     made.add_argument("--version", action="version", version=f"atft {__version__}")
     return made
 
@@ -73,7 +78,9 @@ def _main(args: argparse.Namespace) -> int:
         raise UsageError(
             "--demo brings its own runbook, panel and runs.", hint="Leave the others out."
         )
-    refusal = attached.why_not(os.environ)
+    if args.serve is not None:
+        return _serve(args)
+    refusal = "" if _in_browser() else attached.why_not(os.environ)
     if refusal:
         return plain.dry_run_of_demo(refusal) if args.demo else plain.status(args.dir, refusal)
     runbook = load(_runbook_path(args))
@@ -144,13 +151,34 @@ def _option_and_value(word: str) -> list[str]:
     return [option, value] if equals and option in ("--config", "--data-path") else [word]
 
 
+def _in_browser() -> bool:
+    """Whether this is the console of a visitor: Textual is told so by a variable."""
+    return bool(os.environ.get("TEXTUAL_DRIVER"))
+
+
+def _serve(args: argparse.Namespace) -> int:
+    try:
+        from atft_tui.serve import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--serve needs textual-serve ({error}).", hint="pip install 'atft[serve]'"
+        ) from error
+
+    named = {"--runbook": args.runbook, "--config": args.config, "--data-path": args.data_path}
+    words = [sys.executable, "-m", "atft_tui", *(["--demo"] if args.demo else [])]
+    words += [word for option, path in named.items() if path for word in (option, str(path))]
+    serve([*words, *([str(args.dir)] if args.dir else [])], args.serve)
+    return 0
+
+
 def _run(runbook: Runbook, args: argparse.Namespace) -> int:
     from atft_tui.app import ConsoleApp
     from atft_tui.bindings import refuse_taken_hotkeys
     from atft_tui.terminal.driver import Output
 
     refuse_taken_hotkeys(runbook)
-    attached.forget_stale_size(os.environ)
+    if not _in_browser():  # a browser's size comes by these variables
+        attached.forget_stale_size(os.environ)
     output = Output(slow=args.low_bandwidth, ascii=args.ascii)
     app = ConsoleApp(runbook, args.dir, _options(runbook, args), output)
     attached.exit_on_hangup(app.remember)
