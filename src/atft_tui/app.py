@@ -31,6 +31,9 @@ from atft_tui.terminal.driver import USUAL, CellApp, ConsoleDriver, Output
 from atft_tui.theme import THEMES, after
 from atft_tui.view import View
 
+PATIENCE = 0.1
+"""Seconds that the first frame may wait for the run."""
+
 
 class ConsoleApp(CellApp):
     """Threads in, screens out."""
@@ -51,20 +54,26 @@ class ConsoleApp(CellApp):
         self._saver = ThreadPoolExecutor(1)  # one after the other, the newest last
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self._known_theme(self.preferences.theme)
+        chosen = self._known_theme(self.preferences.theme)
+        self.set_reactive(ConsoleApp.theme, chosen)  # assigned, it would parse all styles twice
         self.runbook, self.options = runbook, list(options)
         self.view: View | None = None
         self.main = ConsoleScreen()
         self._command = ""
-        self._follower = Follower(runbook, directory, lambda view: self.post_message(Updated(view)))
+        self._follower = Follower(runbook, directory, self._follow)
+        self._viewed = threading.Event()
         self._watch = MachineWatch(lambda machine: self.post_message(Sampled(machine)))
 
-    def on_mount(self) -> None:
-        """First the frame, then the threads that fill it."""
-        self.push_screen(self.main)
-        self.theme_changed_signal.subscribe(self, lambda theme: self.prefer(theme=theme.name))
+    def on_load(self) -> None:
+        """What will be shown is read while the screen is made."""
         threading.excepthook = self._thread_died
         self._follower.start()
+
+    def on_mount(self) -> None:
+        """A short run is there in the first frame; a long one comes when it has been read."""
+        self._viewed.wait(PATIENCE)
+        self.push_screen(self.main)
+        self.theme_changed_signal.subscribe(self, lambda theme: self.prefer(theme=theme.name))
         self._watch.start()
 
     def on_unmount(self) -> None:
@@ -89,6 +98,13 @@ class ConsoleApp(CellApp):
         if died.exc_value is not None:
             trace = Traceback.from_exception(died.exc_type, died.exc_value, died.exc_traceback)
             self.call_later(self.panic, trace)
+
+    def _follow(self, view: View) -> None:
+        """From the following thread: the newest view."""
+        if self.view is None:
+            self.view = view  # perhaps before there is a screen to post it to
+            self._viewed.set()
+        self.post_message(Updated(view))
 
     def on_updated(self, message: Updated) -> None:
         """Draw the newest view on every screen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from atft_core import __version__
 from atft_core.errors import AtftError, UsageError
+from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.files import read_json
 from atft_core.run.runbook import Runbook, load
@@ -172,9 +174,11 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _run(runbook: Runbook, args: argparse.Namespace) -> int:
-    from atft_tui.app import ConsoleApp
-    from atft_tui.bindings import refuse_taken_hotkeys
-    from atft_tui.terminal.driver import Output
+    with collecting_later():
+        from atft_tui.app import ConsoleApp
+        from atft_tui.bindings import refuse_taken_hotkeys
+        from atft_tui.terminal.driver import Output
+    gc.freeze()  # what was imported stays
 
     refuse_taken_hotkeys(runbook)
     if not _in_browser():  # a browser's size comes by these variables
