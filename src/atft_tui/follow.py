@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from atft_core.errors import AtftError, RunDirectoryError
+from atft_core.run.around import Surroundings
 from atft_core.run.criteria import Verdict, check
 from atft_core.run.diagnose import verdict_line
 from atft_core.run.directory import RunDirectory, created, find_runs, siblings
@@ -56,6 +57,7 @@ class Follower(threading.Thread):
         self._drawn: View | None = None
         self._last_view: View | None = None
         self._scan_trouble = ""
+        self._surroundings = Surroundings()
 
     def show(self, run_dir: Path) -> None:
         """From now on this run, which was started or resumed from here."""
@@ -115,6 +117,7 @@ class Follower(threading.Thread):
             return self._nothing()
         state = shown.frozen()
         now_status = status(state, shown.holder, now)
+        around = self._surroundings.look(shown.run, state) if now_status.live else None
         return View(
             now=now,
             runbook=self._runbook,
@@ -124,7 +127,7 @@ class Follower(threading.Thread):
             status=now_status,
             stage=shown.stage,
             results=shown.check(state),
-            diagnosis=verdict_line(state, now_status),
+            diagnosis=verdict_line(state, now_status, around),
             log=shown.log.view,
             since=shown.since,
         )

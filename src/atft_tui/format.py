@@ -5,7 +5,6 @@ Foreign text passes `clean` once and is shown as `Content`, which knows no marku
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +13,12 @@ from typing import Any
 from rich.cells import cell_len
 from textual.content import Content
 
+from atft_core.run import wording
 from atft_core.run.foreign import clean
 from atft_core.run.wording import MISSING
+
+clock = wording.clock
+"""Time of day of a Unix time, in the local zone."""
 
 
 def cut(text: str, width: int) -> str:
@@ -79,11 +82,6 @@ def relative(path: Path) -> Path:
     with suppress(ValueError, OSError):
         return path.relative_to(Path.cwd())
     return path
-
-
-def clock(t: float) -> str:
-    """Time of day of a Unix time, in the local zone."""
-    return time.strftime("%H:%M:%S", time.localtime(t))
 
 
 def line(*parts: str | tuple[str, str]) -> Content:

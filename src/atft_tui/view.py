@@ -17,6 +17,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.status import Status
+from atft_core.run.verdicts import copied
 from atft_core.run.wording import duration
 
 
@@ -84,6 +85,7 @@ class Frozen:
             answered=dict(state.answered),
             alerts=list(state.alerts),
             decisions=list(state.decisions),
+            verdicts=copied(state.verdicts),
         )
 
 

@@ -155,12 +155,15 @@ def status(
     directory: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="A run directory, or where to look for some.")
     ] = Path(),
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="What limited the run, from when to when.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Say what a run, or every run below a directory, is doing."""
     from atft_core.cli import status as command
 
-    command.show_status(directory, as_json=json)
+    command.show_status(directory, verdicts=verdicts, as_json=json)
 
 
 @app.command(epilog="Example: atft check output/hpo_dryrun || echo 'not yet'")

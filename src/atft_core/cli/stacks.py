@@ -18,17 +18,13 @@ from atft_core.errors import AtftError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_atomically
 from atft_core.run.foreign import clean
-from atft_core.run.processes import alive, signal_listener, start_time, state_of
+from atft_core.run.processes import alive, doing, signal_listener, start_time, state_of, waits_in
 from atft_core.run.state import State
 from atft_core.run.status import read_status
 
 PATIENCE = 2.0
 """Seconds in which a process that is well has written its stacks."""
 _SETTLED = 0.15
-_STATES = {
-    "R": "runs", "S": "sleeps", "D": "waits for a disk", "T": "is stopped", "t": "is stopped",
-    "Z": "has ended", "I": "idles",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,16 +108,13 @@ def _seen_from_outside(pid: int) -> str:
                 timeout=20,
             )  # fmt: skip
             return done.stdout
-    try:
-        waits = Path(f"/proc/{pid}/wchan").read_text().strip("\x000 \n")
-    except OSError:
-        waits = ""
+    waits = waits_in(pid)
     return f"waits in the kernel: {waits}" if waits else "does not answer, and py-spy cannot look"
 
 
 def _doing(pid: int) -> str:
     letter = state_of(pid)
-    return f"{letter} ({_STATES.get(letter, 'unknown')})" if letter else "gone"
+    return f"{letter} ({doing(letter)})" if letter else "gone"
 
 
 def _descendants(pids: set[int]) -> set[int]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from atft_core.cli.output import print_json, say, table
 from atft_core.errors import AtftError, CriteriaNotMetError, UsageError
+from atft_core.run.around import Surroundings
 from atft_core.run.checklist import bars, error, value
 from atft_core.run.criteria import Result, Verdict, check, overall
+from atft_core.run.diagnose import Diagnosis, verdict_line
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
 from atft_core.run.runbook import Stage, load, stage_from_json
@@ -19,7 +21,8 @@ from atft_core.run.stages import Bar
 from atft_core.run.state import State, Trial
 from atft_core.run.status import Status, evidence, read_status
 from atft_core.run.status import status as status_of
-from atft_core.run.wording import duration, finite, scale
+from atft_core.run.verdicts import told
+from atft_core.run.wording import clock, duration, finite, scale
 
 GLYPH = {
     Verdict.PASS: "ok",
@@ -29,25 +32,37 @@ GLYPH = {
 }
 
 
-def show_status(directory: Path, *, as_json: bool) -> None:
+LOOK_SECONDS = 0.3
+"""Over which the use of the cores is averaged for one look."""
+
+
+def show_status(directory: Path, *, verdicts: bool, as_json: bool) -> None:
     """One run in detail, or one line for every run below `directory`."""
     if not directory.is_dir():
         raise UsageError(f"There is no directory {directory}.")
     if (directory / "run.json").exists():
-        _show_one(RunDirectory(directory.absolute()), as_json=as_json)
+        _show_one(RunDirectory(directory.absolute()), verdicts=verdicts, as_json=as_json)
+    elif verdicts:
+        raise UsageError(f"{directory} is no run.", hint="Name one run: its verdicts are listed.")
     else:
         _show_all(directory, as_json=as_json)
 
 
-def _show_one(run: RunDirectory, *, as_json: bool) -> None:
+def _show_one(run: RunDirectory, *, verdicts: bool, as_json: bool) -> None:
     run.facts()
     state, status = read_status(run)
+    verdict = _verdict(run, state, status)
     if as_json:
-        print_json(status_json(run, state, status))
+        history = {"verdicts": [told(each) for each in state.verdicts]} if verdicts else {}
+        print_json(status_json(run, state, status) | {"verdict": asdict(verdict)} | history)
         return
     say(f"{run.path}")
     say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
     say(_summary(state, status))
+    say(f"Verdict: {verdict.word}, {verdict.text} -> {verdict.action}")
+    if verdicts:
+        say(_verdicts(state))
+        return
     for found in state.preflight:
         if not found.get("ok"):
             say(f"preflight {GLYPH[Verdict.FAIL]} {found.get('name')}: {found.get('detail')}")
@@ -61,7 +76,26 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
     if state.significance:
         say(f"Best: {state.significance.get('said', '')}.")
     for t, level, text in state.alerts[-5:]:
-        say(f"{time.strftime('%H:%M:%S', time.localtime(t))} {level}: {text}")
+        say(f"{clock(t)} {level}: {text}")
+
+
+def _verdict(run: RunDirectory, state: State, status: Status) -> Diagnosis:
+    """What the console says, with a moment's look at what goes on around a live run."""
+    if not status.live:
+        return verdict_line(state, status)
+    surroundings = Surroundings(period=0.0)
+    surroundings.look(run, state)
+    time.sleep(LOOK_SECONDS)
+    return verdict_line(state, status, surroundings.look(run, state))
+
+
+def _verdicts(state: State) -> str:
+    """What limited it, from when to when."""
+    rows = [["since", "for", "verdict", "numbers"]]
+    rows += [
+        [clock(each.since), duration(each.seconds), each.word, each.said] for each in state.verdicts
+    ]
+    return table(rows, right=(1,)) if state.verdicts else "No epoch has ended yet."
 
 
 def _show_all(directory: Path, *, as_json: bool) -> None:

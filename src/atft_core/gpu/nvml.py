@@ -17,6 +17,15 @@ PCIE_CARDS = 4
 """Cards up to which the bus is read: each reading of it takes 20 ms of the sampler's time."""
 
 
+class Fast(NamedTuple):
+    """A fast reading: utilisation of the GPU and of its memory in %, power in W."""
+
+    t: float
+    sm: int
+    memory: int
+    power: float | None
+
+
 @dataclass
 class Gpu:
     """One card: its handle, what has been seen lately, and how often it failed in a row."""
@@ -25,8 +34,8 @@ class Gpu:
     name: str
     uuid: str
     handle: Any
-    fast: deque[tuple[float, int, float | None]]
-    """(time, utilisation, power)"""
+    fast: deque[Fast]
+    """What has been read lately, oldest first."""
     failures: int = 0
     fault: str = ""
     """Why its utilisation is not known right now."""
@@ -117,7 +126,8 @@ class Nvml:
         if rates is None:
             gpu.fault = f"GPU {gpu.index} ({gpu.name}) does not tell its utilisation (MIG?)"
             return False
-        gpu.fast.append((time.time(), int(rates.gpu), None if power is None else power / 1000))
+        watt = None if power is None else power / 1000
+        gpu.fast.append(Fast(time.time(), int(rates.gpu), int(rates.memory), watt))
         return True
 
     def read(self, gpu: Gpu) -> GpuReading | None:

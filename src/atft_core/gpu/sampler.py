@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from atft_core.gpu.nvml import Gpu, Nvml
+from atft_core.gpu.nvml import Fast, Gpu, Nvml
 
 FAST_SECONDS = 0.08
 """Between two readings of the utilisation."""
@@ -24,7 +24,8 @@ RING_SECONDS = 3600.0
 """How far back the fast readings go."""
 
 GpuSpan = dict[str, float]
-"""n, p10, p50, p90 of the utilisation in %, and the mean power in W where the card tells it."""
+"""n, p10, p50, p90 of the utilisation in %, the median of that of the memory, and the mean power in
+W where the card tells it."""
 
 
 class GpuSampler:
@@ -79,11 +80,11 @@ class GpuSampler:
         chosen = first_visible(self._nvml.gpus, os.environ) if gpu is None else gpu
         with self._lock:
             samples = [
-                (sm, power)
+                reading
                 for known in self._nvml.gpus
                 if known.index == chosen
-                for t, sm, power in known.fast
-                if t0 <= t <= t1
+                for reading in known.fast
+                if t0 <= reading.t <= t1
             ]
         return _span(samples)
 
@@ -112,7 +113,7 @@ class GpuSampler:
             reading = nvml.read(gpu)
             if reading is None:
                 continue
-            span = _span([(sm, power) for t, sm, power in gpu.fast if t >= since]) or {"n": 0}
+            span = _span([each for each in gpu.fast if each.t >= since]) or {"n": 0}
             shares = {key: span.get(key) for key in ("p10", "p50", "p90", "n")}
             lines.append(json.dumps({**asdict(reading), **shares, "stage": self.stage}) + "\n")
         try:
@@ -136,13 +137,14 @@ def first_visible(gpus: Sequence[Gpu], environ: Mapping[str, str]) -> int | None
     return None
 
 
-def _span(samples: Sequence[tuple[int, float | None]]) -> GpuSpan | None:
+def _span(samples: Sequence[Fast]) -> GpuSpan | None:
     if not samples:
         return None
-    busy = sorted(float(sm) for sm, _ in samples)
-    powers = [power for _, power in samples if power is not None]
+    busy = sorted(float(each.sm) for each in samples)
+    powers = [each.power for each in samples if each.power is not None]
     span: GpuSpan = {"n": len(busy)}
     span |= {f"p{q}": round(percentile(busy, q), 1) for q in (10, 50, 90)}
+    span["memory"] = percentile(sorted(float(each.memory) for each in samples), 50)
     return {**span, "power": round(sum(powers) / len(powers), 1)} if powers else span
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
+from atft_core.run.around import Around, Own
+from atft_core.run.limits import Split, evidence, limit, split_of
 from atft_core.run.measure import place
+from atft_core.run.processes import doing
 from atft_core.run.state import EpochRow, State, Trial
 from atft_core.run.status import Status
-from atft_core.run.wording import finite
+from atft_core.run.wording import clock, size
 
-DATA_BOUND = 0.10
-"""Share of the train time spent waiting for data from which the feed is the limit."""
-VALIDATION_BOUND = 0.50
-"""Share of an epoch spent in validation from which validation is the limit."""
-OVERHEAD_BOUND = 0.50
-"""Share of an epoch spent on nothing but overhead from which that is the limit."""
-IDLE_GPU = 40.0
-"""Median utilisation (%) below which a GPU that never waits for data is held up by launches."""
+FULL = 0.9
+"""Share of the cores that work from which somebody has to wait."""
+ROBBED = 0.5
+"""Share of the cores from which others are said to take them away."""
+SLOW = 1.5
+"""An epoch's seconds, in terms of the ones before it, from which it counts as slowed down."""
 
 
 @dataclass(frozen=True)
@@ -28,50 +31,52 @@ class Diagnosis:
     action: str
 
 
-@dataclass(frozen=True)
-class _Split:
-    """Where the time of one epoch went, in seconds, and the GPU's median over the train span."""
-
-    wait: float
-    compute: float
-    validate: float
-    rest: float
-    gpu: float | None
-
-    @property
-    def total(self) -> float:
-        return self.wait + self.compute + self.validate + self.rest
-
-    @property
-    def wait_share(self) -> float:
-        return self.wait / (self.wait + self.compute)
-
-
 _TROUBLE = {
     "HUNG": "`atft stacks` says where; stop now and resume: it goes on from its last checkpoint",
     "DIED": "resume: it goes on from its last checkpoint",
     "FAILED": "read the log and the failed trial's reason",
     "UNKNOWN": "look from the host that runs it",
 }
+_UNSTUCK = {
+    "T": "`kill -CONT {pid}` lets it go on",
+    "D": "a disk or a network drive does not answer: see `dmesg`; it goes on when that does",
+    "Z": "stop now and resume: it goes on from its last checkpoint",
+    "": "stop now and resume: it goes on from its last checkpoint",
+}
+"""What helps a process, by the kernel's letter for what it does."""
+_ACTIONS = {
+    "data-bound": "the feed is {feed}: is its disk slow, are data.workers too few?",
+    "validation-bound": "switch train.val_debug off, or validate fewer days",
+    "overhead-bound": "a first epoch warms up; if it stays, the checkpoints go to a slow disk",
+    "memory-bound": "fewer bytes a step: data.dtype or train.amp = bfloat16, a smaller network",
+    "launch-bound": "more work per step: a larger train.block_days or model.hidden",
+    "compute-bound": "nothing to do",
+}
 
 
-def verdict_line(state: State, status: Status) -> Diagnosis:
-    """What a person should know first; what is unknown is said to be unknown."""
+def verdict_line(state: State, status: Status, around: Around | None = None) -> Diagnosis:
+    """What a person should know first; what is unknown is said to be unknown.
+
+    `around` is what was seen on the machine meanwhile; None: nobody looked.
+    """
+    seen = around or Around()
+    if status.name == "HUNG":
+        return _hung(state, status, seen)
     if status.name in _TROUBLE:
         return Diagnosis(status.name, status.reason or "no reason was given", _TROUBLE[status.name])
     newest = _newest(state)
     if status.live and not state.preflight and not state.trials:
         return Diagnosis("preflight", "data, model and loss are checked before any trial", "wait")
     if newest is None:
-        doing = "wait for the first epoch" if status.live else "start a run"
-        return Diagnosis("unknown", "no epoch has ended yet", doing)
+        todo = "wait for the first epoch" if status.live else "start a run"
+        return Diagnosis("unknown", "no epoch has ended yet", todo)
     trial, row = newest
-    split = _split(row)
+    split = split_of(row.time, row.seconds, row.gpu, row.rates)
     if split is None:
         return Diagnosis(
             "unknown", f"{place(trial, row)} reported no times", "see the worker's log"
         )
-    return _limit(split, str(trial.settings.get("feed", "")))
+    return _contended(trial, split, seen) or _limited(trial, split, seen)
 
 
 def _newest(state: State) -> tuple[Trial, EpochRow] | None:
@@ -79,47 +84,79 @@ def _newest(state: State) -> tuple[Trial, EpochRow] | None:
     return max(rows, key=lambda pair: pair[1].t, default=None)
 
 
-def _split(row: EpochRow) -> _Split | None:
-    wait, compute = finite(row.time.get("wait")), finite(row.time.get("compute"))
-    if wait is None or compute is None or wait + compute <= 0:
+def _limited(trial: Trial, split: Split, seen: Around) -> Diagnosis:
+    """By the run itself."""
+    word = limit(split)
+    feed = str(trial.settings.get("feed") or "not known")
+    strangers = f"; pid {seen.on_gpu[0].pid} is on the same GPU" if seen.on_gpu else ""
+    return Diagnosis(word, evidence(word, split) + strangers, _ACTIONS[word].format(feed=feed))
+
+
+# Others on the machine.
+
+
+def _contended(trial: Trial, split: Split, seen: Around) -> Diagnosis | None:
+    """Held up by a process that is not of this run; None without evidence for that."""
+    return _robbed_of_cores(trial, split, seen) or _robbed_of_gpu(trial, split, seen)
+
+
+def _robbed_of_cores(trial: Trial, split: Split, seen: Around) -> Diagnosis | None:
+    """No core is left for it, and it needs them: it computes on them, or the GPU waits for them."""
+    on_gpu = str(trial.settings.get("device", "")).startswith("cuda")
+    if on_gpu and limit(split) in ("compute-bound", "memory-bound", "validation-bound"):
         return None
-    validate = finite(row.time.get("validate")) or 0.0
-    rest = max(0.0, (finite(row.seconds) or 0.0) - wait - compute - validate)
-    return _Split(wait, compute, validate, rest, finite((row.gpu or {}).get("p50")))
+    full = seen.used + seen.others >= FULL * seen.cores
+    if not seen.cores or not full or seen.others < ROBBED * seen.cores:
+        return None
+    text = f"others use {seen.others:.1f} of {seen.cores} cores, this run {seen.used:.1f}"
+    if seen.rival is None or seen.rival.cores < seen.others / 4:
+        return Diagnosis("contended", text, "find out who: `top`, or the hosts of this container")
+    text += f"; pid {seen.rival.pid} ({seen.rival.name}) alone {seen.rival.cores:.1f}"
+    return Diagnosis("contended", text, f"`ps -fp {seen.rival.pid}`: end it, or `renice` it")
 
 
-def _limit(split: _Split, feed: str) -> Diagnosis:
-    duty = "GPU not measured" if split.gpu is None else f"GPU busy {split.gpu:.0f} %"
-    wait = f"wait {_percent(split.wait_share)}"
-    if split.wait_share > DATA_BOUND:
-        return Diagnosis(
-            "data-bound",
-            f"{_percent(split.wait_share)} of the train time waits for data, {duty}",
-            f"the feed is {feed or 'not known'}: is another process busy on this machine?",
-        )
-    if split.validate / split.total > VALIDATION_BOUND:
-        return Diagnosis(
-            "validation-bound",
-            f"{_percent(split.validate / split.total)} of the epoch validates, {wait}, {duty}",
-            "switch train.val_debug off, or validate fewer days",
-        )
-    if split.rest / split.total > OVERHEAD_BOUND:
-        return Diagnosis(
-            "overhead-bound",
-            f"{_percent(split.rest / split.total)} of the epoch is neither training nor validation",
-            "a first epoch warms up; if it stays, the checkpoints go to a slow disk",
-        )
-    if split.gpu is not None and split.gpu < IDLE_GPU:
-        return Diagnosis(
-            "launch-bound",
-            f"{duty} although it hardly waits for data ({wait})",
-            "more work per step: a larger train.block_days or model.hidden",
-        )
-    share = split.compute / split.total
-    text = f"{_percent(share)} of the epoch computes, {wait}, {duty}"
-    return Diagnosis("compute-bound", text, "nothing to do")
+def _robbed_of_gpu(trial: Trial, split: Split, seen: Around) -> Diagnosis | None:
+    """Somebody else is on its GPU, and its epochs became slower."""
+    usual = _usual(trial.epochs)
+    if not seen.on_gpu or usual is None or trial.epochs[-1].seconds < SLOW * usual:
+        return None
+    rival = seen.on_gpu[0]
+    memory = "" if rival.memory is None else f" with {size(rival.memory)}"
+    slower = f"the epoch took {trial.epochs[-1].seconds:.0f} s instead of {usual:.0f} s"
+    return Diagnosis(
+        "contended",
+        f"pid {rival.pid} ({rival.name}) is on the same GPU{memory}; {slower}",
+        f"`ps -fp {rival.pid}`: end it, or move the run with CUDA_VISIBLE_DEVICES",
+    )
 
 
-def _percent(share: float) -> str:
-    """97 %, 0.4 %: one decimal where it matters."""
-    return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"
+def _usual(epochs: Sequence[EpochRow]) -> float | None:
+    """Seconds of the epochs before the newest; the first one warms up."""
+    before = [row.seconds for row in epochs[1:-1]]
+    return median(before) if before else None
+
+
+# Silence.
+
+
+def _hung(state: State, status: Status, seen: Around) -> Diagnosis:
+    """Which process, since when, and what the kernel says of it."""
+    text, action = status.reason or "no reason was given", _TROUBLE["HUNG"]
+    if not status.since:
+        return Diagnosis("HUNG", text, action)
+    text += f", since {clock(status.since)}"
+    silent = state.engine_pid if status.trial is None else state.trial(status.trial).pid
+    found = _stuck(seen.own, silent)
+    if found is None:
+        return Diagnosis("HUNG", f"{text}; pid {silent}", action)
+    place = f" in {found.waits}" if found.waits and found.letter in "SD" else ""
+    letter = f" ({found.letter})" if found.letter else ""
+    text += f"; {found.role}, pid {found.pid}, {doing(found.letter)}{place}{letter}"
+    helps = _UNSTUCK.get(found.letter.upper(), action)
+    return Diagnosis("HUNG", text, helps.format(pid=found.pid))
+
+
+def _stuck(own: Sequence[Own], silent: int) -> Own | None:
+    """One that cannot go on, the engine first, since all wait for it; else the silent one."""
+    halted = (each for each in own if each.letter.upper() in _UNSTUCK)
+    return next(halted, None) or next((each for each in own if each.pid == silent), None)

@@ -12,7 +12,9 @@ from typing import Any
 
 from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
+from atft_core.run.limits import split_of
 from atft_core.run.state import ENDED, EpochRow, State, Trial, from_json, to_json
+from atft_core.run.verdicts import Stretch, add_epoch, add_mishap
 from atft_core.run.wording import several
 
 
@@ -28,6 +30,8 @@ def _run_started(state: State, event: ev.RunStarted, t: float) -> None:
 
 
 def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
+    if state.engines:
+        _note_pause(state, t)
     state.engine_pid, state.engine_start_time = event.pid, event.start_time
     state.host, state.engines = event.host, state.engines + 1
     state.end_state = state.end_reason = state.stop = ""
@@ -36,6 +40,15 @@ def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
     for trial in state.trials.values():  # nobody listened while there was no engine
         trial.heard = max(trial.heard, t) if trial.running else trial.heard
     state.significance, state.walk = {}, {}  # more trials may come
+
+
+def _note_pause(state: State, t: float) -> None:
+    """No engine was at work until now: since its end, or since somebody was last heard of."""
+    heard = max((trial.heard for trial in state.trials.values()), default=state.started)
+    since = state.ended or heard
+    reason = state.end_reason or f"until an engine resumed it, start {state.engines + 1}"
+    pause = Stretch(state.end_state or "DIED", min(since, t), t, note=reason)
+    add_mishap(state.verdicts, pause)
 
 
 def _note_code(state: State, code: str) -> None:
@@ -52,6 +65,9 @@ def _data_ready(state: State, event: ev.DataReady, t: float) -> None:
 def _preflight(state: State, event: ev.Preflight, t: float) -> None:
     state.preflight, state.estimate = event.checks, event.estimate
     state.baselines = event.baselines
+    failed = sum(not check.get("ok") for check in event.checks)
+    note = f"{several(len(event.checks), 'check')}, {failed} failed"
+    add_mishap(state.verdicts, Stretch("preflight", state.started, t, note=note))
 
 
 def _trial_intent(state: State, event: ev.TrialIntent, t: float) -> None:
@@ -84,6 +100,9 @@ def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:
     said = event.said or t
     if trial.running and said - trial.heard > state.budget(trial):
         trial.hangs += 1
+        where = f"worker pid {trial.pid} in {trial.phase or 'between phases'}, it came back"
+        silence = Stretch("HUNG", trial.heard, said, trial.number, note=where)
+        add_mishap(state.verdicts, silence)
     trial.heard = max(trial.heard, said)
     return trial
 
@@ -113,6 +132,8 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
             event.time, event.train, event.val, event.gpu, event.rates,
         )
     )  # fmt: skip
+    split = split_of(event.time, event.seconds, event.gpu, event.rates)
+    add_epoch(state.verdicts, trial.number, event.said or t, event.seconds, split)
 
 
 def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:
@@ -120,6 +141,8 @@ def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:
     if not event.ok:
         trial.crashes += 1
         trial.mishaps.append(event.reason)
+        crash = Stretch("CRASHED", trial.heard or t, t, event.trial, note=event.reason)
+        add_mishap(state.verdicts, crash)
     trial.reason, trial.phase, trial.pid = event.reason, "", 0
     if trial.state not in ENDED:
         trial.state = "WAITING"
@@ -175,6 +198,7 @@ def _holdout_scored(state: State, event: ev.HoldoutScored, t: float) -> None:
 
 def _run_ended(state: State, event: ev.RunEnded, t: float) -> None:
     state.end_state, state.end_reason, state.ended = event.state, event.reason, t
+    add_mishap(state.verdicts, Stretch(event.state, t, t, note=event.reason))
 
 
 _APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {

@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 _BOOT_TICKS_FIELD = 19  # starttime, counted from the field after the command name
+_DOING = {
+    "R": "runs", "S": "sleeps", "D": "waits for a disk", "T": "is stopped", "t": "is stopped",
+    "Z": "has ended", "X": "has ended", "I": "idles",
+}  # fmt: skip
 
 
 def start_time(pid: int) -> float:
@@ -24,6 +28,19 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def waits_in(pid: int) -> str:
+    """The function of the kernel that `pid` waits in; empty where that is not told."""
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text().strip("\x000 \n")
+    except OSError:
+        return ""
+
+
+def doing(letter: str) -> str:
+    """A state of the kernel in words."""
+    return _DOING.get(letter, "does something unknown") if letter else "is gone"
 
 
 def alive(pid: int, started: float) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from atft_core.run import events as ev
 from atft_core.run.events import Json
+from atft_core.run.verdicts import Stretch, of_rows, to_rows
 from atft_core.run.wording import finite
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
@@ -125,6 +126,8 @@ class State:
     """How much of the best trial is luck; empty before the end of a sweep."""
     walk: Json = field(default_factory=dict)
     """What the folds of a walk-forward say; empty before its end."""
+    verdicts: list[Stretch] = field(default_factory=list)
+    """What limited it, from when to when."""
 
     def trial(self, number: int) -> Trial:
         """The trial, made on first mention."""
@@ -164,7 +167,8 @@ def to_json(state: State) -> Json:
         for number, trial in state.trials.items()
     }
     decisions = [(t, asdict(decision)) for t, decision in state.decisions]
-    return {**vars(state), "trials": trials, "decisions": decisions}
+    own = {"trials": trials, "decisions": decisions, "verdicts": to_rows(state.verdicts)}
+    return {**vars(state), **own}
 
 
 def from_json(value: Json) -> State:
@@ -177,4 +181,4 @@ def from_json(value: Json) -> State:
     decisions = [(t, ev.Decision(**raw)) for t, raw in value.get("decisions", [])]
     answered = {key: (bool(ok), text) for key, (ok, text) in value["answered"].items()}
     found = {"trials": trials, "alerts": alerts, "decisions": decisions, "answered": answered}
-    return State(**{**value, **found})
+    return State(**{**value, **found, "verdicts": of_rows(value.get("verdicts", []))})

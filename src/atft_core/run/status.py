@@ -26,6 +26,10 @@ class Status:
 
     name: str
     reason: str = ""
+    since: float = 0.0
+    """When something that hangs was last heard of."""
+    trial: int | None = None
+    """The trial that hangs; None: the engine, or nothing."""
 
     @property
     def live(self) -> bool:
@@ -67,12 +71,12 @@ def _held(state: State, now: float) -> Status:
         budget, quiet = state.budget(trial), max(0.0, now - trial.heard)
         if quiet > budget:
             where = f"trial {trial.number}, {trial.phase or 'between phases'}"
-            return Status("HUNG", f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)")
+            said = f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)"
+            return Status("HUNG", said, trial.heard, trial.number)
     if not running and silence(state, now) > ENGINE_BUDGET:
         quiet = silence(state, now)
-        return Status(
-            "HUNG", f"the engine: nothing for {quiet:.0f} s (budget {ENGINE_BUDGET:.0f} s)"
-        )
+        said = f"the engine: nothing for {quiet:.0f} s (budget {ENGINE_BUDGET:.0f} s)"
+        return Status("HUNG", said, state.t)
     if state.stop:
         when = "now" if state.stop == "now" else "after the running trial"
         return Status("STOPPING", f"stops {when}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 MISSING = "-"
@@ -43,6 +44,11 @@ def duration(seconds: float | None) -> str:
     if whole < 86400:
         return f"{whole // 3600}h{whole % 3600 // 60:02}"
     return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def clock(t: float) -> str:
+    """Time of day of a Unix time, in the local zone."""
+    return time.strftime("%H:%M:%S", time.localtime(t))
 
 
 def size(count: float | None) -> str:

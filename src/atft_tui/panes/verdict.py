@@ -11,14 +11,17 @@ from textual.content import Content
 from atft_core.run.events import Decision, Json
 from atft_core.run.foreign import clean
 from atft_core.run.state import EpochRow, State
-from atft_core.run.wording import fixed
+from atft_core.run.verdicts import Stretch
+from atft_core.run.wording import duration, fixed
 from atft_tui.format import clock, cut, line
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
 _WORD_STYLE = {
-    "compute-bound": "$text-success", "unknown": "$text-muted", "HUNG": "$text-error",
-    "DIED": "$text-error", "FAILED": "$text-error",
+    "compute-bound": "$text-success", "unknown": "$text-muted", "preflight": "$text-muted",
+    "HUNG": "$text-error",
+    "DIED": "$text-error", "FAILED": "$text-error", "CRASHED": "$text-error",
+    "contended": "$text-error", "FINISHED": "$text-success",
 }  # fmt: skip
 _TIMES = {
     "wait": "wait", "forward": "forward", "backward": "backward", "optim": "optimiser",
@@ -28,6 +31,8 @@ _TIMES = {
 
 _EPOCHS = 12
 """Whose times are listed: the newest."""
+_STRETCHES = 40
+"""Verdicts that are listed: the newest."""
 
 
 class VerdictPane(Pane):
@@ -84,8 +89,8 @@ def conclusion(state: State, width: int) -> list[Content]:
 
 
 def details(state: State, width: int) -> list[Content]:
-    """Where the time of each epoch went, what the preflight found, and every alert."""
-    lines = [Content(""), *_times(state)]
+    """What it was before, where the time of each epoch went, the preflight, and every alert."""
+    lines = [Content(""), *_history(state, width), Content(""), *_times(state)]
     if state.preflight:
         lines += [Content(""), _heading("preflight")]
         lines += _checks(state.preflight, width)
@@ -99,6 +104,25 @@ def details(state: State, width: int) -> list[Content]:
             for t, level, text in reversed(state.alerts)
         ]
     return lines
+
+
+def _history(state: State, width: int) -> list[Content]:
+    """The verdicts so far, newest first."""
+    shown = state.verdicts[: -_STRETCHES - 1 : -1]
+    if not shown:
+        return []
+    more = len(state.verdicts) - len(shown)
+    hint = f", the {len(shown)} newest (all: atft status --verdicts)" if more else ""
+    head = line((f" {'since':8} {'for':>7}  {'verdict':16}  numbers{hint}", "$text-muted"))
+    return [head, *(_stretch(each, width) for each in shown)]
+
+
+def _stretch(each: Stretch, width: int) -> Content:
+    word, said = clean(each.word, 16), cut(clean(each.said), max(0, width - 36))
+    return line(
+        (f" {clock(each.since)} {duration(each.seconds):>7}  ", "$text-muted"),
+        (f"{word:16}", _WORD_STYLE.get(each.word, "$text-warning")), f"  {said}",
+    )  # fmt: skip
 
 
 def _decision(t: float, decision: Decision) -> Content:
