@@ -25,6 +25,7 @@ every_size = pytest.mark.parametrize(
 CHARACTERS = {
     "slash": "/", "question_mark": "?", "exclamation_mark": "!", "space": " ",
     "less_than_sign": "<", "greater_than_sign": ">", "plus": "+", "minus": "-",
+    "equals_sign": "=",
 }  # fmt: skip
 
 

@@ -244,6 +244,23 @@ def stacks(run_dir: RunDir, json: Json = False) -> None:
     command(run_dir, as_json=json)
 
 
+@app.command(epilog="Example: atft settings output/hpo_short 3 --differences")
+def settings(
+    run_dir: RunDir,
+    trial: Annotated[
+        int | None, typer.Argument(help="A trial; the running or newest one if not said.")
+    ] = None,
+    differences: Annotated[
+        bool, typer.Option("--differences", help="Only what is not simply what was requested.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show every setting as requested, as the trial has it, and as its worker really runs."""
+    from atft_core.cli import effective
+
+    effective.show(run_dir, trial, only=differences, as_json=json)
+
+
 @app.command(epilog="Example: atft resume output/hpo_short --detach")
 def resume(run_dir: RunDir, detach: Detach = False, json: Json = False) -> None:
     """Continue a run that was stopped or died, each trial from its last checkpoint."""

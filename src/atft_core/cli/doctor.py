@@ -16,9 +16,10 @@ from typing import Literal
 
 from atft_core import __version__
 from atft_core.cli.output import print_json, say, table
-from atft_core.config.environment import OUTSIDE, read_environment
+from atft_core.config.environment import read_environment
 from atft_core.errors import ConfigError
 from atft_core.run import user
+from atft_core.run.environ import OUTSIDE
 from atft_core.run.wording import size
 
 _PACKAGES = ("torch", "optuna", "polars", "pyarrow", "numpy", "scipy", "textual", "pydantic",

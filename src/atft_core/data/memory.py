@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 
+from atft_core.run.cgroups import MOUNT, groups
+
 MEMINFO = Path("/proc/meminfo")
-CGROUPS = Path("/sys/fs/cgroup")
-"""Where the control groups of containers, services and batch jobs are mounted."""
+CGROUPS = MOUNT
 OWN_CGROUPS = Path("/proc/self/cgroup")
 """Which of them this process is in."""
 
@@ -37,7 +38,7 @@ def _left_of_limits() -> Iterator[int]:
     limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
     if limit != resource.RLIM_INFINITY:
         yield limit - _bytes_of(Path("/proc/self/status"), "VmData:")
-    for group in _own_groups():
+    for group in groups(OWN_CGROUPS, CGROUPS, "memory"):
         for names in CGROUP_FILES:
             with suppress(OSError, ValueError):  # of the other version, or without limit ("max")
                 yield _left_of_group(group, *names)
@@ -48,22 +49,6 @@ def _left_of_group(group: Path, limit: str, used: str, cached: str) -> int:
     page_cache = _bytes_of(group / "memory.stat", cached, unit=1)
     in_use = int((group / used).read_text()) - page_cache
     return int((group / limit).read_text()) - in_use
-
-
-def _own_groups() -> Iterator[Path]:
-    """Directories of the control groups of this process, and of all that they lie in.
-
-    A line is "number:controllers:path"; version 2 has one without controllers. Inside a container
-    the path may be that of the host: the mount itself, its last parent, is always looked at.
-    """
-    with suppress(OSError):
-        for line in OWN_CGROUPS.read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers and "memory" not in controllers.split(","):
-                continue
-            mount = CGROUPS / "memory" if controllers else CGROUPS
-            own = mount / path.lstrip("/")
-            yield from (each for each in (own, *own.parents) if each.is_relative_to(mount))
 
 
 def _bytes_of(path: Path, name: str, unit: int = 1024) -> int:

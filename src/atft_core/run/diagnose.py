@@ -141,19 +141,19 @@ def _usual(epochs: Sequence[EpochRow]) -> float | None:
 
 def _hung(state: State, status: Status, seen: Around) -> Diagnosis:
     """Which process, since when, and what the kernel says of it."""
-    text, action = status.reason or "no reason was given", _TROUBLE["HUNG"]
+    reason, action = status.reason or "no reason was given", _TROUBLE["HUNG"]
     if not status.since:
-        return Diagnosis("HUNG", text, action)
-    text += f", since {clock(status.since)}"
+        return Diagnosis("HUNG", reason, action)
+    since = f"silent since {clock(status.since)}; {reason}"
     silent = state.engine_pid if status.trial is None else state.trial(status.trial).pid
     found = _stuck(seen.own, silent)
     if found is None:
-        return Diagnosis("HUNG", f"{text}; pid {silent}", action)
+        return Diagnosis("HUNG", f"pid {silent}, {since}", action)
     place = f" in {found.waits}" if found.waits and found.letter in "SD" else ""
     letter = f" ({found.letter})" if found.letter else ""
-    text += f"; {found.role}, pid {found.pid}, {doing(found.letter)}{place}{letter}"
+    who = f"{found.role}, pid {found.pid}, {doing(found.letter)}{place}{letter}"
     helps = _UNSTUCK.get(found.letter.upper(), action)
-    return Diagnosis("HUNG", text, helps.format(pid=found.pid))
+    return Diagnosis("HUNG", f"{who}; {since}", helps.format(pid=found.pid))
 
 
 def _stuck(own: Sequence[Own], silent: int) -> Own | None:

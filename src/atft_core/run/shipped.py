@@ -9,17 +9,21 @@ from atft_core.errors import UsageError
 from atft_core.run.stages import nearest_first
 
 
+def folders() -> tuple[Path, Path]:
+    """Where they may be."""
+    package = Path(atft_core.__file__).parent
+    return package / "configs", package.parents[1] / "configs"
+
+
 def shipped(name: str) -> Path:
     """The file of this name, as runbook.toml or objective/rank.toml; UsageError without one."""
-    package = Path(atft_core.__file__).parent
-    folders = (package / "configs", package.parents[1] / "configs")
-    for folder in folders:
+    for folder in folders():
         if (folder / name).is_file():
             return folder / name
     known = sorted(
         {
             path.relative_to(folder).as_posix()
-            for folder in folders
+            for folder in folders()
             for path in folder.rglob("*.toml")
         }
     )

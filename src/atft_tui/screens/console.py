@@ -240,6 +240,19 @@ class ConsoleScreen(ActingScreen):
             return
         self.app.push_screen(StacksScreen(str(relative(view.run.path))))
 
+    def action_settings(self) -> None:
+        """What the trial under the cursor was to run with, and what it runs with."""
+        from atft_core.run.effective import default_trial
+        from atft_tui.screens.settings import SettingsScreen
+
+        view, trial = self.console.view, self.chosen_trial()
+        if view is None or view.run is None:
+            self.app.notify("no run is shown", severity="warning", markup=False)
+            return
+        number = trial.number if trial else default_trial(view.state)
+        self.console.note(f"atft settings {{run}} {'' if number is None else number}".rstrip())
+        self.app.push_screen(SettingsScreen(number))
+
     def action_help(self) -> None:
         """All keys."""
         self.app.push_screen(HelpScreen())
