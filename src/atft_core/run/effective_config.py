@@ -93,7 +93,7 @@ def _of_worker(setting: Setting, observed: object, sources: Sources) -> Setting:
         return replace(setting, mark=Mark.CHOSEN, note=why)
     phased = setting.key.startswith("loss.") and sources.values.get("train.phases")
     note = "a phase of the training sets it" if phased else "the worker runs with something else"
-    return replace(setting, mark=Mark.DIFFERS, note=note)
+    return replace(setting, mark=Mark.DIFFERS, note=setting.note or note)
 
 
 def _specifies(observed: object, wanted: object) -> bool:

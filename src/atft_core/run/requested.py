@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from atft_core.run.shipped import folders
 
 _MARK = " # "
 """Between a value and its origin."""
+_UNSET = re.compile(r"# (\w+) is not set")
+"""TOML has no word for it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ def _note(found: Requested, section: str, name: str, value: object, origin: str)
 
 def _pair(line: str) -> tuple[str, object, str] | None:
     """Name, value and origin of a line; the first mark behind which the rest is TOML ends it."""
+    if unset := _UNSET.fullmatch(line):
+        return unset[1], None, ""
     if line.startswith("#") or "=" not in line:
         return None
     place = line.find(_MARK)
