@@ -122,3 +122,18 @@ def test_a_copy_does_not_grow_with_the_next_epoch():
     assert [asdict(each) for each in copy] == then
     assert state.verdicts[-1].epochs == 2
     assert copied([]) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"seconds": float("nan")}, {"seconds": 0.0}, {"gpu": {"p50": float("inf"), "memory": "x"}}],
+)
+@pytest.mark.parametrize("validate", [-10.0, float("nan"), "text", None])
+def test_nonsense_in_an_epoch_is_no_number_of_the_history(damage, validate):
+    log = Log().start().worker()
+    for number in (1, 2):
+        log.epoch(number, time={"wait": 1.0, "compute": 9.0, "validate": validate}, **damage)
+    (found,) = log.state.verdicts
+    assert found.said.startswith("2 epochs, trial 0: ")
+    assert "nan" not in f"{found}"
+    json.dumps(to_json(log.state)["verdicts"], allow_nan=False)

@@ -15,7 +15,7 @@ from atft_core.run.events import Event, Stamped
 from atft_core.run.limits import split_of
 from atft_core.run.state import ENDED, EpochRow, State, Trial, from_json, to_json
 from atft_core.run.verdicts import Stretch, add_epoch, add_mishap
-from atft_core.run.wording import several
+from atft_core.run.wording import finite, several
 
 
 def _run_started(state: State, event: ev.RunStarted, t: float) -> None:
@@ -133,7 +133,7 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
         )
     )  # fmt: skip
     split = split_of(event.time, event.seconds, event.gpu, event.rates)
-    add_epoch(state.verdicts, trial.number, event.said or t, event.seconds, split)
+    add_epoch(state.verdicts, trial.number, event.said or t, finite(event.seconds) or 0.0, split)
 
 
 def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:

@@ -68,7 +68,7 @@ def split_of(time: Json, seconds: float, gpu: Json | None, rates: Json) -> Split
     wait, compute = finite(time.get("wait")), finite(time.get("compute"))
     if wait is None or compute is None or wait + compute <= 0:
         return None
-    validate = finite(time.get("validate")) or 0.0
+    validate = max(0.0, finite(time.get("validate")) or 0.0)
     rest = max(0.0, (finite(seconds) or 0.0) - wait - compute - validate)
     seen = gpu or {}
     return Split(wait, compute, validate, rest, finite(seen.get("p50")),

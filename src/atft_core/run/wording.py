@@ -47,8 +47,11 @@ def duration(seconds: float | None) -> str:
 
 
 def clock(t: float) -> str:
-    """Time of day of a Unix time, in the local zone."""
-    return time.strftime("%H:%M:%S", time.localtime(t))
+    """Time of day of a Unix time, in the local zone; a dash for what is none."""
+    try:
+        return time.strftime("%H:%M:%S", time.localtime(t))
+    except (ValueError, OverflowError, OSError):
+        return MISSING
 
 
 def size(count: float | None) -> str:
