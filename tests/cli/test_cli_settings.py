@@ -53,7 +53,7 @@ def test_settings_show_the_three_values_and_why_they_differ(atft, run, worker):
     lines = done.out.splitlines()
     assert lines[1] == f"process: worker of trial 0, pid {worker}"
     assert lines[3].split() == ["!=", "differs", "NUM_WORKERS", "-", "-", "4", "0"]
-    assert lines[4].strip().startswith("data.workers = 4 decides (--set)")
+    assert lines[4].strip().startswith("config.toml decides: data.workers = 4 (--set)")
     assert any(line.split()[:2] == ["train.ema", "0.98"] for line in lines)
     assert lines[-1].startswith("1 of ")
     few = atft("settings", "out", "0", "--differences").out

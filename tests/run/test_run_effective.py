@@ -40,9 +40,9 @@ def test_a_worker_whose_environment_asks_for_something_else_is_found_out(tmp_pat
     workers = rows["NUM_WORKERS"]
     assert (workers.requested, workers.origin) == ("8", "shell at the start")
     assert (workers.trial, workers.worker, workers.mark) == (8, "0", Mark.DIFFERS)
-    assert "data.workers = 8 decides (--set)" in workers.note
+    assert "config.toml decides: data.workers = 8 (--set)" in workers.note
     assert rows["VAL_DEBUG_LOGGING"].mark is Mark.DIFFERS
-    assert rows["OMP_NUM_THREADS"].note == "torch computes with 2 threads"
+    assert rows["OMP_NUM_THREADS"].note == "torch computes with threads = 2"
     assert rows["ATFT_TRAIN_BLOCK_DAYS"].mark is Mark.SAME
     assert "HOME" not in rows
     differing = {each.key for each in found.differing}

@@ -4,7 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
+from pathlib import Path
 
 from atft_core.config.load import resolve
 from atft_core.config.render import to_toml
@@ -29,9 +31,11 @@ OBSERVED = {
 
 @contextmanager
 def sleeper(code="import time; time.sleep(600)", **environ):
-    """A process with exactly this environment."""
-    process = subprocess.Popen([sys.executable, "-c", code], env=environ)
+    """A process with exactly this environment, and a name by which it is known to be there."""
+    process = subprocess.Popen([sys.executable, "-c", code], env={**environ, "STARTED": "1"})
     try:
+        while b"STARTED" not in Path(f"/proc/{process.pid}/environ").read_bytes():
+            time.sleep(0.001)  # the kernel is still putting it there
         yield process.pid
     finally:
         process.kill()

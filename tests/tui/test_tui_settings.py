@@ -51,7 +51,7 @@ async def test_what_differs_comes_first_with_both_values_and_the_reason(book, li
         assert f"worker of trial 3, pid {worker.pid}" in shown.drawn("evidence")[1]
         first = "\n".join(shown.drawn("evidence")[2:8])
         assert "!= differs  NUM_WORKERS" in first
-        assert "data.workers = 4 decides (--set)" in first
+        assert "config.toml decides: data.workers = 4 (--set)" in first
         row = next(text for text in shown.drawn("evidence") if "NUM_WORKERS" in text)
         assert "NUM_WORKERS - - 4 0" in " ".join(row.split())
         assert "atft settings output/short 3" in shown.app._command.replace("RUN_DIR", "")

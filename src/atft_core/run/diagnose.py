@@ -110,7 +110,9 @@ def _robbed_of_cores(trial: Trial, split: Split, seen: Around) -> Diagnosis | No
         return None
     text = f"others use {seen.others:.1f} of {seen.cores} cores, this run {seen.used:.1f}"
     if seen.rival is None or seen.rival.cores < seen.others / 4:
-        return Diagnosis("contended", text, "find out who: `top`, or the hosts of this container")
+        return Diagnosis(
+            "contended", text, "many small ones, or outside of this container: see `top`"
+        )
     text += f"; pid {seen.rival.pid} ({seen.rival.name}) alone {seen.rival.cores:.1f}"
     return Diagnosis("contended", text, f"`ps -fp {seen.rival.pid}`: end it, or `renice` it")
 

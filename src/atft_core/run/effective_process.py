@@ -34,8 +34,7 @@ def process_settings(sources: Sources) -> Iterator[Setting]:
     worker, engine = sources.worker, sources.engine
     if worker is None:
         return
-    asked = facts.get("executable")
-    python = str(Path(asked).resolve()) if isinstance(asked, str) else None
+    python = _resolved(facts.get("executable"))
     yield _compared("python", python, _START, worker.executable or None)
     if sources.edited:
         yield Setting("process", "config.toml", "as written", _START, worker="edited",
@@ -47,6 +46,13 @@ def process_settings(sources: Sources) -> Iterator[Setting]:
     yield Setting("process", "memory limit", worker=limit or "none")
     yield Setting("process", "threads, all", worker=worker.threads)
     yield Setting("process", "state", worker=f"{worker.letter}, {doing(worker.letter)}")
+
+
+def _resolved(path: object) -> str | None:
+    """Where a path leads, as the kernel names a program."""
+    with suppress(OSError, ValueError):
+        return str(Path(path).resolve()) if isinstance(path, str) else None
+    return None
 
 
 def _or_none(value: float | None, unit: str) -> str:
@@ -106,8 +112,8 @@ def _of_key(setting: Setting, key: str, sources: Sources) -> Setting:
     given = setting.worker if setting.worker is not None else setting.requested
     if has is None or same(_typed(setting.key, str(given)), has):
         return setting
-    origin = "[search]" if key in sources.params else sources.requested.origins.get(key, "")
-    note = f"{key} = {written(has)} decides ({origin or 'config.toml'}); workers read config.toml"
+    origin = "search" if key in sources.params else sources.requested.origins.get(key, "")
+    note = f"config.toml decides: {key} = {written(has)} ({origin or 'by the worker'})"
     if key in IDLE and sources.observed.get("feed") not in (None, "ring"):
         note += f"; {IDLE[key]}"
     return replace(setting, mark=Mark.DIFFERS, note=note)
@@ -133,9 +139,8 @@ def _inherited(setting: Setting, sources: Sources) -> Setting:
     if setting.key in _THREADS and setting.worker and threads is not None:
         setting = replace(setting, trial=threads)
         if not same(_typed(setting.key, str(setting.worker)), threads):
-            return replace(
-                setting, mark=Mark.DIFFERS, note=f"torch computes with {threads} threads"
-            )
+            note = f"torch computes with threads = {written(threads)}"
+            return replace(setting, mark=Mark.DIFFERS, note=note)
     if sources.engine is None or sources.engine.trouble or same(setting.requested, setting.worker):
         return setting
     return replace(setting, mark=Mark.DIFFERS, note="engine and worker do not have the same")

@@ -121,7 +121,9 @@ def _row(each: Setting, name: str, width: int) -> Content:
 def _line(cells: Sequence[str], width: int, style: str, note: str = "") -> Content:
     """A row of the table; its mark in colour."""
     widths = next(found for least, found in _WIDTHS.items() if width >= least)
-    mark, *rest = (pad(cut(cell, wide - 1), wide) for cell, wide in zip(cells, widths, strict=True))
+    mark, *rest = (
+        pad(_fit(cell, wide - 1), wide) for cell, wide in zip(cells, widths, strict=True)
+    )
     text = "".join(rest)
     left = max(0, width - sum(widths) - 1)
     plain = style if not mark.strip() and cells is _HEAD else ""
