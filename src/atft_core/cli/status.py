@@ -54,7 +54,7 @@ def _show_one(run: RunDirectory, *, verdicts: bool, as_json: bool) -> None:
     verdict = _verdict(run, state, status)
     if as_json:
         history = {"verdicts": [told(each) for each in state.verdicts]} if verdicts else {}
-        print_json(status_json(run, state, status) | {"verdict": asdict(verdict)} | history)
+        print_json(status_json(run, state, status, verdict) | history)
         return
     say(f"{run.path}")
     say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
@@ -101,7 +101,8 @@ def _verdicts(state: State) -> str:
 def _show_all(directory: Path, *, as_json: bool) -> None:
     runs = [(run, *_readable(run)) for run in find_runs(directory)]
     if as_json:
-        print_json({"runs": [status_json(*found) for found in runs]})
+        told_runs = [status_json(*found, verdict_line(*found[1:])) for found in runs]
+        print_json({"runs": told_runs})
         return
     if not runs:
         say(f"No run in {directory} or below it. Start one: atft run dry --data-path PANEL")
@@ -130,11 +131,12 @@ def _readable(run: RunDirectory) -> tuple[State, Status]:
         return State(), Status("UNREADABLE", str(error).partition("\n")[0])
 
 
-def status_json(run: RunDirectory, state: State, status: Status) -> Json:
+def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagnosis) -> Json:
     """The documented form of `atft status --json`."""
     return {
         "state": status.name,
         "reason": status.reason,
+        "verdict": asdict(verdict),
         "stage": state.stage,
         "run_dir": str(run.path),
         "study": state.study_name,

@@ -20,7 +20,7 @@ IDLE_GPU = 40.0
 """Median utilisation (%) below which a GPU that never waits for data is held up by launches."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Split:
     """Where the time of some epochs went, in seconds, and what the GPU did in their train spans."""
 
@@ -47,20 +47,21 @@ class Split:
 
     def add(self, other: Split) -> None:
         """More epochs: times add up, what the GPU did is weighed by them."""
-        mine, theirs = self.total, other.total
-        self.gpu = _mean(self.gpu, mine, other.gpu, theirs)
-        self.memory = _mean(self.memory, mine, other.memory, theirs)
-        self.fed = _mean(self.fed, mine, other.fed, theirs)
+        share = other.total / (self.total + other.total)
+        self.gpu = _mean(self.gpu, other.gpu, share)
+        self.memory = _mean(self.memory, other.memory, share)
+        self.fed = _mean(self.fed, other.fed, share)
         self.wait += other.wait
         self.compute += other.compute
         self.validate += other.validate
         self.rest += other.rest
 
 
-def _mean(a: float | None, weight: float, b: float | None, other: float) -> float | None:
+def _mean(a: float | None, b: float | None, share: float) -> float | None:
+    """`share` is the weight of the second one."""
     if a is None or b is None:
         return b if a is None else a
-    return (a * weight + b * other) / (weight + other)
+    return a + share * (b - a)
 
 
 def split_of(time: Json, seconds: float, gpu: Json | None, rates: Json) -> Split | None:

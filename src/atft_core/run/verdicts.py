@@ -17,7 +17,7 @@ _NOTE = 200
 """Characters of a reason that are remembered."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Stretch:
     """A time with one verdict: epochs that were limited alike, or a mishap."""
 
