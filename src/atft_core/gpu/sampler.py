@@ -24,7 +24,7 @@ RING_SECONDS = 3600.0
 """How far back the fast readings go."""
 
 GpuSpan = dict[str, float]
-"""n, p10, p50, p90 of the utilisation in %, and the mean power in W where the card tells it."""
+"""n, mean, p10, p50, p90 of the utilisation in %; the mean power in W where the card tells it."""
 
 
 class GpuSampler:
@@ -141,7 +141,7 @@ def _span(samples: Sequence[tuple[int, float | None]]) -> GpuSpan | None:
         return None
     busy = sorted(float(sm) for sm, _ in samples)
     powers = [power for _, power in samples if power is not None]
-    span: GpuSpan = {"n": len(busy)}
+    span: GpuSpan = {"n": len(busy), "mean": round(sum(busy) / len(busy), 1)}
     span |= {f"p{q}": round(percentile(busy, q), 1) for q in (10, 50, 90)}
     return {**span, "power": round(sum(powers) / len(powers), 1)} if powers else span
 

@@ -62,13 +62,9 @@ def _unlocked(state: State) -> bool:
 def _held(state: State, now: float) -> Status:
     if state.end_state:  # the end is written, the lock about to be released
         return Status(state.end_state, state.end_reason)
-    running = [trial for trial in state.trials.values() if trial.running]
-    for trial in running:
-        budget, quiet = state.budget(trial), max(0.0, now - trial.heard)
-        if quiet > budget:
-            where = f"trial {trial.number}, {trial.phase or 'between phases'}"
-            return Status("HUNG", f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)")
-    if not running and silence(state, now) > ENGINE_BUDGET:
+    if why := silent_trial(state, now):
+        return Status("HUNG", why)
+    if state.current is None and silence(state, now) > ENGINE_BUDGET:
         quiet = silence(state, now)
         return Status(
             "HUNG", f"the engine: nothing for {quiet:.0f} s (budget {ENGINE_BUDGET:.0f} s)"
@@ -77,6 +73,18 @@ def _held(state: State, now: float) -> Status:
         when = "now" if state.stop == "now" else "after the running trial"
         return Status("STOPPING", f"stops {when}")
     return Status("RUNNING")
+
+
+def silent_trial(state: State, now: float) -> str:
+    """Which running trial has been silent for longer than its phase may be; empty: none."""
+    for trial in state.trials.values():
+        if not trial.running:
+            continue
+        budget, quiet = state.budget(trial), max(0.0, now - trial.heard)
+        if quiet > budget:
+            where = f"trial {trial.number}, {trial.phase or 'between phases'}"
+            return f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)"
+    return ""
 
 
 def load(run: RunDirectory) -> State:

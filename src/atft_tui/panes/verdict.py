@@ -10,7 +10,7 @@ from textual.content import Content
 
 from atft_core.run.events import Decision, Json
 from atft_core.run.foreign import clean
-from atft_core.run.state import EpochRow, State
+from atft_core.run.state import Alert, EpochRow, State
 from atft_core.run.wording import fixed
 from atft_tui.format import clock, cut, line
 from atft_tui.pane import Pane, Row
@@ -26,6 +26,9 @@ _TIMES = {
 }  # fmt: skip
 
 
+_LEVEL_STYLE = {"info": "$text-muted", "error": "$text-error"}
+_ALERTS = 200
+"""Which are listed: the newest."""
 _EPOCHS = 12
 """Whose times are listed: the newest."""
 
@@ -36,7 +39,7 @@ class VerdictPane(Pane):
     def captions(self, view: View) -> tuple[str, str]:
         """The newest alert belongs where the eye is."""
         alerts = view.state.alerts
-        return "2 Verdict", cut(clean(alerts[-1][2]), 50) if alerts else ""
+        return "2 Verdict", cut(clean(alerts[-1].text), 50) if alerts else ""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """As much as there is room for."""
@@ -93,12 +96,21 @@ def details(state: State, width: int) -> list[Content]:
         lines += [Content(""), _heading("decisions")]
         lines += [_decision(t, each) for t, each in reversed(state.decisions)]
     if state.alerts:
-        lines += [Content(""), _heading("alerts")]
-        lines += [
-            line((f" {clock(t)} ", "$text-muted"), f"{clean(level, 8):8} {clean(text)}")
-            for t, level, text in reversed(state.alerts)
-        ]
+        lines += [Content(""), _heading(_told(state))]
+        lines += [_alert(each) for each in state.alerts[: -_ALERTS - 1 : -1]]
     return lines
+
+
+def _told(state: State) -> str:
+    """How many alerts there were, where not all are listed."""
+    count = len(state.alerts)
+    return "alerts" if count <= _ALERTS else f"alerts, the newest {_ALERTS} of {count}"
+
+
+def _alert(alert: Alert) -> Content:
+    word = clean(alert.level, 8)
+    style = _LEVEL_STYLE.get(alert.level, "$text-warning")
+    return line((f" {clock(alert.since)} ", "$text-muted"), (f"{word:8}", style), clean(alert.text))
 
 
 def _decision(t: float, decision: Decision) -> Content:

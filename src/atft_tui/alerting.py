@@ -1,0 +1,82 @@
+"""Alerts while somebody watches: which are new, and how they are told.
+
+The console tells on its own terminal: a line on the screen, the bell, the desktop. The engine runs
+the hook and the webhooks, so those come once, however many consoles are open.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from textual.app import App
+
+from atft_core.notify.message import message
+from atft_core.notify.settings import Loaded
+from atft_core.notify.terminal import wanted
+from atft_core.run.alerts import rank, standing_by_status
+from atft_core.run.state import Alert
+from atft_core.run.wording import several
+from atft_tui.view import View
+
+_AT_ONCE = 3
+"""Alerts of one moment that are told one by one; of the others only the number."""
+_SECONDS = 15.0
+"""For which one stays on the screen."""
+_SEVERITY: dict[str, Literal["information", "warning", "error"]] = {
+    "info": "information", "error": "error",
+}  # fmt: skip
+
+
+class News:
+    """Which alerts came since this console was opened, run by run."""
+
+    def __init__(self) -> None:
+        self._opened = time.time()
+        self._run: object = None
+        self._told = 0
+        """Alerts of the log that were seen."""
+        self._standing = ""
+        """What its status said the last time: an alert by its key."""
+
+    def of(self, view: View) -> list[Alert]:
+        """The alerts that the view before this one did not have."""
+        now = _by_status(view)
+        run = view.run and (view.run.path, view.state.started)
+        if run != self._run:
+            self._run = run
+            began_here = view.state.started >= self._opened
+            self._told = 0 if began_here else len(view.state.alerts)
+            self._standing = now.key if now and not began_here else ""
+        fresh = view.state.alerts[self._told :]
+        self._told = len(view.state.alerts)
+        # The engine and this console may both notice that a trial hangs; it is told once.
+        fresh = [each for each in fresh if each.ended or each.key != self._standing]
+        known = {self._standing, *(each.key for each in fresh)}
+        self._standing = now.key if now else ""
+        return [*fresh, now] if now is not None and now.key not in known else fresh
+
+
+def _by_status(view: View) -> Alert | None:
+    status = view.status
+    return standing_by_status(status.name, status.reason, view.state) if status else None
+
+
+def tell(app: App[None], view: View, alerts: Sequence[Alert], loaded: Loaded) -> str:
+    """Show alerts on the screen, the worst of many; what the terminal is to be sent for them."""
+    told = [] if loaded.off else [a for a in alerts if a.key not in loaded.settings.silent]
+    worst = sorted(told, key=lambda alert: rank(alert.level))[-_AT_ONCE:]
+    if len(told) > len(worst):
+        rest = several(len(told) - len(worst), "alert")
+        app.notify(f"and {rest} more: key 2 lists them", timeout=_SECONDS, markup=False)
+    bell, sequences = "", ""
+    for alert in worst:
+        said = message(alert, view.state, view.run)
+        severity = _SEVERITY.get(alert.level, "warning")
+        app.notify(said.text, title=said.stage, severity=severity, timeout=_SECONDS, markup=False)
+        found = wanted(loaded.settings, said, os.environ)
+        bell = found.pop("bell", bell)
+        sequences += "".join(found.values())
+    return bell + sequences
