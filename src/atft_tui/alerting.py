@@ -16,7 +16,7 @@ from textual.app import App
 from atft_core.notify.message import message
 from atft_core.notify.settings import Loaded
 from atft_core.notify.terminal import wanted
-from atft_core.run.alerts import rank, standing_by_status
+from atft_core.run.alerts import BY_STATUS, rank, standing, standing_by_status
 from atft_core.run.state import Alert
 from atft_core.run.wording import several
 from atft_tui.view import View
@@ -38,30 +38,37 @@ class News:
         self._run: object = None
         self._told = 0
         """Alerts of the log that were seen."""
-        self._standing = ""
-        """What its status said the last time: an alert by its key."""
+        self._standing: set[str] = set()
+        """What began, by log or by status, and is not over: told once, whoever noticed first."""
 
     def of(self, view: View) -> list[Alert]:
         """The alerts that the view before this one did not have."""
-        now = _by_status(view)
+        by_status, on = _by_status(view), _on(view)
         run = view.run and (view.run.path, view.state.started)
         if run != self._run:
             self._run = run
             began_here = view.state.started >= self._opened
             self._told = 0 if began_here else len(view.state.alerts)
-            self._standing = now.key if now and not began_here else ""
-        fresh = view.state.alerts[self._told :]
+            self._standing = set() if began_here else on
+        before, self._standing = self._standing, on
+        fresh = [each for each in view.state.alerts[self._told :]
+                 if each.ended or each.key not in before]  # fmt: skip
         self._told = len(view.state.alerts)
-        # The engine and this console may both notice that a trial hangs; it is told once.
-        fresh = [each for each in fresh if each.ended or each.key != self._standing]
-        known = {self._standing, *(each.key for each in fresh)}
-        self._standing = now.key if now else ""
-        return [*fresh, now] if now is not None and now.key not in known else fresh
+        if by_status and by_status.key not in before | {each.key for each in fresh}:
+            fresh.append(by_status)
+        return fresh
 
 
 def _by_status(view: View) -> Alert | None:
     status = view.status
     return standing_by_status(status.name, status.reason, view.state) if status else None
+
+
+def _on(view: View) -> set[str]:
+    """What the status can tell and now holds."""
+    by_status = _by_status(view)
+    told = {key for key in BY_STATUS if standing(view.state, key)}
+    return told | ({by_status.key} if by_status else set())
 
 
 def tell(app: App[None], view: View, alerts: Sequence[Alert], loaded: Loaded) -> str:

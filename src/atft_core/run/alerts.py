@@ -53,6 +53,10 @@ def standing(state: State, key: str) -> bool:
     return newest is not None and not newest.ended
 
 
+BY_STATUS = ("hung", "engine_died")
+"""Keys of what `standing_by_status` tells."""
+
+
 def standing_by_status(name: str, reason: str, state: State) -> Alert | None:
     """What the status of a run alone tells: its name, its reason and the state behind it."""
     if name == "DIED":
