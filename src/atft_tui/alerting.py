@@ -21,13 +21,15 @@ from atft_core.run.state import Alert
 from atft_core.run.wording import several
 from atft_tui.view import View
 
-_AT_ONCE = 3
+_AT_ONCE, _AT_ONCE_SMALL = 3, 1
 """Alerts of one moment that are told one by one; of the others only the number."""
-_SECONDS = 15.0
-"""For which one stays on the screen."""
+_SMALL_HEIGHT = 34
 _SEVERITY: dict[str, Literal["information", "warning", "error"]] = {
     "info": "information", "error": "error",
 }  # fmt: skip
+_SECONDS = {"info": 6.0}
+"""For which one stays on the screen, by level."""
+_USUAL_SECONDS = 15.0
 
 
 class News:
@@ -74,15 +76,21 @@ def _on(view: View) -> set[str]:
 def tell(app: App[None], view: View, alerts: Sequence[Alert], loaded: Loaded) -> str:
     """Show alerts on the screen, the worst of many; what the terminal is to be sent for them."""
     told = [] if loaded.off else [a for a in alerts if a.key not in loaded.settings.silent]
-    worst = sorted(told, key=lambda alert: rank(alert.level))[-_AT_ONCE:]
+    at_once = _AT_ONCE if app.size.height >= _SMALL_HEIGHT else _AT_ONCE_SMALL
+    worst = sorted(told, key=lambda alert: rank(alert.level))[-at_once:]
     if len(told) > len(worst):
         rest = several(len(told) - len(worst), "alert")
-        app.notify(f"and {rest} more: key 2 lists them", timeout=_SECONDS, markup=False)
+        app.notify(f"{rest} more: key 2 lists them", markup=False)
     bell, sequences = "", ""
     for alert in worst:
         said = message(alert, view.state, view.run)
-        severity = _SEVERITY.get(alert.level, "warning")
-        app.notify(said.text, title=said.stage, severity=severity, timeout=_SECONDS, markup=False)
+        app.notify(
+            said.text,
+            title=f"{said.level}: {said.stage}",
+            severity=_SEVERITY.get(said.level, "warning"),
+            timeout=_SECONDS.get(said.level, _USUAL_SECONDS),
+            markup=False,
+        )
         found = wanted(loaded.settings, said, os.environ)
         bell = found.pop("bell", bell)
         sequences += "".join(found.values())

@@ -2,6 +2,7 @@
 
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 import tui_run
@@ -131,7 +132,7 @@ async def test_the_settings_of_the_person_decide(book, live, home, sent):
     (folder / "notify.toml").write_text(
         'bell = "off"\nosc777 = "off"\nosc9 = "error"\nsilent = ["rule"]'
     )
-    async with console(book, size=SMALL) as shown:
+    async with console(book, size=WIDE) as shown:
         alert(live, "by a rule", key="rule")
         alert(live, "only a warning", "warning", "other")
         alert(live, "an error")
@@ -161,8 +162,8 @@ async def test_a_file_that_is_wrong_is_said_and_the_console_opens(book, live, ho
 class Said:
     """An app that only keeps what it is told to show."""
 
-    def __init__(self):
-        self.notices = []
+    def __init__(self, height=50):
+        self.notices, self.size = [], SimpleNamespace(height=height)
 
     def notify(self, text, **options):
         self.notices.append((text, options["markup"]))
@@ -177,9 +178,12 @@ def test_of_many_at_once_the_worst_are_told_and_the_bell_rings_once(book, live, 
     rings = tell(said, view(book, live, state=State()), alerts, loaded)
     assert rings == "\a"
     assert [text for text, _ in said.notices] == [
-        "and 9 alerts more: key 2 lists them", "error 1", "error 2", "error 3"]  # fmt: skip
+        "9 alerts more: key 2 lists them", "error 1", "error 2", "error 3"]  # fmt: skip
     assert not any(markup for _, markup in said.notices)
     assert tell(said, view(book, live, state=State()), [], loaded) == ""
+    small = Said(24)
+    tell(small, view(book, live, state=State()), alerts, loaded)
+    assert [text for text, _ in small.notices] == ["11 alerts more: key 2 lists them", "error 3"]
 
 
 # The history.
@@ -198,6 +202,13 @@ async def test_the_history_is_in_the_zoomed_verdict_newest_first(book, live, siz
             ["error", "third"], ["warning", "second"], ["info", "first"]]  # fmt: skip
 
 
+async def test_a_long_reason_is_readable_to_its_end(book, live):
+    alert(live, "no room: " + " ".join(f"word{n}" for n in range(40)) + " the_end")
+    async with console(book, size=SMALL) as shown:
+        await shown.press("2")
+        await shown.shows("the_end")
+
+
 async def test_of_very_many_alerts_the_newest_are_listed_and_the_others_counted(book, live):
     with Journal(live.events) as journal:
         for n in range(1000):
@@ -205,7 +216,7 @@ async def test_of_very_many_alerts_the_newest_are_listed_and_the_others_counted(
     async with console(book, size=WIDE) as shown:
         await shown.press("2")
         said = shown.said("verdict")
-        assert "alerts, the newest 200 of 1000" in said
+        assert "alerts, the newest 50 of 1000" in said
         assert "alert 999" in said
-        assert "alert 800" in said
-        assert "alert 799" not in said
+        assert "alert 950" in said
+        assert "alert 949" not in said

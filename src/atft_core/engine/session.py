@@ -78,8 +78,9 @@ class Session:
     ) -> None:
         self.sampler.stop()
         self.reserve.release()
-        for text in self.outbox.close():
-            self.record(ev.Alert(key="notify", text=text))
+        with suppress(OSError):  # a full disk has its last words already
+            for text in self.outbox.close():
+                self.record(ev.Alert(key="notify", text=text))
         self.save_snapshot()
         self.journal.close()
         self.lock.release()

@@ -27,7 +27,7 @@ _TIMES = {
 
 
 _LEVEL_STYLE = {"info": "$text-muted", "error": "$text-error"}
-_ALERTS = 200
+_ALERTS = 50
 """Which are listed: the newest."""
 _EPOCHS = 12
 """Whose times are listed: the newest."""
@@ -87,17 +87,18 @@ def conclusion(state: State, width: int) -> list[Content]:
 
 
 def details(state: State, width: int) -> list[Content]:
-    """Where the time of each epoch went, what the preflight found, and every alert."""
-    lines = [Content(""), *_times(state)]
+    """The alerts, where the time of each epoch went, what preflight and rules found."""
+    lines = []
+    if state.alerts:
+        lines += [Content(""), _heading(_told(state))]
+        lines += [row for each in state.alerts[: -_ALERTS - 1 : -1] for row in _alert(each, width)]
+    lines += [Content(""), *_times(state)]
     if state.preflight:
         lines += [Content(""), _heading("preflight")]
         lines += _checks(state.preflight, width)
     if state.decisions:
         lines += [Content(""), _heading("decisions")]
         lines += [_decision(t, each) for t, each in reversed(state.decisions)]
-    if state.alerts:
-        lines += [Content(""), _heading(_told(state))]
-        lines += [_alert(each) for each in state.alerts[: -_ALERTS - 1 : -1]]
     return lines
 
 
@@ -107,10 +108,14 @@ def _told(state: State) -> str:
     return "alerts" if count <= _ALERTS else f"alerts, the newest {_ALERTS} of {count}"
 
 
-def _alert(alert: Alert) -> Content:
-    word = clean(alert.level, 8)
+def _alert(alert: Alert, width: int) -> list[Content]:
+    """In full, for a reason is often long: its beginning alone helps nobody."""
+    when, word = f" {clock(alert.since)} ", clean(alert.level, 8)
     style = _LEVEL_STYLE.get(alert.level, "$text-warning")
-    return line((f" {clock(alert.since)} ", "$text-muted"), (f"{word:8}", style), clean(alert.text))
+    margin = len(when) + 8
+    first, *rest = textwrap.wrap(clean(alert.text), max(20, width - margin)) or [""]
+    head = line((when, "$text-muted"), (f"{word:8}", style), first)
+    return [head, *(Content(" " * margin + part) for part in rest)]
 
 
 def _decision(t: float, decision: Decision) -> Content:
