@@ -35,6 +35,8 @@ class Outbox:
         self._sending: subprocess.Popen[bytes] | None = None
         self._failing: set[str] = set()
         self._dropped = 0
+        self.left: list[subprocess.Popen[bytes]] = []
+        """Processes that were still at work when the run ended; they end by themselves."""
 
     @property
     def busy(self) -> bool:
@@ -69,10 +71,17 @@ class Outbox:
         while self.busy and time.monotonic() < give_up:
             time.sleep(0.02)
             failures += self.turn()
+        self._leave()
         for start in range(0, len(self._waiting), BATCH):  # beside the one that is not done
             failures += self._send(self._waiting[start : start + BATCH])
-        self._waiting, self._sending = [], None
+            self._leave()
+        self._waiting = []
         return failures
+
+    def _leave(self) -> None:
+        if self._sending is not None:
+            self.left.append(self._sending)
+            self._sending = None
 
     def _send(self, batch: list[Message]) -> list[str]:
         """Start a process on some messages. They lie in memory: it may read them when it likes."""
