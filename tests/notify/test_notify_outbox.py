@@ -84,10 +84,12 @@ open({str(log)!r}, "a").write(text)
     outbox.put(load(), [replace(alert, text="the end")])
     outbox.close()
     give_up = time.monotonic() + PATIENCE
-    while not (log.exists() and pid.exists() and log.read_text() == "the end"):
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
-    os.kill(int(pid.read_text()), signal.SIGKILL)
+    try:
+        while not (log.exists() and pid.exists() and log.read_text() == "the end"):
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def test_a_failure_is_told_once_until_the_hook_has_worked_again(

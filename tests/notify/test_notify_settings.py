@@ -83,7 +83,25 @@ def test_bytes_that_are_no_text_are_refused(folder):
 
 def test_a_directory_in_its_place_is_refused(folder):
     (folder / "notify.toml").mkdir()
-    assert "Cannot read" in refusal()
+    assert str(folder / "notify.toml") in refusal()
+
+
+def test_a_pipe_in_its_place_keeps_nobody_waiting(folder):
+    os.mkfifo(folder / "notify.toml", 0o600)
+    assert "is not a file" in refusal()
+
+
+def test_a_file_nested_beyond_reason_is_refused(write):
+    write("bell = " + "[" * 100_000)
+    assert "is not valid TOML" in refusal()
+
+
+def test_a_hook_may_be_named_from_home(write, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    write('hook = ["~/bin/page", "~"]')
+    assert load().settings.hook == ("/home/me/bin/page", "~")
+    write('hook = ["~nobody_at_all/page"]')
+    assert "there is no such user" in refusal()
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -95,6 +113,7 @@ def test_a_file_that_others_may_write_is_not_obeyed(write, mode):
     loaded, complaint = load_or_default()
     assert loaded.settings == Settings()
     assert "may be written by others" in complaint
+    assert f"chmod go-w {path}" in complaint
     assert "told by the defaults" in complaint
 
 

@@ -18,7 +18,8 @@ from atft_core.notify.webhooks import label
 
 _WIDTH = 30
 """Of a key and its value; what it means stands beside it."""
-_NO_TERMINAL = "not tried: there is no terminal here"
+_NOT_TRIED = "not tried: "
+"""Beginning of an answer that is no failure: a terminal is the console's, not this command's."""
 
 
 def show(*, as_json: bool) -> None:
@@ -52,7 +53,7 @@ def test(*, as_json: bool) -> int:
         raise UsageError(f"{SWITCH}={os.environ[SWITCH]} switches all of it off.",
                          hint=f"unset {SWITCH}")  # fmt: skip
     found = [*_terminal(loaded, alert), *deliver(loaded.settings, alert, always=True)]
-    failed = any(each.why_not not in ("", _NO_TERMINAL) for each in found)
+    failed = any(each.why_not and not each.why_not.startswith(_NOT_TRIED) for each in found)
     if as_json:
         channels = [{"channel": each.channel, "sent": not each.why_not, "why_not": each.why_not}
                     for each in found]  # fmt: skip
@@ -70,12 +71,12 @@ def _terminal(loaded: Loaded, alert: Message) -> list[Sent]:
     on = [channel for channel in CHANNELS if getattr(loaded.settings, channel) != "off"]
     stream = _stream()
     if stream is None:
-        return [Sent(channel, _NO_TERMINAL) for channel in on]
+        return [Sent(channel, f"{_NOT_TRIED}there is no terminal here") for channel in on]
     found = sequences(alert, os.environ)
     stream.write("".join(found[channel] for channel in on if channel in found))
     stream.flush()
-    return [Sent(channel, "" if channel in found else "this terminal has no desktop")
-            for channel in on]  # fmt: skip
+    absent = f"{_NOT_TRIED}this terminal has no desktop"
+    return [Sent(channel, "" if channel in found else absent) for channel in on]
 
 
 def _stream() -> TextIO | None:

@@ -46,6 +46,14 @@ def _words(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _command(value: Any) -> tuple[str, ...]:
+    words = _words(value)
+    try:
+        return tuple(str(Path(word).expanduser()) for word in words[:1]) + words[1:]
+    except RuntimeError as error:
+        raise ValueError("there is no such user") from error
+
+
 def _about(value: Any) -> tuple[str, ...]:
     words = _words(value)
     for word in words:
@@ -71,7 +79,7 @@ class Settings:
     bell: str = _key("warning", _bar, "console: least level at which the terminal's bell rings")
     osc9: str = _key("info", _bar, "console: least level of a desktop notification by OSC 9")
     osc777: str = _key("info", _bar, "console: least level of a desktop notification by OSC 777")
-    hook: tuple[str, ...] = _key((), _words, "engine: a command and its words; it gets the alert")
+    hook: tuple[str, ...] = _key((), _command, "engine: a command and its words; it gets the alert")
     hook_level: str = _key("info", _bar, "engine: least level at which the command is run")
     hook_seconds: float = _key(10.0, _between(1, 300), "engine: after which the command is killed")
     urls: tuple[str, ...] = _key((), _words, "engine: webhooks, as addresses of apprise")
@@ -124,7 +132,7 @@ def load_or_default() -> tuple[Loaded, str]:
         return load(), ""
     except ConfigError as error:
         origins = dict.fromkeys(meanings(), "default")
-        said = f"{' '.join(error.message.split())} Alerts are told by the defaults."
+        said = f"{' '.join(str(error).split())} Alerts are told by the defaults."
         off = os.environ.get(SWITCH, "").lower() in _OFF
         return Loaded(Settings(), path(), origins, off=off), said
 
@@ -132,19 +140,22 @@ def load_or_default() -> tuple[Loaded, str]:
 def _read(file: Path) -> dict[str, Any]:
     """What the file holds; nothing where there is none."""
     try:
-        with file.open("rb") as opened:
-            _refuse_shared(file, os.fstat(opened.fileno()))
+        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as opened:
+            _refuse_foreign(file, os.fstat(fd))
             return tomllib.load(opened)
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}.") from error
     except OSError as error:
         raise ConfigError(f"Cannot read {file}: {error.strerror}.") from error
 
 
-def _refuse_shared(file: Path, found: os.stat_result) -> None:
+def _refuse_foreign(file: Path, found: os.stat_result) -> None:
     """It names a command: whoever may write it could run anything as this user."""
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"{file} is not a file.", hint="Remove it, or put a file there.")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigError(
             f"{file} may be written by others (mode {stat.S_IMODE(found.st_mode):04o}).",
