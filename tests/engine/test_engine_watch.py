@@ -79,6 +79,9 @@ def opened(tmp_path):
     yield open_
     sessions[-1].journal.close()
     sessions[-1].lock.release()
+    for process in [process for session in sessions for process in session.outbox.left]:
+        with process.stdout:
+            process.wait(60)
 
 
 def trains(session, device="cuda (H100)"):

@@ -53,6 +53,11 @@ def test_what_goes_well_disturbs_nobody(event):
     assert raised(SHORT, Stamped(1, 50.0, event)) == []
 
 
+def test_an_end_that_somebody_asked_for_is_no_problem():
+    log = Log().start().add(ev.StopRequested(now=True), ev.RunEnded(state="STOPPED", reason="so"))
+    assert fold(log.stamped).alerts[-1].level == "info"
+
+
 def test_alerts_are_a_part_of_the_fold_and_of_its_snapshot():
     log = Log().start().worker()
     log.add(ev.WorkerExited(trial=0, ok=False, reason="killed"), ev.Alert(text="blocked"))

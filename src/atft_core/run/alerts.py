@@ -73,7 +73,8 @@ def subject(state: State) -> str:
 
 def _run_ended(state: State, event: ev.RunEnded, t: float) -> list[Alert]:
     passed = not event.verdict or event.verdict.startswith("PASS")
-    fine = event.state == "FINISHED" and passed
+    asked_for = event.state == "STOPPED" and bool(state.stop)
+    fine = asked_for or (event.state == "FINISHED" and passed)
     level = "error" if event.state == "FAILED" else "info" if fine else "warning"
     said = [f"{subject(state)} {event.state}", event.verdict, event.reason]
     return [Alert(t, level, ": ".join(part for part in said if part), "finished")]
