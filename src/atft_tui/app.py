@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shlex
 import threading
+import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from textual.app import SystemCommand
 from textual.screen import Screen
@@ -14,7 +18,7 @@ from atft_core import launch
 from atft_core.notify.settings import load_or_default
 from atft_core.run.runbook import Runbook
 from atft_core.run.stages import Stage
-from atft_tui import commands
+from atft_tui import commands, preferences
 from atft_tui.alerting import News, tell
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
@@ -26,8 +30,11 @@ from atft_tui.screens.confirm import ConfirmScreen
 from atft_tui.screens.console import ConsoleScreen
 from atft_tui.screens.live import LiveScreen
 from atft_tui.terminal.driver import USUAL, CellApp, ConsoleDriver, Output
-from atft_tui.theme import THEME
+from atft_tui.theme import THEMES, after
 from atft_tui.view import View
+
+PATIENCE = 0.1
+"""Seconds that the first frame may wait for the run."""
 
 
 class ConsoleApp(CellApp):
@@ -45,29 +52,40 @@ class ConsoleApp(CellApp):
     ) -> None:
         """`options` are added to every `atft run` that is started from here."""
         super().__init__(output)
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        self.preferences = preferences.load()
+        self._saver = ThreadPoolExecutor(1)  # one after the other, the newest last
+        for theme in THEMES:
+            self.register_theme(theme)
+        chosen = self._known_theme(self.preferences.theme)
+        self.set_reactive(ConsoleApp.theme, chosen)  # assigned, it would parse all styles twice
         self.runbook, self.options = runbook, list(options)
         self.view: View | None = None
         self.main = ConsoleScreen()
         self._command = ""
         self._alerts, self._notify = News(), load_or_default()
-        self._follower = Follower(runbook, directory, lambda view: self.post_message(Updated(view)))
+        self._follower = Follower(runbook, directory, self._follow)
+        self._viewed = threading.Event()
         self._watch = MachineWatch(lambda machine: self.post_message(Sampled(machine)))
 
+    def on_load(self) -> None:
+        """What will be shown is read while the screen is made."""
+        threading.excepthook = self._thread_died
+        self._follower.start()
+
     def on_mount(self) -> None:
-        """First the frame, then the threads that fill it."""
+        """A short run is there in the first frame; a long one comes when it has been read."""
+        self._viewed.wait(PATIENCE)
         self.push_screen(self.main)
         if complaint := self._notify[1]:
             self.notify(complaint, severity="warning", timeout=15, markup=False)
-        threading.excepthook = self._thread_died
-        self._follower.start()
+        self.theme_changed_signal.subscribe(self, lambda theme: self.prefer(theme=theme.name))
         self._watch.start()
 
     def on_unmount(self) -> None:
         """Remember what was seen."""
         self._watch.stop()
         self._follower.stop()
+        self._saver.shutdown()
         threading.excepthook = threading.__excepthook__
 
     def remember(self) -> None:
@@ -85,6 +103,13 @@ class ConsoleApp(CellApp):
         if died.exc_value is not None:
             trace = Traceback.from_exception(died.exc_type, died.exc_value, died.exc_traceback)
             self.call_later(self.panic, trace)
+
+    def _follow(self, view: View) -> None:
+        """From the following thread: the newest view."""
+        if self.view is None:
+            self.view = view  # perhaps before there is a screen to post it to
+            self._viewed.set()
+        self.post_message(Updated(view))
 
     def on_updated(self, message: Updated) -> None:
         """Draw the newest view on every screen."""
@@ -143,6 +168,33 @@ class ConsoleApp(CellApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers."""
         return system_commands(self)
+
+    # What is remembered of a person.
+
+    def _known_theme(self, name: str) -> str:
+        return name if name in self.available_themes else THEMES[0].name
+
+    def prefer(self, **changes: Any) -> None:
+        """Note a choice; the file is written beside the screen's work."""
+        chosen = replace(self.preferences, **changes)
+        if chosen != self.preferences:
+            self.preferences = chosen
+            self._saver.submit(preferences.save, chosen)
+
+    def action_next_theme(self) -> None:
+        """The next of our colours."""
+        self.theme = after(self.theme)
+        self.notify(f"colours: {self.theme}", markup=False)
+
+    def action_picture(self) -> None:
+        """What is on the screen, as a file."""
+        name = time.strftime("atft-%Y%m%d-%H%M%S.svg")
+        try:
+            path = Path(self.save_screenshot(name, str(Path.cwd())))
+        except OSError as error:
+            self.notify(f"no picture: {error}", severity="error", markup=False)
+            return
+        self.notify(f"picture: {shown_path(path)}", markup=False)
 
     def action_redraw(self) -> None:
         """Another program wrote on this terminal."""

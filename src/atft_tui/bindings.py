@@ -52,6 +52,15 @@ KEYS: tuple[Key, ...] = (
         "tail -f {run}/logs/ml_training.log"),
     Key("main", "tab", "tab", "app.focus_next", "", "to the next pane; shift+tab: back"),
     Key("main", "escape", "escape", "back", "", "back from a zoom"),
+    Key("main", "less_than_sign", "<", "grow('left', -2)", "", "left column narrower"),
+    Key("main", "greater_than_sign", ">", "grow('left', 2)", "",
+        "left column wider; or drag a border"),
+    Key("main", "plus", "+", "grow('curves', 1)", "", "curves and log higher"),
+    Key("main", "minus", "-", "grow('curves', -1)", "", "curves and log lower"),
+    Key("main", "0", "0", "reset_sizes", "", "the sizes of the panes as they were made"),
+    Key("main", "T", "T", "app.next_theme", "",
+        "other colours: calm, high contrast, for colour-blind eyes"),
+    Key("main", "P", "P", "app.picture", "", "a picture of the screen (SVG) into this directory"),
     Key("main", "ctrl+l", "ctrl+l", "app.redraw", "", "draw everything again"),
     Key("main", "question_mark", "?", "help", "help", "this page", "atft --help"),
     Key("main", "q", "q", "leave", "leave", "leave the console; the run goes on",
@@ -119,7 +128,8 @@ def stage_keys(runbook: Runbook) -> list[Key]:
 
 def key_name(character: str) -> str:
     """Textual's name of a printable key."""
-    names = {"/": "slash", "?": "question_mark", "!": "exclamation_mark", "+": "plus"}
+    names = {"/": "slash", "?": "question_mark", "!": "exclamation_mark", "+": "plus",
+             "-": "minus", "<": "less_than_sign", ">": "greater_than_sign"}  # fmt: skip
     return names.get(character, character)
 
 

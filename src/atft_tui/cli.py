@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ from pathlib import Path
 
 from atft_core import __version__
 from atft_core.errors import AtftError, UsageError
+from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.files import read_json
 from atft_core.run.runbook import Runbook, load
 from atft_core.run.shipped import shipped
-from atft_tui import demo
+from atft_tui import demo, plain
 from atft_tui.terminal import attached
 
 _EPILOG = """\
@@ -23,6 +25,7 @@ examples:
   atft-tui                               the shipped runbook, in this directory
   atft-tui output/hpo_short              one run, live or finished
   atft-tui --data-path panel.parquet     the panel that starts will use
+  atft-tui --serve                       in a browser on this machine
   atft-tui --demo                        a small synthetic panel, no GPU needed
 without a screen: atft status, atft check, atft run (see atft --help)
 """
@@ -50,6 +53,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--low-bandwidth", action="store_true", help="16 colours and one frame a second"
     )
+    made.add_argument(
+        "--serve", nargs="?", type=int, const=8000, metavar="PORT",
+        help="in a browser on this machine, instead of here (default port: 8000)",
+    )  # fmt: skip
     made.add_argument("--version", action="version", version=f"atft {__version__}")
     return made
 
@@ -73,15 +80,11 @@ def _main(args: argparse.Namespace) -> int:
         raise UsageError(
             "--demo brings its own runbook, panel and runs.", hint="Leave the others out."
         )
-    refusal = attached.why_not(os.environ)
-    if refusal and args.demo:
-        return demo.without_screen()
+    if args.serve is not None:
+        return _serve(args)
+    refusal = "" if _in_browser() else attached.why_not(os.environ)
     if refusal:
-        raise UsageError(
-            f"{refusal}.",
-            hint=f"Without a screen: `atft status {args.dir or ''}`".rstrip(" `") + "`, "
-            "`atft check RUN_DIR`, `atft run STAGE`.",
-        )
+        return plain.dry_run_of_demo(refusal) if args.demo else plain.status(args.dir, refusal)
     runbook = load(_runbook_path(args))
     return _run(runbook, args)
 
@@ -150,13 +153,36 @@ def _option_and_value(word: str) -> list[str]:
     return [option, value] if equals and option in ("--config", "--data-path") else [word]
 
 
+def _in_browser() -> bool:
+    """Whether this is the console of a visitor: Textual is told so by a variable."""
+    return bool(os.environ.get("TEXTUAL_DRIVER"))
+
+
+def _serve(args: argparse.Namespace) -> int:
+    try:
+        from atft_tui.serve import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--serve needs textual-serve ({error}).", hint="pip install 'atft[serve]'"
+        ) from error
+
+    named = {"--runbook": args.runbook, "--config": args.config, "--data-path": args.data_path}
+    words = [sys.executable, "-m", "atft_tui", *(["--demo"] if args.demo else [])]
+    words += [word for option, path in named.items() if path for word in (option, str(path))]
+    serve([*words, *([str(args.dir)] if args.dir else [])], args.serve)
+    return 0
+
+
 def _run(runbook: Runbook, args: argparse.Namespace) -> int:
-    from atft_tui.app import ConsoleApp
-    from atft_tui.bindings import refuse_taken_hotkeys
-    from atft_tui.terminal.driver import Output
+    with collecting_later():
+        from atft_tui.app import ConsoleApp
+        from atft_tui.bindings import refuse_taken_hotkeys
+        from atft_tui.terminal.driver import Output
+    gc.freeze()  # what was imported stays
 
     refuse_taken_hotkeys(runbook)
-    attached.forget_stale_size(os.environ)
+    if not _in_browser():  # a browser's size comes by these variables
+        attached.forget_stale_size(os.environ)
     output = Output(slow=args.low_bandwidth, ascii=args.ascii)
     app = ConsoleApp(runbook, args.dir, _options(runbook, args), output)
     attached.exit_on_hangup(app.remember)

@@ -13,10 +13,12 @@ STREAMS = {"stdin": "input", "stdout": "output", "stderr": "errors"}
 
 
 def without(stream, *args):
-    """The console with one of its streams not on a terminal; exit code, and what was said."""
+    """The console with one of its streams not on a terminal: code, complaint, what was printed."""
     leader, follower = os.openpty()
-    streams = dict.fromkeys(STREAMS, follower) | {"stderr": subprocess.PIPE}
-    streams[stream] = subprocess.DEVNULL if stream == "stdin" else subprocess.PIPE
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    streams = dict.fromkeys(STREAMS, follower) | {"stdin": subprocess.DEVNULL} | pipes
+    if stream != "stdin":
+        streams["stdin"] = follower
     environ = {**os.environ, "TERM": "xterm-256color"}
     try:
         done = subprocess.run(
@@ -25,38 +27,34 @@ def without(stream, *args):
     finally:
         os.close(follower)
         os.close(leader)
-    return done.returncode, done.stderr
-
-
-def assert_a_few_helpful_lines(said):
-    assert "Traceback" not in said
-    assert "\x1b" not in said
-    assert len(said.strip().splitlines()) <= 3
-    assert "atft status" in said
-    assert "atft run STAGE" in said
+    return done.returncode, done.stderr, done.stdout
 
 
 @pytest.mark.parametrize("stream", ["stdin", "stdout"])
-def test_a_stream_that_is_no_terminal_is_refused_with_the_way_without_a_screen(book, stream):
-    code, said = without(stream)
-    assert code == 2
-    assert f"standard {STREAMS[stream]} is not a terminal" in said
-    assert_a_few_helpful_lines(said)
+def test_without_a_terminal_there_is_one_plain_status(book, finished, stream):
+    code, said, printed = without(stream, "output/dry")
+    assert code == 0
+    assert said.splitlines() == [
+        f"No screen, since standard {STREAMS[stream]} is not a terminal. "
+        "Instead: atft status output/dry"
+    ]
+    assert "dry: FINISHED" in printed
+    assert "\x1b" not in said + printed
 
 
-def test_the_hint_names_the_run_that_was_asked_for(finished):
-    code, said = without("stdin", "output/dry")
-    assert code == 2
-    assert "`atft status output/dry`" in said
-    assert_a_few_helpful_lines(said)
+def test_without_a_terminal_and_a_directory_the_runs_are_listed(book, finished):
+    code, said, printed = without("stdin")
+    assert code == 0
+    assert "Instead: atft status" in said
+    assert "output/dry" in printed
 
 
 @pytest.mark.parametrize("kind", ["dumb", ""])
-def test_a_terminal_that_cannot_place_characters_is_refused(finished, kind):
+def test_a_terminal_that_cannot_place_characters_gets_one_plain_status(finished, kind):
     with terminal(console("output/dry"), (120, 34), environ={"TERM": kind}) as shown:
-        assert shown.ends() == 2
-        assert f"TERM={kind!r} cannot draw a screen" in shown.text
-        assert_a_few_helpful_lines(shown.text)
+        assert shown.ends() == 0
+        assert f"TERM={kind!r} cannot draw a screen. Instead: atft status" in shown.text
+        assert "dry: FINISHED" in shown.text
         assert b"\x1b" not in shown.received
 
 

@@ -22,7 +22,10 @@ every_size = pytest.mark.parametrize(
     [WIDE, pytest.param(MIDDLE, marks=pytest.mark.slow), SMALL],
     ids=lambda size: "x".join(map(str, size)),
 )
-CHARACTERS = {"slash": "/", "question_mark": "?", "exclamation_mark": "!", "space": " "}
+CHARACTERS = {
+    "slash": "/", "question_mark": "?", "exclamation_mark": "!", "space": " ",
+    "less_than_sign": "<", "greater_than_sign": ">", "plus": "+", "minus": "-",
+}  # fmt: skip
 
 
 class Console:

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.binding import BindingType
-from textual.containers import Grid
 from textual.widget import Widget
 
 from atft_core.run.foreign import clean
@@ -17,6 +16,7 @@ from atft_core.run.state import State, Trial
 from atft_tui import trial_table
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
 from atft_tui.format import line, relative
+from atft_tui.layout import TALL, USUAL, Body, Shape
 from atft_tui.machine import Machine
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.checklist import ChecklistPane
@@ -73,7 +73,7 @@ class ConsoleScreen(ActingScreen):
         """From top to bottom."""
         yield StagesPane(id="stages")
         yield SinceLine(id="since")
-        with Grid(id="body"):
+        with Body(self._reshaped):
             yield GpuPane(id="gpu")
             yield ChecklistPane(id="checklist", focus=True)
             yield VerdictPane(id="verdict")
@@ -111,11 +111,34 @@ class ConsoleScreen(ActingScreen):
     def on_resize(self, event: events.Resize) -> None:
         """In the compact layout the verdict spans both columns above the checklist."""
         super().on_resize(event)
+        self.query_one(Body).give(self._shape)
         checklist, verdict = self.query_one("#checklist"), self.query_one("#verdict")
         if self.has_class("-compact"):
             self.query_one("#body").move_child(verdict, before=checklist)
         else:
             self.query_one("#body").move_child(verdict, after=checklist)
+
+    # The sizes of the panes.
+
+    @property
+    def _shape(self) -> Shape | None:
+        """As it was left; the compact layout has no choice."""
+        if self.has_class("-compact"):
+            return None
+        known = self.console.preferences
+        return known.tall if self.has_class("-tall") else known.usual
+
+    def _reshaped(self, shape: Shape) -> None:
+        self.console.prefer(**{"tall" if self.has_class("-tall") else "usual": shape})
+
+    def action_grow(self, size: str, step: int) -> None:
+        """Make a column or a row of panes larger."""
+        self.query_one(Body).grow(size, step)
+
+    def action_reset_sizes(self) -> None:
+        """As they were made."""
+        self.console.prefer(usual=USUAL, tall=TALL)
+        self.query_one(Body).give(self._shape)
 
     def on_key(self, event: events.Key) -> None:
         """Stage keys come from the runbook, so they are not in the table of bindings."""

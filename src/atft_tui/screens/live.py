@@ -76,7 +76,7 @@ class LiveScreen(Screen[ResultT]):
     def on_mount(self) -> None:
         """Start with what is known."""
         if self.console.view is not None:
-            self.call_after_refresh(self.show, self.console.view)
+            self.show(self.console.view)
 
     def show(self, view: View) -> None:
         """Draw a view in all panes."""

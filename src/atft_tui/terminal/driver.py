@@ -116,6 +116,7 @@ class ConsoleDriver(LinuxDriver):
         if not self._writer.is_alive():
             self._writer.start()
         self._writer.open()
+        self._writer.hurry()  # somebody waits for the first frame
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
