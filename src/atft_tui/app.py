@@ -15,9 +15,11 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from atft_core import launch
+from atft_core.notify.settings import load_or_default
 from atft_core.run.runbook import Runbook
 from atft_core.run.stages import Stage
 from atft_tui import commands, preferences
+from atft_tui.alerting import News, tell
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
 from atft_tui.format import shown_path
@@ -60,6 +62,7 @@ class ConsoleApp(CellApp):
         self.view: View | None = None
         self.main = ConsoleScreen()
         self._command = ""
+        self._alerts, self._notify = News(), load_or_default()
         self._follower = Follower(runbook, directory, self._follow)
         self._viewed = threading.Event()
         self._watch = MachineWatch(lambda machine: self.post_message(Sampled(machine)))
@@ -73,6 +76,8 @@ class ConsoleApp(CellApp):
         """A short run is there in the first frame; a long one comes when it has been read."""
         self._viewed.wait(PATIENCE)
         self.push_screen(self.main)
+        if complaint := self._notify[1]:
+            self.notify(complaint, severity="warning", timeout=15, markup=False)
         self.theme_changed_signal.subscribe(self, lambda theme: self.prefer(theme=theme.name))
         self._watch.start()
 
@@ -110,9 +115,16 @@ class ConsoleApp(CellApp):
         """Draw the newest view on every screen."""
         self.view = message.view
         self._watch.watch(message.view)
+        self._tell(message.view)
         for screen in self.screen_stack:
             if isinstance(screen, LiveScreen):
                 screen.show(message.view)
+
+    def _tell(self, view: View) -> None:
+        """What is new and should not wait until somebody looks."""
+        sequences = tell(self, view, self._alerts.of(view), self._notify[0])
+        if sequences and self._driver is not None:
+            self._driver.write(sequences)
 
     def on_sampled(self, message: Sampled) -> None:
         """Draw the newest look at the machine."""

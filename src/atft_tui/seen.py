@@ -69,8 +69,8 @@ def news_between(before: State, after: State) -> list[str]:
     new, old = after.best, before.best
     if new is not None and (old is None or new.value != old.value):
         news.append(f"best {ratio(old.value) + ' -> ' if old else ''}{ratio(new.value)}")
-    alerts = len(after.alerts) - len(before.alerts)
-    if alerts > 0:
+    alerts = sum(alert.level != "info" for alert in after.alerts[len(before.alerts) :])
+    if alerts:
         news.append(several(alerts, "alert"))
     if after.end_state and not before.end_state:
         news.append(f"the run is {after.end_state}")

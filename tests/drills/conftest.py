@@ -39,6 +39,7 @@ def end(lock: Path) -> None:
 def home(tmp_path, monkeypatch) -> Iterator[Path]:
     """A place of its own for caches, the ledger and the runs; nothing stays at work in it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     for run in find_runs(tmp_path):  # of a test that failed half-way
@@ -53,5 +54,6 @@ def place(tmp_path_factory, request) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(root / "state"))
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
+        patch.setenv("XDG_CONFIG_HOME", str(root / "config"))
         patch.chdir(root)
         yield root

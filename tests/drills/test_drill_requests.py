@@ -45,8 +45,8 @@ def test_a_queued_stage_starts_when_the_gate_opens_and_inherits_the_time_budget(
     book = write_book(home / "book")
     run_stage("dry", book, panel, "--then", "short", "--until", soon(3600))
     dry, short = RunDirectory(book.parent / "dry"), RunDirectory(book.parent / "short")
-    state = wait_for(dry, lambda s: any("next stage" in text for *_, text in s.alerts))
-    assert f"next stage short started: {short.path}" in [text for *_, text in state.alerts]
+    state = wait_for(dry, lambda s: any("next stage" in alert.text for alert in s.alerts))
+    assert f"next stage short started: {short.path}" in [alert.text for alert in state.alerts]
     wait_for(short, lambda s: s.engines)
     (first,), (second,) = (events(run, ev.RunStarted) for run in (dry, short))
     assert second.until == first.until is not None
@@ -62,8 +62,8 @@ def test_a_queued_stage_does_not_start_when_the_gate_stays_closed(panel, home):
     book = write_book(home / "book", bar=0.9)
     run_stage("dry", book, panel, "--then", "short", code=3)
     dry = RunDirectory(book.parent / "dry")
-    state = wait_for(dry, lambda s: any("next stage" in text for *_, text in s.alerts))
-    (said,) = [text for *_, text in state.alerts if "next stage" in text]
+    state = wait_for(dry, lambda s: any("next stage" in alert.text for alert in s.alerts))
+    (said,) = [alert.text for alert in state.alerts if "next stage" in alert.text]
     assert said.startswith("next stage short not started: Stage short is locked: dry stage in")
     assert "FAIL val RankIC h1" in said
     assert not (book.parent / "short").exists()

@@ -50,6 +50,7 @@ def test_a_stop_during_the_last_trial_ends_the_chain_as_well(panel, home):
     wait_for(run, lambda state: state.trials)
     atft("stop", run.path)
     assert wait_for_end(run)[1].name == "FINISHED"
+    wait_for(run, lambda state: queued(run))  # written a moment after the end
     assert queued(run) == [
         "next stage short not started: stopped on request after the running trial"
     ]

@@ -12,12 +12,14 @@ from typer.testing import CliRunner
 
 from atft_core.cli.app import app
 from atft_core.data.features import FEATURES
+from atft_core.run.alerts import KEYS as ALERTS
 from atft_core.run.runbook import load
 from atft_core.run.shipped import shipped
 from atft_tui.bindings import KEYS, stage_keys
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+CONSOLE_PAGE = ROOT / "docs" / "console.md"
 FEATURE_PAGE = ROOT / "docs" / "features.md"
 
 
@@ -54,6 +56,15 @@ def feature_page():
     ]
     rows = [f"| `{f.name}` | {f.group} | {cell(f.doc)} |" for f in FEATURES]
     return "\n".join([*head, *rows]) + "\n"
+
+
+def with_alerts(text):
+    """The page of the console with the table of alerts put between its marks."""
+    before, _, rest = text.partition("<!-- alerts -->\n")
+    _, _, after = rest.partition("<!-- /alerts -->")
+    rows = [f"| `{key}` | {cell(told)} |" for key, told in ALERTS.items()]
+    table = "\n".join(["| alert | when it comes |", "|---|---|", *rows])
+    return f"{before}<!-- alerts -->\n{table}\n<!-- /alerts -->{after}"
 
 
 def with_keys(text):
@@ -105,6 +116,11 @@ def test_every_path_of_the_annotated_tree_exists():
 if __name__ == "__main__":
     README.write_text(with_keys(README.read_text()))
     FEATURE_PAGE.write_text(feature_page())
+    CONSOLE_PAGE.write_text(with_alerts(CONSOLE_PAGE.read_text()))
+
+
+def test_every_alert_is_explained():
+    assert CONSOLE_PAGE.read_text() == with_alerts(CONSOLE_PAGE.read_text())
 
 
 def test_every_preflight_check_is_explained():

@@ -76,7 +76,7 @@ def test_a_trial_is_judged_once_by_each_rule_also_after_a_restart():
     log.add(*on_trial(log, EARLY))
     assert on_trial(log, EARLY) == []
     assert decisions_on_trial(from_json(to_json(log.state)), (EARLY,), 0) == []
-    assert log.state.alerts[-1][2].startswith("trial 0: stop (advice)")
+    assert log.state.alerts[-1].text.startswith("trial 0: stop (advice)")
 
 
 def sweep_log(values, n_trials=8, se=0.004):

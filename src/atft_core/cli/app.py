@@ -374,6 +374,19 @@ def bench(
     command.run(kind, context.args, out=out, as_json=json)
 
 
+@app.command(epilog="Example: atft notify --test")
+def notify(
+    test: Annotated[bool, typer.Option("--test", help="Send one alert everywhere.")] = False,
+    json: Json = False,
+) -> None:
+    """Say which alerts are told and where; --test: exit code 1 when a channel fails."""
+    from atft_core.cli import notify as command
+
+    if test:
+        raise typer.Exit(command.test(as_json=json))
+    command.show(as_json=json)
+
+
 @app.command(epilog="Example: atft doctor --json")
 def doctor(json: Json = False) -> None:
     """Check this machine: versions, GPU, compiler, disk, environment."""

@@ -18,7 +18,7 @@ from atft_core.run.events import Json
 from atft_core.run.runbook import Stage, load, stage_from_json
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import Bar
-from atft_core.run.state import State, Trial
+from atft_core.run.state import Alert, State, Trial
 from atft_core.run.status import Status, evidence, read_status
 from atft_core.run.status import status as status_of
 from atft_core.run.verdicts import told
@@ -75,8 +75,8 @@ def _show_one(run: RunDirectory, *, verdicts: bool, as_json: bool) -> None:
         say(f"Walk-forward, {state.walk.get('said', '')}.")
     if state.significance:
         say(f"Best: {state.significance.get('said', '')}.")
-    for t, level, text in state.alerts[-5:]:
-        say(f"{clock(t)} {level}: {text}")
+    for alert in state.alerts[-5:]:
+        say(f"{clock(alert.since)} {alert.level}: {alert.text}")
 
 
 def _verdict(run: RunDirectory, state: State, status: Status) -> Diagnosis:
@@ -153,8 +153,13 @@ def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagno
         "walk": state.walk,
         "preflight": state.preflight,
         "override": state.override,
-        "alerts": [{"t": t, "level": level, "text": text} for t, level, text in state.alerts],
+        "alerts": [_alert(alert) for alert in state.alerts],
     }
+
+
+def _alert(alert: Alert) -> Json:
+    return {"t": alert.since, "level": alert.level, "text": alert.text, "key": alert.key,
+            "ended": alert.ended}  # fmt: skip
 
 
 def _trial_json(trial: Trial) -> Json:

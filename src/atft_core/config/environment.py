@@ -15,6 +15,8 @@ from atft_core.config.keys import DESCRIPTIONS, parse_value, suggestion
 from atft_core.errors import ConfigError
 from atft_core.run.environ import IDLE, ORIGINAL, PREFIX, Applied, Inactive, own_name
 
+_OTHERS = ("ATFT_NOTIFY", "ATFT_ALERT_")
+"""Beginnings of names that are about alerts (docs/console.md) and change no run."""
 Status = Literal["applied", "accepted, inactive"]
 
 
@@ -52,7 +54,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[N
     for name, rule in ORIGINAL.items():
         if name in environ:
             notices.append(_original(name, environ[name], rule, values))
-    for name in sorted(n for n in environ if n.startswith(PREFIX)):
+    for name in sorted(n for n in environ if n.startswith(PREFIX) and not n.startswith(_OTHERS)):
         if name not in _OWN:
             key = name.removeprefix(PREFIX).lower().replace("_", ".", 1)
             raise ConfigError(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
 from atft_core.engine.trials import TICK_SECONDS
+from atft_core.engine.watch import look
 from atft_core.engine.workers import environment
 
 
@@ -26,6 +27,7 @@ def exit_code(session: Session, module: str, given_up: Callable[[], object]) -> 
         )
     while process.poll() is None:
         answer_requests(session)
+        look(session)
         if given_up():
             process.kill()
             process.wait()

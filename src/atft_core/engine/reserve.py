@@ -36,10 +36,15 @@ class Reserve:
 
     def disk_is_full(self) -> bool:
         """Whether the run has to stop; from then on the room is there for its last words."""
-        if not self._full and shutil.disk_usage(self._directory).free < FULL_BYTES:
+        if not self._full and self.free < FULL_BYTES:
             self._full = True
             self.release()
         return self._full
+
+    @property
+    def free(self) -> int:
+        """Bytes that are left on the disk of the run."""
+        return shutil.disk_usage(self._directory).free
 
     def write(self, step: Callable[[], T]) -> T:
         """Do a step of writing; where the disk is full, once more with the reserve let go."""

@@ -15,11 +15,15 @@ from atft_core.config.schema import Config
 from atft_core.engine.reserve import Reserve
 from atft_core.engine.study import open_study
 from atft_core.gpu import GpuSampler
+from atft_core.notify.message import message
+from atft_core.notify.outbox import Outbox
+from atft_core.notify.settings import Loaded, load_or_default
 from atft_core.run import events as ev
 from atft_core.run import snapshot
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Event, Stamped
 from atft_core.run.fold import apply
+from atft_core.run.gauge import Gauge
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
@@ -39,6 +43,10 @@ class Session:
     lock: EngineLock
     state: State = field(default_factory=State)
     drained: dict[int, Tail] = field(default_factory=dict)
+    gauges: dict[str, Gauge] = field(default_factory=dict)
+    """What is watched beside the trials, by the alert's key."""
+    looked: dict[str, float] = field(default_factory=dict)
+    """When that was looked at last, on the monotonic clock."""
     deadline: float | None = None
     signalled: bool = False
 
@@ -52,6 +60,8 @@ class Session:
         self.journal = Journal(self.run.events)
         self.sampler = GpuSampler(self.run.gpu)
         self.reserve = Reserve(self.run.path)
+        self.outbox = Outbox()
+        self._complaint = ""
         self._study: Study | None = None
         self._snapshotted = time.monotonic()
 
@@ -68,6 +78,9 @@ class Session:
     ) -> None:
         self.sampler.stop()
         self.reserve.release()
+        with suppress(OSError):  # a full disk has its last words already
+            for text in self.outbox.close():
+                self.record(ev.Alert(key="notify", text=text))
         self.save_snapshot()
         self.journal.close()
         self.lock.release()
@@ -81,9 +94,11 @@ class Session:
 
     def record(self, event: Event) -> None:
         """Write an event, believe it, and tell people about it."""
-        stamped = self._append(event)
+        stamped, told = self._append(event), len(self.state.alerts)
         apply(self.state, stamped)
         self._tell(stamped)
+        if len(self.state.alerts) > told:
+            self._hand_over(told)
         if time.monotonic() - self._snapshotted > SNAPSHOT_SECONDS:
             self.save_snapshot()
 
@@ -91,6 +106,20 @@ class Session:
         told = lines(self.state, stamped)
         with suppress(OSError), self.run.log.open("a", encoding="utf-8") as log:  # may be full, too
             log.writelines(f"{stamp(stamped.t)} {line}\n" for line in told)
+
+    def _hand_over(self, told: int) -> None:
+        """Let the alerts after the first `told` be sent; the file may have changed since."""
+        news = self.state.alerts[told:]
+        messages = [message(alert, self.state, self.run) for alert in news]
+        self.outbox.put(self.notified(), messages)
+
+    def notified(self) -> Loaded:
+        """What is to be told where, by now; what is wrong with that is told once."""
+        loaded, complaint = load_or_default()
+        known, self._complaint = self._complaint, complaint
+        if complaint and complaint != known:
+            self.record(ev.Alert(key="notify", text=complaint))
+        return loaded
 
     def _append(self, event: Event) -> Stamped:
         stamped = self.reserve.write(lambda: self.journal.write(event))

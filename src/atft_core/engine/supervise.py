@@ -8,6 +8,7 @@ from types import FrameType
 
 from atft_core.engine.beside import exit_code
 from atft_core.engine.conclude import conclude
+from atft_core.engine.judged import judged
 from atft_core.engine.requests import expire_requests
 from atft_core.engine.session import Session
 from atft_core.engine.study import pruning_possible
@@ -28,7 +29,10 @@ def supervise(session: Session) -> ev.RunEnded:
     expire_requests(session)
     end = _preflight(session) or _trials(session)
     conclude(session)
+    end, opened = judged(session, end)
     session.record(end)
+    if opened is not None:
+        session.record(opened)
     return end
 
 

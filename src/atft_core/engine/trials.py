@@ -16,6 +16,7 @@ from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
 from atft_core.engine.space import distributions, suggest
 from atft_core.engine.study import ask, frozen, report, snapshot
+from atft_core.engine.watch import look
 from atft_core.engine.workers import Worker
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
@@ -132,6 +133,7 @@ def _wait_out(session: Session, number: int, reason: str) -> None:
     give_up = time.monotonic() + BLOCKED_SECONDS
     while time.monotonic() < give_up and not session.must_stop_now:
         answer_requests(session)
+        look(session)
         time.sleep(TICK_SECONDS)
 
 
@@ -205,6 +207,7 @@ def _watch(session: Session, trial: Trial, worker: Worker) -> bool:
         news = drain(session, trial.number)
         _report(session, trial, news)
         answer_requests(session)
+        look(session)
         if session.must_stop_now:
             told = "stop"
             workers.tell(session.run, trial.number, "stop")

@@ -24,8 +24,8 @@ RING_SECONDS = 3600.0
 """How far back the fast readings go."""
 
 GpuSpan = dict[str, float]
-"""n, p10, p50, p90 of the utilisation in %, the median of that of the memory, and the mean power in
-W where the card tells it."""
+"""n, mean, p10, p50, p90 of the utilisation in %, the median of that of the memory, and the mean
+power in W where the card tells it."""
 
 
 class GpuSampler:
@@ -142,7 +142,7 @@ def _span(samples: Sequence[Fast]) -> GpuSpan | None:
         return None
     busy = sorted(float(each.sm) for each in samples)
     powers = [each.power for each in samples if each.power is not None]
-    span: GpuSpan = {"n": len(busy)}
+    span: GpuSpan = {"n": len(busy), "mean": round(sum(busy) / len(busy), 1)}
     span |= {f"p{q}": round(percentile(busy, q), 1) for q in (10, 50, 90)}
     span["memory"] = percentile(sorted(float(each.memory) for each in samples), 50)
     return {**span, "power": round(sum(powers) / len(powers), 1)} if powers else span

@@ -240,6 +240,10 @@ class Alert(Event):
 
     level: str = "warning"
     text: str = ""
+    key: str = "other"
+    """What it is about: a word of `alerts.KEYS`."""
+    ended: bool = False
+    """Whether it says that what began under this key is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +261,8 @@ class RunEnded(Event):
 
     state: str = "FINISHED"
     reason: str = ""
+    verdict: str = ""
+    """What its criteria say, in words; empty where it has none."""
 
 
 @dataclass(frozen=True)

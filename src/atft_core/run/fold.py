@@ -11,9 +11,10 @@ from copy import deepcopy
 from typing import Any
 
 from atft_core.run import events as ev
+from atft_core.run.alerts import raised
 from atft_core.run.events import Event, Stamped
 from atft_core.run.limits import split_of
-from atft_core.run.state import ENDED, EpochRow, State, Trial, from_json, to_json
+from atft_core.run.state import ENDED, Alert, EpochRow, State, Trial, from_json, to_json
 from atft_core.run.verdicts import Stretch, add_epoch, add_mishap
 from atft_core.run.wording import finite, several
 
@@ -172,8 +173,6 @@ def _trial_enqueued(state: State, event: ev.TrialEnqueued, t: float) -> None:
 
 def _decided(state: State, event: ev.Decision, t: float) -> None:
     state.decisions.append((t, event))
-    if event.verdict == "stop":
-        state.alerts.append((t, "info", event.said))
 
 
 def _significance(state: State, event: ev.Significance, t: float) -> None:
@@ -185,11 +184,11 @@ def _walked(state: State, event: ev.WalkedForward, t: float) -> None:
 
 
 def _alert(state: State, event: ev.Alert, t: float) -> None:
-    state.alerts.append((t, event.level, event.text))
+    """An alert changes nothing; `raised` puts it among the others."""
 
 
 def _warn(state: State, t: float, text: str) -> None:
-    state.alerts.append((t, "warning", text))
+    state.alerts.append(Alert(t, "warning", text))
 
 
 def _holdout_scored(state: State, event: ev.HoldoutScored, t: float) -> None:
@@ -237,6 +236,7 @@ def apply(state: State, stamped: Stamped) -> None:
         _warn(state, stamped.t, f"{several(lost, 'event')} before this one cannot be read")
     state.seq, state.t = stamped.seq, stamped.t
     _APPLY[type(stamped.event)](state, stamped.event, stamped.t)
+    state.alerts += raised(state, stamped)
 
 
 def fold(events: Iterable[Stamped], start: State | None = None) -> State:

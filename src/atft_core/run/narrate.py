@@ -188,7 +188,8 @@ def _holdout_scored(state: State, event: ev.HoldoutScored) -> list[str]:
 
 
 def _run_ended(state: State, event: ev.RunEnded) -> list[str]:
-    return [f"Run {event.state}" + (f": {event.reason}" if event.reason else "")]
+    criteria = [f"Criteria: {event.verdict}"] if event.verdict else []
+    return [f"Run {event.state}" + (f": {event.reason}" if event.reason else ""), *criteria]
 
 
 _NARRATORS: dict[type[Event], Callable[[State, Any], list[str]]] = {

@@ -18,6 +18,20 @@ FOLD = "split.fold"
 """The parameter by which the trials of a walk-forward differ."""
 
 
+@dataclass(frozen=True)
+class Alert:
+    """Something that a person should be told, and since when it is so."""
+
+    since: float
+    level: str
+    """info, warning or error."""
+    text: str
+    key: str = "other"
+    """What it is about: a word of `alerts.KEYS`."""
+    ended: bool = False
+    """Whether it says that what began under this key is over."""
+
+
 @dataclass
 class EpochRow:
     """One epoch of a trial, as the first worker that finished it reported it."""
@@ -119,7 +133,7 @@ class State:
     trials: dict[int, Trial] = field(default_factory=dict)
     answered: dict[str, tuple[bool, str]] = field(default_factory=dict)
     """By request: whether it was obeyed, and what the engine said."""
-    alerts: list[tuple[float, str, str]] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
     decisions: list[tuple[float, ev.Decision]] = field(default_factory=list)
     """What rules decided, and when."""
     significance: Json = field(default_factory=dict)
@@ -166,8 +180,12 @@ def to_json(state: State) -> Json:
         number: {**vars(trial), "epochs": [vars(row) for row in trial.epochs]}
         for number, trial in state.trials.items()
     }
-    decisions = [(t, asdict(decision)) for t, decision in state.decisions]
-    own = {"trials": trials, "decisions": decisions, "verdicts": to_rows(state.verdicts)}
+    own = {
+        "trials": trials,
+        "decisions": [(t, asdict(decision)) for t, decision in state.decisions],
+        "alerts": [vars(alert) for alert in state.alerts],
+        "verdicts": to_rows(state.verdicts),
+    }
     return {**vars(state), **own}
 
 
@@ -177,7 +195,7 @@ def from_json(value: Json) -> State:
     for key, raw in value["trials"].items():
         epochs = [EpochRow(**row) for row in raw["epochs"]]
         trials[int(key)] = Trial(**{**raw, "epochs": epochs})
-    alerts = [(t, level, text) for t, level, text in value["alerts"]]
+    alerts = [Alert(**raw) for raw in value["alerts"]]
     decisions = [(t, ev.Decision(**raw)) for t, raw in value.get("decisions", [])]
     answered = {key: (bool(ok), text) for key, (ok, text) in value["answered"].items()}
     found = {"trials": trials, "alerts": alerts, "decisions": decisions, "answered": answered}

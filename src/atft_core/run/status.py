@@ -66,14 +66,9 @@ def _unlocked(state: State) -> bool:
 def _held(state: State, now: float) -> Status:
     if state.end_state:  # the end is written, the lock about to be released
         return Status(state.end_state, state.end_reason)
-    running = [trial for trial in state.trials.values() if trial.running]
-    for trial in running:
-        budget, quiet = state.budget(trial), max(0.0, now - trial.heard)
-        if quiet > budget:
-            where = f"trial {trial.number}, {trial.phase or 'between phases'}"
-            said = f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)"
-            return Status("HUNG", said, trial.heard, trial.number)
-    if not running and silence(state, now) > ENGINE_BUDGET:
+    if silent := silent_trial(state, now):
+        return silent
+    if state.current is None and silence(state, now) > ENGINE_BUDGET:
         quiet = silence(state, now)
         said = f"the engine: nothing for {quiet:.0f} s (budget {ENGINE_BUDGET:.0f} s)"
         return Status("HUNG", said, state.t)
@@ -81,6 +76,19 @@ def _held(state: State, now: float) -> Status:
         when = "now" if state.stop == "now" else "after the running trial"
         return Status("STOPPING", f"stops {when}")
     return Status("RUNNING")
+
+
+def silent_trial(state: State, now: float) -> Status | None:
+    """HUNG, where a running trial has been silent for longer than its phase may be."""
+    for trial in state.trials.values():
+        if not trial.running:
+            continue
+        budget, quiet = state.budget(trial), max(0.0, now - trial.heard)
+        if quiet > budget:
+            where = f"trial {trial.number}, {trial.phase or 'between phases'}"
+            said = f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)"
+            return Status("HUNG", said, trial.heard, trial.number)
+    return None
 
 
 def load(run: RunDirectory) -> State:

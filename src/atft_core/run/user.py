@@ -28,6 +28,11 @@ def state() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "atft"
 
 
+def config() -> Path:
+    """Where a person keeps what holds for all of their runs; not created."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "atft"
+
+
 def unwritable(text: str) -> bool:
     """Whether a text holds what no file of a run could keep: control characters, broken UTF-8."""
     return any(unicodedata.category(char) in ("Cc", "Cs") for char in text)

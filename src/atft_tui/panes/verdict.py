@@ -10,7 +10,7 @@ from textual.content import Content
 
 from atft_core.run.events import Decision, Json
 from atft_core.run.foreign import clean
-from atft_core.run.state import EpochRow, State
+from atft_core.run.state import Alert, EpochRow, State
 from atft_core.run.verdicts import Stretch
 from atft_core.run.wording import duration, fixed
 from atft_tui.format import clock, cut, line
@@ -29,6 +29,9 @@ _TIMES = {
 }  # fmt: skip
 
 
+_LEVEL_STYLE = {"info": "$text-muted", "error": "$text-error"}
+_ALERTS = 50
+"""Which are listed: the newest."""
 _EPOCHS = 12
 """Whose times are listed: the newest."""
 _STRETCHES = 40
@@ -41,7 +44,7 @@ class VerdictPane(Pane):
     def captions(self, view: View) -> tuple[str, str]:
         """The newest alert belongs where the eye is."""
         alerts = view.state.alerts
-        return "2 Verdict", cut(clean(alerts[-1][2]), 50) if alerts else ""
+        return "2 Verdict", cut(clean(alerts[-1].text), 50) if alerts else ""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """As much as there is room for."""
@@ -89,20 +92,18 @@ def conclusion(state: State, width: int) -> list[Content]:
 
 
 def details(state: State, width: int) -> list[Content]:
-    """What it was before, where the time of each epoch went, the preflight, and every alert."""
-    lines = [Content(""), *_history(state, width), Content(""), *_times(state)]
+    """The alerts, what it was before, where the time of each epoch went, preflight and rules."""
+    lines = []
+    if state.alerts:
+        lines += [Content(""), _heading(_told(state))]
+        lines += [row for each in state.alerts[: -_ALERTS - 1 : -1] for row in _alert(each, width)]
+    lines += [Content(""), *_history(state, width), Content(""), *_times(state)]
     if state.preflight:
         lines += [Content(""), _heading("preflight")]
         lines += _checks(state.preflight, width)
     if state.decisions:
         lines += [Content(""), _heading("decisions")]
         lines += [_decision(t, each) for t, each in reversed(state.decisions)]
-    if state.alerts:
-        lines += [Content(""), _heading("alerts")]
-        lines += [
-            line((f" {clock(t)} ", "$text-muted"), f"{clean(level, 8):8} {clean(text)}")
-            for t, level, text in reversed(state.alerts)
-        ]
     return lines
 
 
@@ -123,6 +124,22 @@ def _stretch(each: Stretch, width: int) -> Content:
         (f" {clock(each.since)} {duration(each.seconds):>7}  ", "$text-muted"),
         (f"{word:16}", _WORD_STYLE.get(each.word, "$text-warning")), f"  {said}",
     )  # fmt: skip
+
+
+def _told(state: State) -> str:
+    """How many alerts there were, where not all are listed."""
+    count = len(state.alerts)
+    return "alerts" if count <= _ALERTS else f"alerts, the newest {_ALERTS} of {count}"
+
+
+def _alert(alert: Alert, width: int) -> list[Content]:
+    """In full, for a reason is often long: its beginning alone helps nobody."""
+    when, word = f" {clock(alert.since)} ", clean(alert.level, 8)
+    style = _LEVEL_STYLE.get(alert.level, "$text-warning")
+    margin = len(when) + 8
+    first, *rest = textwrap.wrap(clean(alert.text), max(20, width - margin)) or [""]
+    head = line((when, "$text-muted"), (f"{word:8}", style), first)
+    return [head, *(Content(" " * margin + part) for part in rest)]
 
 
 def _decision(t: float, decision: Decision) -> Content:

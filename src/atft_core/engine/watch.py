@@ -1,0 +1,94 @@
+"""What no event tells by itself: a silent worker, an idle GPU, a disk that fills.
+
+Looked at once a second beside the trials. Begin and end of each are events, so a resumed engine
+knows what has been told, and every console shows the same.
+"""
+
+from __future__ import annotations
+
+import time
+
+from atft_core.engine.session import Session
+from atft_core.notify.settings import Settings
+from atft_core.run import events as ev
+from atft_core.run.alerts import standing
+from atft_core.run.gauge import Band, Gauge, step
+from atft_core.run.state import PHASE_BUDGET
+from atft_core.run.status import silent_trial
+from atft_core.run.wording import size
+
+LOOK_SECONDS = 1.0
+GPU_SECONDS = 60.0
+"""Over which the utilisation is averaged: between epochs every GPU is idle for a moment."""
+_DISK_SECONDS = (5.0, 60.0)
+"""For so long a disk is nearly full before it is told, and well before that is."""
+
+
+def look(session: Session) -> None:
+    """Tell what began and what ended since the last look, and see to what is to be sent."""
+    if not _due(session, "all", LOOK_SECONDS):
+        return
+    for text in session.outbox.turn():
+        session.record(ev.Alert(key="notify", text=text))
+    _silence(session)
+    settings = session.notified().settings
+    _disk(session, settings)
+    if _due(session, "gpu_idle", GPU_SECONDS):
+        _gpu(session, settings)
+
+
+def _due(session: Session, what: str, seconds: float) -> bool:
+    """Whether that much time has gone by; the first look only starts the clock."""
+    now = time.monotonic()
+    if now - session.looked.setdefault(what, now) < seconds:
+        return False
+    session.looked[what] = now
+    return True
+
+
+def _silence(session: Session) -> None:
+    told, why = standing(session.state, "hung"), silent_trial(session.state, time.time())
+    if why and not told:
+        session.record(ev.Alert(level="error", key="hung", text=f"HUNG, {why.reason}"))
+    elif told and not why:
+        text = "heard of the running trial again"
+        session.record(ev.Alert(level="info", key="hung", text=text, ended=True))
+
+
+def _disk(session: Session, settings: Settings) -> None:
+    free, bar = session.reserve.free, settings.disk_low_gib * 2**30
+    band = Band(bar, _DISK_SECONDS[0], 2 * bar, _DISK_SECONDS[1])
+    place = f"the disk of {session.run.path}"
+    if low := _turned(session, "disk_low", band, free):
+        text = f"{place} is nearly full: {size(free)} left"
+        session.record(ev.Alert(level="error", key="disk_low", text=text))
+    elif low is False:
+        text = f"{place} has room again: {size(free)} left"
+        session.record(ev.Alert(level="info", key="disk_low", text=text, ended=True))
+
+
+def _gpu(session: Session, settings: Settings) -> None:
+    """While a trial trains on it; phases that are slow without it are no reason to wake anybody."""
+    trial, now = session.state.current, time.time()
+    on_gpu = trial is not None and str(trial.settings.get("device")).startswith("cuda")
+    trains = on_gpu and trial is not None and trial.phase not in PHASE_BUDGET
+    span = session.sampler.window(now - GPU_SECONDS, now) if trains else None
+    band = Band(settings.gpu_idle_below, 60 * settings.gpu_idle_minutes,
+                settings.gpu_busy_above, 60 * settings.gpu_busy_minutes)  # fmt: skip
+    idle = _turned(session, "gpu_idle", band, span["mean"] if span else None)
+    if span is None or trial is None:
+        return
+    doing = f"{span['mean']:.0f} % in the last minute of trial {trial.number}"
+    if idle:
+        text = f"GPU idle for {settings.gpu_idle_minutes:g} minutes: {doing}"
+        session.record(ev.Alert(level="warning", key="gpu_idle", text=text))
+    elif idle is False:
+        text = f"GPU busy again: {doing}"
+        session.record(ev.Alert(level="info", key="gpu_idle", text=text, ended=True))
+
+
+def _turned(session: Session, key: str, band: Band, value: float | None) -> bool | None:
+    """Whether the value has become low (True) or well (False) with this look; None: neither."""
+    before = session.gauges.get(key) or Gauge(low=standing(session.state, key))
+    after = session.gauges[key] = step(before, band, time.time(), value)
+    return after.low if after.low != before.low else None

@@ -1,0 +1,112 @@
+"""What a person should be told without looking: from the log, and from a run's status.
+
+`raised` says what an event tells, so alerts are a part of the fold: the same for every reader, and
+after a restart. `standing_by_status` says what no event can: that an engine died, or is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from atft_core.run import events as ev
+from atft_core.run.events import Event, Stamped
+from atft_core.run.state import Alert, State
+
+KEYS = {
+    "finished": "a run ended: how, and what its criteria say",
+    "gate_opened": "the criteria are met and a next stage may start",
+    "trial_failed": "a trial ended without a value, and why",
+    "worker_lost": "a worker process was killed or crashed",
+    "hung": "nothing is heard for longer than the phase may take",
+    "gpu_idle": "the GPU of a running trial has had nothing to do for minutes",
+    "disk_low": "the disk of the run is nearly full",
+    "engine_died": "the engine is gone and wrote no end",
+    "rule": "a rule of the stage says stop",
+    "notify": "an alert could not be sent",
+    "other": "whatever else the engine warns of",
+}
+"""What alerts are about, and when they come."""
+LEVELS = ("info", "warning", "error")
+"""How bad an alert is, in rising order."""
+
+
+def reaches(level: str, bar: str) -> bool:
+    """Whether an alert of this level is at least as bad as `bar`; none is where that is "off"."""
+    return bar in LEVELS and rank(level) >= rank(bar)
+
+
+def rank(level: str) -> int:
+    """How bad a level is; a word that is none counts as a warning."""
+    return LEVELS.index(level) if level in LEVELS else LEVELS.index("warning")
+
+
+def raised(state: State, stamped: Stamped) -> list[Alert]:
+    """The alerts of one event; `state` is the state after it. Mostly none."""
+    raise_ = _RAISED.get(type(stamped.event))
+    return raise_(state, stamped.event, stamped.t) if raise_ else []
+
+
+def standing(state: State, key: str) -> bool:
+    """Whether an alert of this key has begun in the log and not ended."""
+    newest = next((alert for alert in reversed(state.alerts) if alert.key == key), None)
+    return newest is not None and not newest.ended
+
+
+BY_STATUS = ("hung", "engine_died")
+"""Keys of what `standing_by_status` tells."""
+
+
+def standing_by_status(name: str, reason: str, state: State) -> Alert | None:
+    """What the status of a run alone tells: its name, its reason and the state behind it."""
+    if name == "DIED":
+        return Alert(state.t, "error", reason, "engine_died")
+    if name == "HUNG":
+        return Alert(state.t, "error", reason, "hung")
+    return None
+
+
+def subject(state: State) -> str:
+    """How the run is called: by its stage, else by its directory."""
+    return str(state.stage_spec.get("title") or state.run or "the run")
+
+
+def _run_ended(state: State, event: ev.RunEnded, t: float) -> list[Alert]:
+    passed = not event.verdict or event.verdict.startswith("PASS")
+    asked_for = event.state == "STOPPED" and bool(state.stop)
+    fine = asked_for or (event.state == "FINISHED" and passed)
+    level = "error" if event.state == "FAILED" else "info" if fine else "warning"
+    said = [f"{subject(state)} {event.state}", event.verdict, event.reason]
+    return [Alert(t, level, ": ".join(part for part in said if part), "finished")]
+
+
+def _trial_ended(state: State, event: ev.TrialEnded, t: float) -> list[Alert]:
+    if event.state != "FAIL":
+        return []
+    why = event.reason or "no reason was given"
+    return [Alert(t, "warning", f"trial {event.trial} failed: {why}", "trial_failed")]
+
+
+def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> list[Alert]:
+    if event.ok:
+        return []
+    return [Alert(t, "warning", f"trial {event.trial}: {event.reason}", "worker_lost")]
+
+
+def _decided(state: State, event: ev.Decision, t: float) -> list[Alert]:
+    if event.verdict != "stop":
+        return []
+    return [Alert(t, "warning" if event.acts else "info", event.said, "rule")]
+
+
+def _alert(state: State, event: ev.Alert, t: float) -> list[Alert]:
+    return [Alert(t, event.level, event.text, event.key, event.ended)]
+
+
+_RAISED: dict[type[Event], Callable[[State, Any, float], list[Alert]]] = {
+    ev.RunEnded: _run_ended,
+    ev.TrialEnded: _trial_ended,
+    ev.WorkerExited: _worker_exited,
+    ev.Decision: _decided,
+    ev.Alert: _alert,
+}

@@ -1,0 +1,97 @@
+"""Alerts while somebody watches: which are new, and how they are told.
+
+The console tells on its own terminal: a line on the screen, the bell, the desktop. The engine runs
+the hook and the webhooks, so those come once, however many consoles are open.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from textual.app import App
+
+from atft_core.notify.message import message
+from atft_core.notify.settings import Loaded
+from atft_core.notify.terminal import wanted
+from atft_core.run.alerts import BY_STATUS, rank, standing, standing_by_status
+from atft_core.run.state import Alert
+from atft_core.run.wording import several
+from atft_tui.view import View
+
+_AT_ONCE, _AT_ONCE_SMALL = 3, 1
+"""Alerts of one moment that are told one by one; of the others only the number."""
+_SMALL_HEIGHT = 34
+_SEVERITY: dict[str, Literal["information", "warning", "error"]] = {
+    "info": "information", "error": "error",
+}  # fmt: skip
+_SECONDS = {"info": 6.0}
+"""For which one stays on the screen, by level."""
+_USUAL_SECONDS = 15.0
+
+
+class News:
+    """Which alerts came since this console was opened, run by run."""
+
+    def __init__(self) -> None:
+        self._opened = time.time()
+        self._run: object = None
+        self._told = 0
+        """Alerts of the log that were seen."""
+        self._standing: set[str] = set()
+        """What began, by log or by status, and is not over: told once, whoever noticed first."""
+
+    def of(self, view: View) -> list[Alert]:
+        """The alerts that the view before this one did not have."""
+        by_status, on = _by_status(view), _on(view)
+        run = view.run and (view.run.path, view.state.started)
+        if run != self._run:
+            self._run = run
+            began_here = view.state.started >= self._opened
+            self._told = 0 if began_here else len(view.state.alerts)
+            self._standing = set() if began_here else on
+        before, self._standing = self._standing, on
+        fresh = [each for each in view.state.alerts[self._told :]
+                 if each.ended or each.key not in before]  # fmt: skip
+        self._told = len(view.state.alerts)
+        if by_status and by_status.key not in before | {each.key for each in fresh}:
+            fresh.append(by_status)
+        return fresh
+
+
+def _by_status(view: View) -> Alert | None:
+    status = view.status
+    return standing_by_status(status.name, status.reason, view.state) if status else None
+
+
+def _on(view: View) -> set[str]:
+    """What the status can tell and now holds."""
+    by_status = _by_status(view)
+    told = {key for key in BY_STATUS if standing(view.state, key)}
+    return told | ({by_status.key} if by_status else set())
+
+
+def tell(app: App[None], view: View, alerts: Sequence[Alert], loaded: Loaded) -> str:
+    """Show alerts on the screen, the worst of many; what the terminal is to be sent for them."""
+    told = [] if loaded.off else [a for a in alerts if a.key not in loaded.settings.silent]
+    at_once = _AT_ONCE if app.size.height >= _SMALL_HEIGHT else _AT_ONCE_SMALL
+    worst = sorted(told, key=lambda alert: rank(alert.level))[-at_once:]
+    if len(told) > len(worst):
+        rest = several(len(told) - len(worst), "alert")
+        app.notify(f"{rest} more: key 2 lists them", markup=False)
+    bell, sequences = "", ""
+    for alert in worst:
+        said = message(alert, view.state, view.run)
+        app.notify(
+            said.text,
+            title=f"{said.level}: {said.stage}",
+            severity=_SEVERITY.get(said.level, "warning"),
+            timeout=_SECONDS.get(said.level, _USUAL_SECONDS),
+            markup=False,
+        )
+        found = wanted(loaded.settings, said, os.environ)
+        bell = found.pop("bell", bell)
+        sequences += "".join(found.values())
+    return bell + sequences
