@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,7 +66,5 @@ def message(alert: Alert, state: State, run: RunDirectory | None) -> Message:
 
 def example() -> Message:
     """The alert of `atft notify --test`."""
-    import time
-
     test = Alert(time.time(), "warning", "this is a test of the notifications", "test")
     return message(test, State(run="test"), None)
