@@ -49,6 +49,7 @@ PICTURES = (
     Picture("compare", ("space", "down", "space", "c")),
     Picture("columns", ("v",)),
     Picture("evidence", ("4", "down", "down", "enter")),
+    Picture("settings", ("e",), LARGE),
     Picture("start", ("d",)),
     Picture("keys", ("question_mark",), LARGE),
     Picture("palette", ("ctrl+p",)),
