@@ -69,7 +69,7 @@ def verdict_line(state: State, status: Status) -> Diagnosis:
     split = _split(row)
     if split is None:
         return Diagnosis(
-            "unknown", f"{place(trial, row)} reported no times", "see the worker's log"
+            "unknown", f"{place(trial.number, row.epoch)} reported no times", "see the worker's log"
         )
     return _limit(split, str(trial.settings.get("feed", "")))
 

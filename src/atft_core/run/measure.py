@@ -21,6 +21,8 @@ class Measure:
     """What was seen, where the value only counts what was seen wrong."""
     source: str = ""
     note: str = ""
+    awaits: str = ""
+    """The event that a better answer needs; where nothing is said, the end of more trials."""
     final: bool = False
     """Whether the value can no longer change, although the run goes on."""
     only_worse: bool = False
@@ -51,9 +53,9 @@ def epochs(state: State) -> list[tuple[Trial, EpochRow]]:
     return [(trial, row) for trial in state.trials.values() for row in trial.epochs]
 
 
-def place(trial: Trial, row: EpochRow) -> str:
+def place(trial: int, epoch: int) -> str:
     """Where a number of one epoch comes from."""
-    return f"trial {trial.number}, epoch {row.epoch}"
+    return f"trial {trial}, epoch {epoch}"
 
 
 def median_of_last(values: Sequence[float | None], last: int) -> float | None:
