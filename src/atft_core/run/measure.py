@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atft_core.run.state import ENDED, EpochRow, State, Trial
+
+_PLACE = re.compile(r"trial (\d+), epoch (\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,12 @@ def epochs(state: State) -> list[tuple[Trial, EpochRow]]:
 def place(trial: int, epoch: int) -> str:
     """Where a number of one epoch comes from."""
     return f"trial {trial}, epoch {epoch}"
+
+
+def placed(source: str) -> tuple[int, int] | None:
+    """Trial and epoch of a number that comes from one epoch."""
+    found = _PLACE.fullmatch(source)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def median_of_last(values: Sequence[float | None], last: int) -> float | None:

@@ -48,7 +48,7 @@ def gpu_utilisation(state: State, spec: CriterionSpec) -> Measure:
     if n < MIN_GPU_SAMPLES:
         return Measure(
             value=None, n=n, source=source, note=f"needs {MIN_GPU_SAMPLES} samples",
-            awaits=f"an epoch with {several(MIN_GPU_SAMPLES - n, 'GPU sample')} more",
+            awaits=f"an epoch with {several(MIN_GPU_SAMPLES - n, 'more GPU sample')}",
         )  # fmt: skip
     if 2 * len(spans) < len(rows):
         return Measure(

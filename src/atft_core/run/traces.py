@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from atft_core.run.criteria import Result
-from atft_core.run.measure import place
+from atft_core.run.measure import placed
 from atft_core.run.measure_model import ONE_SIDED_90, luck
 from atft_core.run.measure_run import (
     MEANT,
@@ -80,12 +80,19 @@ def trace(state: State, spec: CriterionSpec, result: Result) -> Trace:
     if source is None:
         return Trace()
     points = list(source.read(state, spec))
-    alone = [p for p in points if place(p.trial, p.epoch) == result.source]
-    if alone:  # the value is that of one epoch, not made of all
-        points = [p if p is alone[-1] else replace(p, decides=False) for p in points]
     axis, plotted = _plotted(points, source.of_trial)
-    kept = [p for p in points[:-LISTED] if alone and p.decides] + points[-LISTED:]
+    kept = _kept(points, placed(result.source))
     return Trace(source.kind, axis, tuple(thinned(plotted)), tuple(kept), len(points))
+
+
+def _kept(points: Sequence[Point], alone: tuple[int, int] | None) -> list[Point]:
+    """The newest, and the one that decides where the value is that of a single epoch."""
+    newest = points[-LISTED:]
+    decisive = [p for p in points if (p.trial, p.epoch) == alone]
+    if not decisive:
+        return list(newest)
+    older = [p for p in decisive if p.seq < newest[0].seq]
+    return [*older, *(p if p in decisive else replace(p, decides=False) for p in newest)]
 
 
 def _plotted(

@@ -52,6 +52,8 @@ class ChecklistPane(Pane):
         title = f"4 Checklist: {clean(view.stage.title, 30)}" if view.stage else "4 Checklist"
         if view.state.override:
             title += f", overridden: {clean(view.state.override, 200)}"
+        if cell_len(title) > room:  # the reason says more than the name of the pane
+            title = title.replace("4 Checklist: ", "4 ", 1)
         counts = [
             (sum(result.verdict is verdict for result in view.results), GLYPHS[verdict][0])
             for verdict in Verdict

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from atft_core.errors import AtftError
+from atft_core.run.checklist import quantity
 from atft_core.run.contrast import FOOTNOTE, GLYPH, Contrast, Line, contrast
 from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
@@ -25,7 +26,9 @@ from atft_tui.screens.worked_out import WorkedOutScreen
 from atft_tui.view import View
 
 _STYLES = {"better": "$text-success", "worse": "$text-error"}
-_CELL = 10
+_CELL, _WIDE_CELL = 10, 17
+_WIDE = 110
+"""Cells from which values have room for their errors."""
 
 
 class ContrastPane(Pane):
@@ -62,12 +65,16 @@ class ContrastPane(Pane):
         return [Row(content) for content in rows]
 
 
+def _cell(width: int) -> int:
+    return _WIDE_CELL if width >= _WIDE else _CELL
+
+
 def _title_width(width: int) -> int:
-    return max(18, min(40, width - 4 - 3 * _CELL - 7 - 14))
+    return max(18, min(40, width - 4 - 3 * _cell(width) - 7 - 14))
 
 
 def _head(width: int) -> Content:
-    cells = "".join(f"{head:>{_CELL}}" for head in ("before", "after", "change"))
+    cells = "".join(f"{head:>{_cell(width)}}" for head in ("before", "after", "change"))
     return line((f"{'':{_title_width(width) + 4}}{cells}{'z':>7}", "$text-muted"))
 
 
@@ -77,12 +84,20 @@ def _line(one: Line, width: int) -> Content:
     horizon = f" h={one.horizon}" if one.horizon is not None else ""
     room = _title_width(width)
     title = pad(cut(clean(one.title, 60), room - len(horizon)) + horizon, room)
-    cells = "".join(_right(clean(text), _CELL) for text in one.said)
+    errors = (one.before_error, one.after_error, None)
+    cells = "".join(
+        _right(clean(text) + (_error(error, one) if width >= _WIDE else ""), _cell(width))
+        for text, error in zip(one.said, errors, strict=True)
+    )
     z = "" if one.z is None else f"{one.z:+.1f}"
     return line(
         (f" {GLYPH[one.change]}", f"bold {style}"), f" {title}{cells}", (f"{z:>7}", "$text-muted"),
         (f"  {one.change}", style),
     )  # fmt: skip
+
+
+def _error(error: float | None, one: Line) -> str:
+    return f" +-{quantity(error, one.unit)}" if error else ""
 
 
 def _right(text: str, width: int) -> str:
