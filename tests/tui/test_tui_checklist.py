@@ -53,6 +53,19 @@ async def test_heads_stand_over_their_columns(book, live):
             assert head.index(name) + len(name) == line.index(cell) + len(cell)
 
 
+@every_size
+async def test_what_is_too_good_is_never_shown_as_a_margin_alone(book, size):
+    run = tui_run.new_run(book, book.stage("short"))
+    for number in range(3):
+        tui_run.begin_trial(run, number)
+        tui_run.add_epoch(run, number, 9, best=0.3)
+        tui_run.end_trial(run, number, "COMPLETE", 0.3)
+    async with console(book, run.path, size=size) as shown:
+        said = row(shown, "sign ratio")
+        assert ("leak?" in said) != ("above 0.05: check for a " in said)
+        assert "…" not in said or size == WIDE
+
+
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=str)
 async def test_a_failed_run_says_what_the_next_stage_needs_and_why_a_row_is_unknown(book, size):
     run = failed_dry_run(book)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import tui_run
 from test_tui_checklist import failed_dry_run
@@ -15,6 +17,7 @@ from atft_core.run.lock import EngineLock
 from atft_core.run.state import EpochRow
 from atft_core.run.status import load
 from atft_core.run.traces import LISTED
+from atft_core.train.results import split_column, write_table
 
 
 async def opened(shown, name):
@@ -64,7 +67,7 @@ async def test_the_events_are_those_of_the_log(book, live):
     async with console(book, size=WIDE) as shown:
         await opened(shown, "val_rank_ic")
         pane = shown.pane("events")
-        assert "Events: epoch" in shown.said("events")
+        assert "Events of val RankIC: epoch" in shown.said("events")
         assert "31, newest first; * decides" in shown.said("events")
         for point in pane.trace.points:
             event = logged[point.seq]
@@ -81,12 +84,12 @@ async def test_the_events_are_those_of_the_log(book, live):
 async def test_in_a_small_terminal_the_events_are_one_key_away(book, live):
     async with console(book, size=SMALL) as shown:
         await opened(shown, "val_rank_ic")
-        assert "Events: epoch" not in shown.text
+        assert "Events of val RankIC: epoch" not in shown.text
         await shown.press("e")
-        assert "Events: epoch" in shown.text
+        assert "Events of val RankIC: epoch" in shown.text
         await shown.press("p")
         assert "val RankIC by trial" in shown.text
-        assert "Events: epoch" not in shown.text
+        assert "Events of val RankIC: epoch" not in shown.text
         await shown.press("escape")
         assert "margin" in shown.text
 
@@ -126,6 +129,28 @@ async def test_new_epochs_reach_an_open_evidence(book, live):
         tui_run.add_epoch(live, 3, 8)
         await shown.until(lambda: shown.pane("events").trace.total == 32)
         assert "32, newest first" in shown.said("events")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=str)
+async def test_d_lists_the_days_and_the_events_again(book, live, size):
+    days = np.arange(np.datetime64("2016-02-01"), np.datetime64("2016-03-01"))
+    table = pa.table({
+        "split": split_column("val", len(days)), "date": pa.array(days),
+        "horizon": np.full(len(days), 1, np.int32), "rank_ic": np.linspace(-0.1, 0.2, len(days)),
+    })  # fmt: skip
+    write_table(live.trial(1).daily_ic, table)
+    async with console(book, size=size) as shown:
+        await opened(shown, "val_rank_ic")
+        await shown.press("d")
+        await shown.shows("2016-02-29", seconds=60)
+        assert "mean 0.0500   above 0 on 19 of 29 days" in shown.said("events")
+        assert "2016-02-29    0.2000" in shown.said("events")
+        await shown.press("d")
+        assert "Events of val RankIC: epoch" in shown.text
+        await shown.press("right", "right", "right", "right", "right", "d")
+        assert "Days of sign ratio" in shown.text
+        await shown.until(lambda: "no values by day" in shown.said("events"), seconds=60)
 
 
 # Remedies.

@@ -95,7 +95,7 @@ class Line:
 
 FOOTNOTE = (
     "z: the difference in its standard error, both errors taken as independent; within noise: "
-    "|z| up to 1.6; better? and worse?: an estimate whose error is not known"
+    f"|z| up to {TWO_SIDED_90:.2f}; better? and worse?: an estimate whose error is not known"
 )
 
 

@@ -31,6 +31,8 @@ _BAR = 9
 """Cells of a bar, with two of air before it."""
 _NOTE = 24
 """Cells below which a note would only be a riddle."""
+_ALARM = "leak?"
+"""Instead of a margin that is too good, where the note has no room to say so."""
 _QUIET = "$text-muted"
 _COLUMNS: tuple[tuple[str, int, Callable[[Result], str]], ...] = (
     ("margin", 9, margin),
@@ -143,14 +145,15 @@ def _row(result: Result, gate: Bar, width: int) -> Row:
         return Row(line(*parts, (f"  {cut(clean(_why(result)), room)}", _QUIET)), result.name)
     both = bar(result, gate).ljust(_BAR) + other_bar(result, gate)
     parts.append((f"  {pad(clean(both), 2 * _BAR - 2)}", _QUIET))
-    cells = [cut(clean(cell(result)), wide - 1).rjust(wide) for _, wide, cell in columns]
-    parts.append((cells[0], "$text-error" if (result.margin or 0) < 0 else ""))
-    parts.append(("".join(cells[1:]), _QUIET))
     room = width - 4 - _lead(width) - 2 * _BAR - sum(wide for _, wide, _ in columns) - 2
+    cells = [cut(clean(cell(result)), wide - 1).rjust(wide) for _, wide, cell in columns]
+    if result.alarm and room < _NOTE:
+        cells[0] = f"{_ALARM:>{columns[0][1]}}"
+    wrong = result.alarm or (result.margin or 0) < 0
+    parts.append((cells[0], "$text-error" if wrong else ""))
+    parts.append(("".join(cells[1:]), _QUIET))
     if room >= _NOTE:
         parts.append((f"  {cut(_note(result), room)}", "$text-error" if result.alarm else _QUIET))
-    elif result.alarm:
-        parts.append(("  too good?", "$text-error"))
     return Row(line(*parts), result.name)
 
 
@@ -166,12 +169,11 @@ def _narrow(result: Result, gate: Bar) -> list[tuple[str, str]]:
     if result.wanted:
         return [(f" {clean(bar(result, gate))}", _QUIET)]
     limit = bar(result, gate).removesuffix(" %").removesuffix(" s").replace(" ", "")
-    if result.alarm:
-        return [(f" {pad(limit, 6)}", _QUIET), ("too good", "$text-error")]
     space = margin(result).removesuffix(" %").removesuffix(" s")
     space = space.partition(".")[0] if len(space) > 5 else space
-    style = "$text-error" if (result.margin or 0) < 0 else ""
-    return [(f" {pad(limit, 6)}", _QUIET), (f" {cut(space, 5):>5}", style)]
+    wrong = result.alarm or (result.margin or 0) < 0
+    said = _ALARM if result.alarm else cut(space, 5)
+    return [(f" {pad(limit, 6)}", _QUIET), (f" {said:>5}", "$text-error" if wrong else "")]
 
 
 def _why(result: Result) -> str:

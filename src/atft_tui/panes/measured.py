@@ -88,13 +88,15 @@ class EventsPane(Pane):
 
     def captions(self, view: View) -> tuple[str, str]:
         """What is listed, and how much of it."""
+        title = f" of {clean(self.result.title, 30)}" if self.result else ""
         if self.days is not None:
-            return "By day, newest first", several(len(self.days), "day") if self.days else ""
+            count = f"{several(len(self.days), 'day')}, newest first" if self.days else ""
+            return f"Days{title}", count
         if self.trace is None or not self.trace.total:
-            return "Events", ""
+            return f"Events{title}", ""
         shown, total = len(self.trace.points), self.trace.total
         some = f"{shown} of {total}" if shown < total else str(total)
-        return f"Events: {self.trace.kind}", f"{some}, newest first; * decides"
+        return f"Events{title}: {self.trace.kind}", f"{some}, newest first; * decides"
 
     def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
         """The list that is wanted."""

@@ -51,7 +51,7 @@ class WorkedOutScreen(LiveScreen[None], Generic[FoundT]):
             view, self._newest = self._newest, None
             began = time.monotonic()
             self.found(await asyncio.to_thread(self.work_out, view))
-            super().show(view)
+            super().show(self._newest or view)  # a newer one may have been drawn meanwhile
             await asyncio.sleep(_REST * (time.monotonic() - began))
         self._working = False
 
