@@ -41,6 +41,7 @@ async def test_every_measure_of_both_runs_with_its_difference(book, live, size):
         assert line(shown, "epoch time ").endswith("the same")
         assert line(shown, "GPU utilisation").endswith("not known")
         assert line(shown, "data feed").split()[-4:] == ["resident", "resident", "the", "same"]
+        assert "3 caveats below" in shown.drawn("evidence")[-1]
         assert "- stage: dry before, short after" in shown.said("evidence")
         assert "the run after has not finished: no end yet" in shown.said("evidence")
         assert all("…" not in one for one in shown.drawn("evidence")[:20])

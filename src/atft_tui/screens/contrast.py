@@ -19,6 +19,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
 from atft_core.run.state import State
 from atft_core.run.status import load
+from atft_core.run.wording import several
 from atft_tui.bindings import bindings
 from atft_tui.format import cut, cut_left, line, pad, shown_path
 from atft_tui.pane import Pane, Row
@@ -45,9 +46,13 @@ class ContrastPane(Pane):
         room = max(10, (self.size.width - 30) // 2)
         before, after = shown_path(self._other.path), shown_path(view.run.path) if view.run else ""
         title = f"Before: {cut_left(before, room)}  after: {cut_left(after, room)}"
-        counts = [(change, sum(one.change == change for one in self.contrast.lines))
-                  for change in _STYLES] if self.contrast else []  # fmt: skip
-        return title, "  ".join(f"{n} {change}" for change, n in counts)
+        if self.contrast is None:
+            return title, ""
+        changes = [one.change for one in self.contrast.lines]
+        said = [f"{changes.count('better')} better", f"{changes.count('worse')} worse"]
+        if self.contrast.caveats:
+            said.append(f"{several(len(self.contrast.caveats), 'caveat')} below")
+        return title, "  ".join(said)
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """Section by section."""
