@@ -154,9 +154,10 @@ class ConsoleApp(CellApp):
             self.record(shown, outcome.complaint[0], "$text-error")
         return outcome
 
-    def confirm(self, stage: Stage, values: Sequence[str] = ()) -> None:
+    def confirm(self, stage: Stage, values: Sequence[str] = (), *, overrides: bool = False) -> None:
         """Show what a start would do; `values` are settings that a remedy suggests."""
-        self.push_screen(ConfirmScreen(stage, self.options, values), self._started)
+        screen = ConfirmScreen(stage, self.options, values, overrides=overrides)
+        self.push_screen(screen, self._started)
 
     def _started(self, run_dir: Path | None) -> None:
         if run_dir is None:

@@ -42,6 +42,8 @@ KEYS: tuple[Key, ...] = (
         "atft stacks {run}"),
     Key("main", "e", "e", "settings", "", "every setting: requested, in the trial, in its worker",
         "atft settings {run} TRIAL"),
+    Key("main", "b", "b", "against", "", "this run beside another: before and after",
+        "atft check {run} --against OTHER_RUN"),
     Key("main", "1", "1", "zoom('gpu')", "", "zoom GPU and processes; again: back",
         "nvidia-smi dmon"),
     Key("main", "2", "2", "zoom('verdict')", "", "zoom the verdict: since when, timers, alerts",
@@ -84,6 +86,9 @@ KEYS: tuple[Key, ...] = (
         "atft enqueue {run} --like TRIAL --set KEY=VALUE"),
     Key("trials", "p", "p", "screen.prune", "", "give a running trial up (asks first)",
         "atft prune {run} TRIAL"),
+    Key("checklist", "o", "o", "screen.override", "",
+        "start the next stage although its gate is closed",
+        "atft run STAGE --override-gate REASON"),
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
@@ -105,6 +110,14 @@ KEYS: tuple[Key, ...] = (
     Key("evidence", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("evidence", "left,h", "left h", "step(-1)", "before", "the criterion before"),
     Key("evidence", "right,l", "right l", "step(1)", "next", "the next criterion"),
+    Key("evidence", "1,2,3,4,5,6,7,8,9", "1-9", "remedy({key})", "remedy",
+        "try the remedy of this number; asks first", "atft run STAGE --set KEY=VALUE"),
+    Key("evidence", "p", "p", "zoom('plot')", "plot", "zoom the plot; again: back"),
+    Key("evidence", "e", "e", "zoom('events')", "events", "zoom the events; again: back"),
+    Key("evidence", "d", "d", "days", "days", "the value by day, or the events again",
+        "atft check {run} --criterion NAME"),
+    Key("pick", "escape,q", "escape", "close", "back", "back to the main screen"),
+    Key("contrast", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("confirm", "y", "y enter", "start", "start", "start what is shown", "atft run STAGE"),
     Key("confirm", "e", "e", "edit", "edit", "edit the settings: key=value key=value",
         "--set KEY=VALUE"),
@@ -144,7 +157,7 @@ def key_name(character: str) -> str:
 
 def refuse_taken_hotkeys(runbook: Runbook) -> None:
     """A stage must not sit on a key that does something else."""
-    taken = {name: key for key in KEYS if key.scope in ("main", "list", "trials")
+    taken = {name: key for key in KEYS if key.scope in ("main", "list", "trials", "checklist")
              for name in key.keys.split(",")}  # fmt: skip
     for stage in runbook.stages:
         other = taken.get(key_name(stage.hotkey))
@@ -157,12 +170,13 @@ def refuse_taken_hotkeys(runbook: Runbook) -> None:
 
 
 def bindings(scope: str) -> list[BindingType]:
-    """Textual's bindings of one scope."""
+    """Textual's bindings of one scope; an action with `{key}` is told which key it was."""
     return [
-        Binding(key.keys, key.action, key.label or key.help, show=bool(key.label))
-        for key in KEYS
-        if key.scope == scope
-    ]
+        Binding(name, key.action.replace("{key}", name), key.label or key.help,
+                show=bool(key.label))
+        for key in KEYS if key.scope == scope
+        for name in (key.keys.split(",") if "{key}" in key.action else [key.keys])
+    ]  # fmt: skip
 
 
 def footer(

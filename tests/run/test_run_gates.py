@@ -8,11 +8,12 @@ from run_builders import IDENTITY, Log, dry_run, metrics, written
 
 from atft_core.run import events as ev
 from atft_core.run.criteria import Verdict, check
-from atft_core.run.gates import gate
+from atft_core.run.gates import following, gate, still_needs
 from atft_core.run.runbook import load as load_book
 from atft_core.run.runbook import shipped
 from atft_core.run.snapshot import save
 from atft_core.run.stages import stage_to_json
+from atft_core.run.state import State
 from atft_core.run.status import load
 
 
@@ -205,3 +206,25 @@ def test_bars_that_were_lowered_after_the_run_do_not_make_it_pass(book):
     assert "FAIL val RankIC h1" in found.reason
     keep(book, dry_run(stage_spec=stage_to_json(dry)))
     assert gate(book, book.stage("short"), IDENTITY).open
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (dry_run(), "short sweep: no open row"),
+        (dry_run(metrics(-0.03)), "short sweep: 1 open row"),
+        (dry_run(metrics(-0.03, days=3)), "short sweep: 1 open row"),
+        (dry_run(identity={**IDENTITY, "demo": True}), "short sweep: the run has demo data"),
+        (dry_run(n_trials=1, max_epochs=1),
+         "short sweep: the run was 1 trial x 1 epoch, not 1 trial x 2 epochs"),
+    ],
+)  # fmt: skip
+def test_what_the_next_stage_still_needs_from_a_run(book, log, said):
+    stage, state = book.stage("dry"), log.state
+    assert still_needs(book, stage, state, check(state, stage)) == said
+
+
+def test_the_last_stage_and_an_ad_hoc_run_open_nothing(book):
+    assert still_needs(book, book.stage("full"), State(), []) == ""
+    assert still_needs(book, None, State(), []) == ""
+    assert following(book, book.stage("short")) == book.stage("full")

@@ -198,6 +198,19 @@ async def test_a_closed_gate_needs_a_reason(tiny, options):
     assert not list(tiny.path.parent.glob("output/*"))
 
 
+async def test_o_on_the_checklist_asks_at_once_for_a_reason(tiny, options):
+    async with console(tiny, size=SMALL, options=options) as shown:
+        shown.pane("checklist").focus()
+        await shown.press("o")
+        await plan_is_read(shown)
+        assert "Start: short sweep" in shown.said("plan")
+        await shown.until(lambda: isinstance(shown.app.focused, Input))
+        assert shown.app.focused.id == "override"
+        await shown.type("vendor late")
+        await shown.press("enter")
+        assert command_of(shown).endswith("--override-gate 'vendor late' --detach")
+
+
 async def test_an_open_gate_asks_for_no_reason(tiny, options):
     async with console(tiny, size=WIDE, options=options) as shown:
         await planned(shown)

@@ -171,12 +171,24 @@ def check(
     run_dir: RunDir,
     stage: Annotated[str, typer.Option(help="Judge an ad hoc run by this stage.")] = "",
     runbook: RunbookFile = None,
+    criterion: Annotated[
+        str, typer.Option(help="Only this one, with its evidence: events, days.")
+    ] = "",
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="OTHER_RUN", help="Also beside another run: before and after."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check a run's evidence against its criteria: exit code 0 met, 3 not met."""
-    from atft_core.cli import status as command
+    from atft_core.cli import check as command
 
-    raise typer.Exit(command.check_run(run_dir, stage=stage, runbook=runbook, as_json=json))
+    asked = command.Asked(run_dir, stage, runbook)
+    raise typer.Exit(
+        command.show_evidence(asked, criterion, as_json=json)
+        if criterion
+        else command.check_run(asked, against, as_json=json)
+    )
 
 
 @app.command(epilog="Example: atft preflight --data-path panel.parquet --config objective/rank")

@@ -86,7 +86,7 @@ def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -
     stage = stage_from_json(state.stage_spec)
     results = check(state, stage)
     if not quiet:
-        from atft_core.cli.status import checklist
+        from atft_core.cli.check import checklist
 
         say(checklist(results, stage.gate))
         say(f"{stage.title}: {overall(results)} (run {ended.name}, {run.path})")

@@ -1,26 +1,20 @@
-"""What runs are doing, and whether their evidence is good enough."""
+"""What runs are doing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from atft_core.cli.output import print_json, say, table
-from atft_core.errors import AtftError, CriteriaNotMetError, UsageError
+from atft_core.errors import AtftError, UsageError
 from atft_core.run.around import Surroundings
-from atft_core.run.checklist import bars, error, value
-from atft_core.run.criteria import Result, Verdict, check, overall
+from atft_core.run.criteria import Verdict
 from atft_core.run.diagnose import Diagnosis, verdict_line
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
-from atft_core.run.runbook import Stage, load, stage_from_json
-from atft_core.run.shipped import shipped
-from atft_core.run.stages import Bar
 from atft_core.run.state import Alert, State, Trial
-from atft_core.run.status import Status, evidence, read_status
-from atft_core.run.status import status as status_of
+from atft_core.run.status import Status, read_status
 from atft_core.run.verdicts import told
 from atft_core.run.wording import clock, duration, finite, scale
 
@@ -236,55 +230,3 @@ def _folds(walk: Json) -> str:
         last = ["-" if t is None else f"{t:.1f}", str(len(fold.get("trials", [])))]
         rows.append([str(fold.get("fold")), *spans, str(fold.get("days")), *shown, *last])
     return table(rows, right=(0, 3, 4, 5, 6, 7))
-
-
-def check_run(run_dir: Path, *, stage: str, runbook: Path | None, as_json: bool) -> int:
-    """Judge a run by its stage's criteria."""
-    run = RunDirectory(run_dir.absolute())
-    run.facts()
-    held = run.holder()
-    state = evidence(run)
-    status = status_of(state, held, time.time())
-    spec = _spec(state, stage, runbook)
-    results = check(state, spec)
-    verdict = overall(results)
-    if as_json:
-        criteria = [asdict(result) for result in results]
-        print_json({"verdict": verdict.value, "stage": spec.key, "state": status.name,
-                    "ad_hoc": not state.stage, "criteria": criteria})  # fmt: skip
-    else:
-        say(checklist(results, spec.gate))
-        say(f"{spec.title}: {verdict.value} (run {status.name})")
-    return 0 if verdict is Verdict.PASS else CriteriaNotMetError.exit_code
-
-
-def _spec(state: State, stage: str, runbook: Path | None) -> Stage:
-    if stage or runbook is not None:
-        return load(runbook or shipped("runbook.toml")).stage(stage or state.stage)
-    if not state.stage_spec:
-        raise UsageError(
-            "This is an ad hoc run: it belongs to no stage and opens no gate.",
-            hint="Judge it by the criteria of a stage with --stage dry.",
-        )
-    return stage_from_json(state.stage_spec)
-
-
-def checklist(results: Sequence[Result], gate: Bar) -> str:
-    """The criteria as aligned lines, sections apart."""
-    rows = [_row(result, gate) for result in results]
-    texts = table(rows, right=(2,)).splitlines()
-    lines: list[str] = []
-    section = ""
-    for result, text in zip(results, texts, strict=True):
-        if result.section != section:
-            section = result.section
-            lines.append(section)
-        lines.append(f"  {text}")
-    return "\n".join(lines)
-
-
-def _row(result: Result, gate: Bar) -> list[str]:
-    horizon = f" h={result.horizon}" if result.horizon is not None else ""
-    verdict = f"{GLYPH[result.verdict]} {result.verdict.value}"
-    return [verdict, f"{result.title}{horizon}", value(result), bars(result, gate),
-            error(result), result.note]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atft_core.run.criteria import Result
+from atft_core.run.criteria import Result, Verdict
 from atft_core.run.stages import Bar, deciding_bar
 from atft_core.run.wording import MISSING, fixed, ratio
 
@@ -63,6 +63,35 @@ def bar(result: Result, gate: Bar) -> str:
 def _stated(result: Result, gate: Bar) -> float | None:
     """The bar as the runbook has it."""
     return deciding_bar(result.minimum, result.target, gate)
+
+
+def other_bar(result: Result, gate: Bar) -> str:
+    """The bar that does not decide, where it is another one: the goal, or the minimum."""
+    other = bound(result, result.minimum if gate == "target" else result.target)
+    return "" if result.wanted or other == bar(result, gate) else other
+
+
+def signed(value: float | None, unit: str) -> str:
+    """A difference with its sign, in its unit."""
+    return f"+{quantity(value, unit)}" if value is not None and value > 0 else quantity(value, unit)
+
+
+def margin(result: Result) -> str:
+    """How far the value is on the right side of the bar; empty where what was seen is a word."""
+    return "" if result.wanted or result.margin is None else signed(result.margin, result.unit)
+
+
+def margin_errors(result: Result) -> str:
+    """The margin in standard errors of the value, where it has one."""
+    return "" if result.margin_errors is None else f"{result.margin_errors:+.1f} se"
+
+
+def reason(result: Result) -> str:
+    """Why there is no verdict yet, or never was one: which event is missing."""
+    if not result.awaits:
+        return ""
+    said = "waits for" if result.verdict is Verdict.PENDING else "never came:"
+    return f"{said} {result.awaits}"
 
 
 def error(result: Result) -> str:

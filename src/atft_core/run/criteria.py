@@ -1,7 +1,7 @@
 """Criteria and their verdicts: what was measured in this run against the bars of its stage.
 
-A new criterion is one function in `measure_run` or `measure_model` and one line in CRITERIA.
-What was not measured never passes.
+A new criterion is one function in `measure_run` or `measure_model` and one line in CRITERIA;
+one in `traces` makes its evidence. What was not measured never passes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Literal
 
 from atft_core.run import measure_model as model
 from atft_core.run import measure_run as run
-from atft_core.run.measure import Measure, live
+from atft_core.run.measure import Measure, ended, live
 from atft_core.run.stages import Bar, CriterionSpec, Stage, deciding_bar
 from atft_core.run.state import State
-from atft_core.run.wording import finite
+from atft_core.run.wording import finite, several
 
 Comparison = Literal[">", ">=", "<", "<=", "="]
 _HOLDS: dict[str, Callable[[float, float], bool]] = {
@@ -79,6 +79,9 @@ class Verdict(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+_OPEN = (Verdict.PENDING, Verdict.UNKNOWN)
+
+
 @dataclass(frozen=True)
 class Result:
     """One row of the checklist."""
@@ -105,11 +108,34 @@ class Result:
     """Whether the note should look like a failure."""
     decides: float | None = None
     """The bar that the value had to pass: the stage's, moved by what its uncertainty explains."""
+    awaits: str = ""
+    """The event that is missing, where there is no verdict yet, or never was one."""
+
+    @property
+    def margin(self) -> float | None:
+        """How far the value is on the right side of the bar; negative on the wrong one."""
+        if self.value is None or self.decides is None:
+            return None
+        above = self.value - self.decides
+        if self.comparison == "=":
+            return 0.0 - abs(above)
+        return above if self.comparison in (">", ">=") else -above
+
+    @property
+    def margin_errors(self) -> float | None:
+        """The same in standard errors of the value, where it has one."""
+        return None if self.margin is None or not self.stderr else self.margin / self.stderr
 
 
 def check(state: State, stage: Stage) -> list[Result]:
     """All criteria of a stage, judged on one run."""
     return [_judge(state, spec, stage.gate) for spec in stage.criteria]
+
+
+def meaning(name: str) -> str:
+    """The formula of a criterion in words, as the function that measures it has them."""
+    criterion = CRITERIA.get(name)
+    return " ".join(((criterion.measure.__doc__ if criterion else "") or "").split())
 
 
 def overall(results: Sequence[Result]) -> Verdict:
@@ -123,7 +149,10 @@ def overall(results: Sequence[Result]) -> Verdict:
 
 def _missing(state: State, spec: CriterionSpec) -> Measure:
     """A stage written by a newer version may name a criterion that this one does not know."""
-    return Measure(value=None, note="this version of atft has no such criterion", final=True)
+    return Measure(
+        value=None, note="this version of atft has no such criterion", final=True,
+        awaits="a newer version of atft",
+    )  # fmt: skip
 
 
 _MISSING = Criterion(_missing, ">", "", "")
@@ -136,11 +165,12 @@ def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
     forgiving = spec.minimum is not None and (gate == "minimum" or spec.target is None)
     decides = _moved(bar, criterion.comparison, measure.slack if forgiving else 0.0)
     met = value is not None and decides is not None and _HOLDS[criterion.comparison](value, decides)
+    verdict = _verdict(measure, value, met=met, may_change=live(state) and not measure.final)
     return Result(
         name=spec.name,
         title=spec.title,
         section=spec.section,
-        verdict=_verdict(measure, value, met=met, may_change=live(state) and not measure.final),
+        verdict=verdict,
         value=value,
         minimum=spec.minimum,
         target=spec.target,
@@ -156,6 +186,7 @@ def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
         wanted=criterion.wanted,
         alarm=measure.alarm,
         decides=decides,
+        awaits=_awaits(state, measure) if verdict in _OPEN else "",
     )
 
 
@@ -167,6 +198,12 @@ def _verdict(measure: Measure, value: float | None, *, met: bool, may_change: bo
     if value is None:
         return Verdict.UNKNOWN
     return Verdict.PASS if met else Verdict.FAIL
+
+
+def _awaits(state: State, measure: Measure) -> str:
+    """What the measure says it needs, else the trials that can still change it."""
+    left = max(0, state.n_trials - len(ended(state)))
+    return measure.awaits or f"the end of {several(left, 'more trial')}"
 
 
 def _moved(bar: float | None, comparison: Comparison, slack: float) -> float | None:

@@ -74,7 +74,7 @@ def verdict_line(state: State, status: Status, around: Around | None = None) -> 
     split = split_of(row.time, row.seconds, row.gpu, row.rates)
     if split is None:
         return Diagnosis(
-            "unknown", f"{place(trial, row)} reported no times", "see the worker's log"
+            "unknown", f"{place(trial.number, row.epoch)} reported no times", "see the worker's log"
         )
     return _contended(trial, split, seen) or _limited(trial, split, seen)
 

@@ -110,7 +110,7 @@ def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:
 
 def _settings(state: State, event: ev.Settings, t: float) -> None:
     if trial := _news_of(state, event, t):
-        trial.settings = event.values
+        trial.settings, trial.settings_seq = event.values, state.seq
         _note_code(state, str(event.values.get("code", "")))
 
 
@@ -130,7 +130,7 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
     trial.epochs.append(
         EpochRow(
             event.epoch, event.said or t, event.seconds, event.batches, event.batches_available,
-            event.time, event.train, event.val, event.gpu, event.rates,
+            event.time, event.train, event.val, event.gpu, event.rates, state.seq,
         )
     )  # fmt: skip
     split = split_of(event.time, event.seconds, event.gpu, event.rates)
@@ -152,7 +152,7 @@ def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:
 def _trial_ended(state: State, event: ev.TrialEnded, t: float) -> None:
     trial = state.trial(event.trial)
     trial.state, trial.value, trial.reason = event.state, event.value, event.reason
-    trial.ended, trial.phase, trial.pid = t, "", 0
+    trial.ended, trial.ended_seq, trial.phase, trial.pid = t, state.seq, "", 0
 
 
 def _requested(state: State, event: ev.Requested, t: float) -> None:

@@ -62,18 +62,41 @@ def _runs(before: Stage) -> Iterator[tuple[RunDirectory, State, str]]:
             why = error.message if isinstance(error, AtftError) else error.strerror
             yield run, State(), f"cannot be read: {why}"
             continue
-        if state.stage != before.key:
-            yield run, state, f"is of stage {state.stage}" if state.stage else "was ad hoc"
-        elif state.end_state != "FINISHED":
-            ending = f"ended as {state.end_state}" if state.end_state else "has not ended"
-            yield run, state, ending
-        elif state.n_trials < before.n_trials or state.max_epochs < before.max_epochs:
-            asked = scale(before.n_trials, before.max_epochs)
-            yield run, state, f"was {scale(state.n_trials, state.max_epochs)}, not {asked}"
-        elif state.lost:
-            yield run, state, f"has lost {several(state.lost, 'event')} of its log"
-        else:
-            yield run, state, ""
+        yield run, state, _shortfall(state, before)
+
+
+def _shortfall(state: State, before: Stage) -> str:
+    """Why a run of the stage is no evidence, whatever its criteria say; empty when it is."""
+    if state.stage != before.key:
+        return f"is of stage {state.stage}" if state.stage else "was ad hoc"
+    if state.end_state != "FINISHED":
+        return f"ended as {state.end_state}" if state.end_state else "has not ended"
+    if state.n_trials < before.n_trials or state.max_epochs < before.max_epochs:
+        asked = scale(before.n_trials, before.max_epochs)
+        return f"was {scale(state.n_trials, state.max_epochs)}, not {asked}"
+    return f"has lost {several(state.lost, 'event')} of its log" if state.lost else ""
+
+
+def following(runbook: Runbook, stage: Stage | None) -> Stage | None:
+    """The stage that a run of `stage` opens."""
+    opened = (later for later in runbook.stages if stage and later.requires == stage.key)
+    return next(opened, None)
+
+
+def still_needs(
+    runbook: Runbook, stage: Stage | None, state: State, results: Sequence[Result]
+) -> str:
+    """What the stage after this run still needs from it: `full sweep: 2 open rows`."""
+    after = following(runbook, stage)
+    if stage is None or after is None:
+        return ""
+    missing = sum(result.verdict is not Verdict.PASS for result in results)
+    if missing:
+        return f"{after.title}: {several(missing, 'open row')}"
+    shortfall = _shortfall(state, runbook.stage(stage.key)) or _difference(state, runbook, None)
+    if shortfall:
+        return f"{after.title}: the run {shortfall}" if state.run else f"{after.title}: no run"
+    return f"{after.title}: no open row"
 
 
 def _difference(state: State, runbook: Runbook, identity: Json | None) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atft_core.run.state import ENDED, EpochRow, State, Trial
+
+_PLACE = re.compile(r"trial (\d+), epoch (\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,8 @@ class Measure:
     """What was seen, where the value only counts what was seen wrong."""
     source: str = ""
     note: str = ""
+    awaits: str = ""
+    """The event that a better answer needs; where nothing is said, the end of more trials."""
     final: bool = False
     """Whether the value can no longer change, although the run goes on."""
     only_worse: bool = False
@@ -51,9 +56,15 @@ def epochs(state: State) -> list[tuple[Trial, EpochRow]]:
     return [(trial, row) for trial in state.trials.values() for row in trial.epochs]
 
 
-def place(trial: Trial, row: EpochRow) -> str:
+def place(trial: int, epoch: int) -> str:
     """Where a number of one epoch comes from."""
-    return f"trial {trial.number}, epoch {row.epoch}"
+    return f"trial {trial}, epoch {epoch}"
+
+
+def placed(source: str) -> tuple[int, int] | None:
+    """Trial and epoch of a number that comes from one epoch."""
+    found = _PLACE.fullmatch(source)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def median_of_last(values: Sequence[float | None], last: int) -> float | None:

@@ -55,30 +55,44 @@ def _read(state: State, spec: CriterionSpec, key: str, error_key: str = "") -> M
     """One validation metric of the best trial's last epoch, with its standard error."""
     found = _last(state)
     if found is None or spec.horizon is None:
-        return Measure(value=None, note="no trial is complete")
+        return Measure(
+            value=None, note="no trial is complete", awaits="the end of a complete trial"
+        )
     trial, row = found
     days = int(row.metric("days", spec.horizon) or 0)
     measure = Measure(
         value=finite(row.metric(key, spec.horizon)),
         n=days,
         stderr=finite(row.metric(error_key, spec.horizon)) if error_key else None,
-        source=place(trial, row),
+        source=place(trial.number, row.epoch),
         final=settled(state),
     )
     if measure.value is None:
-        return replace(measure, note=f"{key} is undefined at horizon {spec.horizon}")
+        return replace(
+            measure, note=f"{key} is undefined at horizon {spec.horizon}",
+            awaits=f"an epoch with {key} at horizon {spec.horizon}",
+        )  # fmt: skip
     if days < MIN_DAYS:
-        return replace(measure, value=None, note=f"{several(days, 'valid day')}: needs {MIN_DAYS}")
+        return replace(
+            measure, value=None, note=f"{several(days, 'valid day')}: needs {MIN_DAYS}",
+            awaits=f"an epoch with {MIN_DAYS} valid days",
+        )  # fmt: skip
     return measure
 
 
 def val_rank_ic(state: State, spec: CriterionSpec) -> Measure:
-    """Mean daily rank correlation of prediction and return."""
+    """Mean over the validation days of the rank correlation of prediction and return.
+
+    Of the best complete trial, at its last epoch.
+    """
     return _read(state, spec, "rank_ic", "rank_ic_se")
 
 
 def val_ic(state: State, spec: CriterionSpec) -> Measure:
-    """Mean daily correlation of prediction and return."""
+    """Mean over the validation days of the correlation of prediction and return.
+
+    Of the best complete trial, at its last epoch.
+    """
     return _read(state, spec, "ic", "ic_se")
 
 
@@ -96,7 +110,13 @@ def _rank_ic_with_error(state: State, spec: CriterionSpec) -> tuple[Measure, flo
     if measure.value is None:
         return measure, 0.0, 0.0
     if not measure.stderr or measure.stderr < 0:
-        return replace(measure, value=None, note="RankIC has no standard error"), 0.0, 0.0
+        blind = replace(
+            measure,
+            value=None,
+            note="RankIC has no standard error",
+            awaits="an epoch with rank_ic_se",
+        )
+        return blind, 0.0, 0.0
     return measure, measure.value, measure.stderr
 
 
@@ -126,7 +146,10 @@ def beats_baseline(state: State, spec: CriterionSpec) -> Measure:
     if measure.value is None or found is None:
         return measure
     if not measure.stderr or measure.stderr < 0:
-        return replace(measure, value=None, note="the difference has no standard error")
+        return replace(
+            measure, value=None, note="the difference has no standard error",
+            awaits="an epoch with baseline_diff_se",
+        )  # fmt: skip
     name = found[1].val.get(str(spec.horizon), {}).get("baseline") or "the best baseline"
     slack = ONE_SIDED_90 * measure.stderr
     return replace(measure, note=f"against {name}", slack=slack)
@@ -140,7 +163,8 @@ def same_sign(state: State, spec: CriterionSpec) -> Measure:
     source = f"last epochs of {several(len(values), 'trial')}"
     if best.value is None or len(values) < MIN_TRIALS:
         note = best.note or f"needs {MIN_TRIALS} measured trials"
-        return Measure(value=None, n=len(values), source=source, note=note)
+        awaits = best.awaits or f"the end of {several(MIN_TRIALS - len(values), 'more trial')}"
+        return Measure(value=None, n=len(values), source=source, note=note, awaits=awaits)
     alike = sum(value * best.value > 0 for value in values)
     return Measure(
         value=alike / len(values),

@@ -46,6 +46,8 @@ class EpochRow:
     val: Json
     gpu: Json | None
     rates: Json = field(default_factory=dict)
+    seq: int = 0
+    """Which event of the log said so."""
 
     def metric(self, name: str, horizon: int) -> float | None:
         """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
@@ -74,6 +76,9 @@ class Trial:
     ended: float = 0.0
     epochs: list[EpochRow] = field(default_factory=list)
     settings: Json = field(default_factory=dict)
+    settings_seq: int = 0
+    ended_seq: int = 0
+    """Which events of the log said so."""
     phase: str = ""
     epoch: int = 0
     batch: int = 0

@@ -106,7 +106,7 @@ def _read(run: RunDirectory, numbers: Sequence[int], horizon: int) -> Trials:
     series: dict[int, Daily] = {}
     for number in numbers:
         try:
-            series[number] = _daily(run.trial(number).daily_ic, horizon)
+            series[number] = read_daily(run.trial(number).daily_ic, horizon)
         except (OSError, pa.ArrowException, KeyError):
             continue  # the trial is missing from all that is counted
     dates_D = sorted(set().union(*series.values()))
@@ -114,14 +114,15 @@ def _read(run: RunDirectory, numbers: Sequence[int], horizon: int) -> Trials:
     return Trials(list(series), dates_D, rank_ic_DK)
 
 
-def _daily(path: Path, horizon: int) -> Daily:
+def read_daily(path: Path, horizon: int, column: str = "rank_ic") -> Daily:
+    """A column of daily_ic.arrow by validation day."""
     table = read_table(path)
     own = pc.and_(
         pc.equal(table["split"].cast("string"), "val"), pc.equal(table["horizon"], horizon)
     )
     table = table.filter(own)
     dates = table["date"].to_numpy().astype("datetime64[D]")
-    return dict(zip(dates, table["rank_ic"].to_numpy(), strict=True))
+    return dict(zip(dates, table[column].to_numpy(), strict=True))
 
 
 def _comparable(trials: Trials, complete: Sequence[int], own_D: Floats) -> Trials:

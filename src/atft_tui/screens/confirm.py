@@ -61,13 +61,20 @@ class ConfirmScreen(LiveScreen[Path | None]):
     SCOPE = "confirm"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("confirm"), ("enter", "start", "start")]
 
-    def __init__(self, stage: Stage, options: Sequence[str], values: Sequence[str] = ()) -> None:
-        """`options` are those of the console itself; `values` a remedy's key=value pairs."""
+    def __init__(
+        self, stage: Stage, options: Sequence[str], values: Sequence[str] = (), *,
+        overrides: bool = False,
+    ) -> None:  # fmt: skip
+        """`options` are those of the console itself; `values` a remedy's key=value pairs.
+
+        `overrides`: ask for a reason as soon as the gate turns out to be closed.
+        """
         super().__init__()
         self._options = list(options)
         self._values = list(values)
         self._pane = PlanPane(stage)
         self._stage = stage
+        self._overrides = overrides
         self._busy = False
 
     def body(self) -> Iterable[Widget]:
@@ -138,6 +145,8 @@ class ConfirmScreen(LiveScreen[Path | None]):
         else:
             self._pane.complaint = outcome.complaint
         self._say_ready()
+        if self._overrides:
+            self.action_override()
 
     def _say_ready(self) -> None:
         if self._pane.plan is None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
+from atft_core.run.gates import following
 from atft_core.run.state import State, Trial
 from atft_tui import trial_table
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
-from atft_tui.format import line, relative
+from atft_tui.format import line, relative, shown_path
 from atft_tui.layout import TALL, USUAL, Body, Shape
 from atft_tui.machine import Machine
 from atft_tui.pane import Pane, Row
@@ -29,9 +32,11 @@ from atft_tui.panes.verdict import VerdictPane
 from atft_tui.screens.acting import ActingScreen
 from atft_tui.screens.columns import ColumnsScreen
 from atft_tui.screens.compare import CompareScreen
+from atft_tui.screens.contrast import ContrastScreen
 from atft_tui.screens.entry import EntryLine, Prompt
 from atft_tui.screens.evidence import EvidenceScreen
 from atft_tui.screens.help import HelpScreen
+from atft_tui.screens.pick import PickScreen
 from atft_tui.screens.stacks import StacksScreen
 from atft_tui.screens.trial import TrialScreen
 from atft_tui.view import View
@@ -226,6 +231,28 @@ class ConsoleScreen(ActingScreen):
             return
         self.console.note("atft status {run} --json")
         self.app.push_screen(CompareScreen(chosen))
+
+    def action_against(self) -> None:
+        """Before and after: beside another run, which is chosen first."""
+        view = self.console.view
+        if view is None or view.run is None:
+            self.app.notify("there is no run yet", severity="warning", markup=False)
+            return
+        self.app.push_screen(PickScreen(view.run), self._beside)
+
+    def _beside(self, other: Path | None) -> None:
+        if other is not None:
+            self.console.note(f"atft check {{run}} --against {shlex.quote(shown_path(other))}")
+            self.app.push_screen(ContrastScreen(RunDirectory(other)))
+
+    def action_override(self) -> None:
+        """The start of the stage that this run should have opened, with a reason."""
+        view = self.console.view
+        after = following(view.runbook, view.stage) if view else None
+        if after is None:
+            self.app.notify("no stage comes after this one", severity="warning", markup=False)
+            return
+        self.console.confirm(after, overrides=True)
 
     def chosen_trial(self) -> Trial | None:
         """The trial under the cursor."""
