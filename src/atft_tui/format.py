@@ -86,6 +86,11 @@ def clock(t: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(t))
 
 
+def day(t: float) -> str:
+    """Date of a Unix time, in the local zone."""
+    return time.strftime("%Y-%m-%d", time.localtime(t))
+
+
 def line(*parts: str | tuple[str, str]) -> Content:
     """One line from plain strings and (text, style) pairs; styles are theme colours."""
     return Content.assemble(*parts)

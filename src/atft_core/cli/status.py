@@ -8,17 +8,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 from atft_core.cli.output import print_json, say, table
-from atft_core.errors import AtftError, CriteriaNotMetError, UsageError
+from atft_core.errors import AtftError, CriteriaNotMetError, RunDirectoryError, UsageError
 from atft_core.run.checklist import bars, error, value
 from atft_core.run.criteria import Result, Verdict, check, overall
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
+from atft_core.run.narrate import stamp
 from atft_core.run.runbook import Stage, load, stage_from_json
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import Bar
 from atft_core.run.state import State, Trial
 from atft_core.run.status import Status, evidence, read_status
 from atft_core.run.status import status as status_of
+from atft_core.run.timeline import Then, newest_time, parse_time, state_then
 from atft_core.run.wording import duration, finite, scale
 
 GLYPH = {
@@ -29,25 +31,32 @@ GLYPH = {
 }
 
 
-def show_status(directory: Path, *, as_json: bool) -> None:
-    """One run in detail, or one line for every run below `directory`."""
+def show_status(directory: Path, *, at: str = "", as_json: bool) -> None:
+    """One run in detail, now or as it was, or one line for every run below `directory`."""
     if not directory.is_dir():
         raise UsageError(f"There is no directory {directory}.")
     if (directory / "run.json").exists():
-        _show_one(RunDirectory(directory.absolute()), as_json=as_json)
+        _show_one(RunDirectory(directory.absolute()), at=at, as_json=as_json)
+    elif at:
+        raise UsageError(f"--at is about one run, and {directory} is none.",
+                         hint="Name its directory.")  # fmt: skip
     else:
         _show_all(directory, as_json=as_json)
 
 
-def _show_one(run: RunDirectory, *, as_json: bool) -> None:
+def _show_one(run: RunDirectory, *, at: str, as_json: bool) -> None:
     run.facts()
-    state, status = read_status(run)
+    now = time.time()
+    if at:
+        state, status, now = _status_at(run, at)
+    else:
+        state, status = read_status(run)
     if as_json:
-        print_json(status_json(run, state, status))
+        print_json({**status_json(run, state, status), **({"at": now} if at else {})})
         return
-    say(f"{run.path}")
+    say(f"{run.path}" + (f" at {stamp(now)}, event {state.seq}" if at else ""))
     say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
-    say(_summary(state, status))
+    say(_summary(state, status, now))
     for found in state.preflight:
         if not found.get("ok"):
             say(f"preflight {GLYPH[Verdict.FAIL]} {found.get('name')}: {found.get('detail')}")
@@ -62,6 +71,24 @@ def _show_one(run: RunDirectory, *, as_json: bool) -> None:
         say(f"Best: {state.significance.get('said', '')}.")
     for t, level, text in state.alerts[-5:]:
         say(f"{time.strftime('%H:%M:%S', time.localtime(t))} {level}: {text}")
+
+
+def _status_at(run: RunDirectory, at: str) -> tuple[State, Status, float]:
+    """State and status of a run after event `at`, a number, or at a time; and when that was."""
+    then = _then(run, at)
+    if not then.state.seq:
+        raise UsageError(f"The log of {run.path} begins after {at}.",
+                         hint=f"`atft timeline {run.path}` lists what happened.")  # fmt: skip
+    return then.state, then.status(run.holder()), then.t
+
+
+def _then(run: RunDirectory, at: str) -> Then:
+    try:
+        if at.isdecimal():
+            return state_then(run, seq=int(at))
+        return state_then(run, t=min(time.time(), parse_time(at, newest_time(run))))
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
+        raise RunDirectoryError(f"{run.events} is damaged before {at}: {error}.") from error
 
 
 def _show_all(directory: Path, *, as_json: bool) -> None:
@@ -103,6 +130,7 @@ def status_json(run: RunDirectory, state: State, status: Status) -> Json:
         "reason": status.reason,
         "stage": state.stage,
         "run_dir": str(run.path),
+        "seq": state.seq,
         "study": state.study_name,
         "n_trials": state.n_trials,
         "max_epochs": state.max_epochs,
@@ -141,8 +169,8 @@ def _stage(state: State) -> str:
     return state.stage or "ad hoc"
 
 
-def _summary(state: State, status: Status) -> str:
-    end = time.time() if status.live else state.ended or state.t
+def _summary(state: State, status: Status, now: float) -> str:
+    end = now if status.live else state.ended or state.t
     spent = end - state.started if state.started else 0.0
     data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
     return f"{data}, {scale(state.n_trials, state.max_epochs)}, {duration(spent)}"
