@@ -98,8 +98,11 @@ class ConsoleApp(CellApp):
     def on_updated(self, message: Updated) -> None:
         """Draw the newest view on every screen."""
         self.view = message.view
-        if message.view.past is None:
+        past = message.view.past
+        if past is None:
             self._watch.watch(message.view)
+        elif past.asked == self.place:  # counted from the end, it would move with the end
+            self._follower.place = past.place
         for screen in self.screen_stack:
             if isinstance(screen, LiveScreen):
                 screen.show(message.view)

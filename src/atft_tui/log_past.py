@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+from datetime import datetime
 from pathlib import Path
 
 from atft_core.run.foreign import clean
@@ -16,7 +16,7 @@ _LINES = 500
 _BYTES = 1 << 17
 _HEAD = 1 << 12
 """Bytes in which a log says when it began."""
-_STAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)")
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _ZONE = 900
 """Seconds to which clocks of two time zones differ evenly."""
 
@@ -43,8 +43,8 @@ def _time_of(line: bytes) -> float | None:
     if stamp is None:
         return None
     try:
-        return time.mktime((*(int(part) for part in stamp.groups()), 0, 0, -1))  # type: ignore[arg-type]
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(stamp[0].decode()).timestamp()
+    except (ValueError, OverflowError, OSError):
         return None
 
 

@@ -64,8 +64,8 @@ class Past:
         found = self._chosen(place)
         if found is None:
             return self._underway(live, self.moments.share / 2)
-        place, moment = found
-        rewound = Rewound(moment, place, len(self._shown.all), live.state.t)
+        rewound = Rewound(found[1], found[0], place, live.state.t)
+        moment = rewound.moment
         known = self._view
         if known is None or known.past is None or known.past.moment is not moment:
             state = self._states.after(moment.seq, SLICE)

@@ -61,7 +61,8 @@ class Rewound:
     moment: Moment
     place: int
     """Which of all moments, from 0."""
-    count: int
+    asked: int
+    """What was asked for: the place, or one below 0 that counted from the end."""
     end: float
     """When the newest event of the log was written."""
 

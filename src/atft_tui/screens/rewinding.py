@@ -24,8 +24,6 @@ class RewindingScreen(ActingScreen):
             self.app.notify("this is now; [ goes back", markup=False)
             return
         last = len(view.moments.all) - 1
-        if place is not None and place < 0 and view.past is not None:
-            place = view.past.place
         if place is None or place < 0:  # counted from the end, which may not be known yet
             target = (place or 0) + step
             self.console.rewind(target if target < 0 else None)

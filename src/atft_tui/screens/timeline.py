@@ -68,6 +68,7 @@ class TimelinePane(Pane):
         else:
             place = len(moments) - 1
         self._select(str(max(0, place)))
+        self.call_after_refresh(self._reveal)  # the size may not be known before
 
 
 def _line(moment: Moment, began: float, width: int, *, new: bool, dated: bool) -> Content:
