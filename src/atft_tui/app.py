@@ -97,12 +97,14 @@ class ConsoleApp(CellApp):
 
     def on_updated(self, message: Updated) -> None:
         """Draw the newest view on every screen."""
-        self.view = message.view
-        past = message.view.past
+        before = self.view.past if self.view else None
+        self.view, past = message.view, message.view.past
         if past is None:
             self._watch.watch(message.view)
         elif past.asked == self.place:  # counted from the end, it would move with the end
             self._follower.place = past.place
+        if past is not None and (before is None or before.moment is not past.moment):
+            self.note(f"atft status {{run}} --at {past.moment.seq}")
         for screen in self.screen_stack:
             if isinstance(screen, LiveScreen):
                 screen.show(message.view)

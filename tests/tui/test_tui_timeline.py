@@ -134,6 +134,7 @@ async def test_enter_shows_the_whole_screen_as_it_was(book, apart, size):
         first = shown.lines[0]
         assert first.startswith(f" rewound to {stamp(moment.t)}, ")
         assert "before the end" in first and "[ ] move, escape: now" in first
+        assert f"$ atft status output/short --at {moment.seq}" in shown.text
         view = shown.app.view
         every = list(read_events(apart.events))
         wanted = fold(every[: moment.seq])
@@ -156,7 +157,7 @@ async def test_the_keys_step_through_the_moments_and_on_to_now(book, apart):
         for keys, place in [
             ([back], last), ([back], last - 1), ([back, back], last - 3), ([on], last - 2),
             (["left_curly_bracket"], max(0, last - 12)), ([back] * 20, 0),
-            (["right_curly_bracket"], min(10, last)), (["right_curly_bracket"], last),
+            ([on] * 3, 3), (["right_curly_bracket"], last),
         ]:  # fmt: skip
             await shown.press(*keys)
             await settled(shown)
