@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from textual.actions import ActionParseResult
 from textual.app import SystemCommand
-from textual.dom import DOMNode
 from textual.screen import Screen
 
 from atft_core import launch
 from atft_core.run.runbook import Runbook
 from atft_core.run.stages import Stage
 from atft_tui import commands
-from atft_tui.bindings import ABOUT_NOW
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
 from atft_tui.format import shown_path
 from atft_tui.machine import MachineWatch
 from atft_tui.messages import Sampled, Updated
 from atft_tui.palette import system_commands
+from atft_tui.rewindable import PAST, RewindableApp
 from atft_tui.screens.confirm import ConfirmScreen
 from atft_tui.screens.console import ConsoleScreen
 from atft_tui.screens.live import LiveScreen
-from atft_tui.terminal.driver import USUAL, CellApp, ConsoleDriver, Output
+from atft_tui.terminal.driver import USUAL, ConsoleDriver, Output
 from atft_tui.theme import THEME
 from atft_tui.view import View
 
-_PAST = "this is the past, where nothing can be changed; escape: back to now"
 
-
-class ConsoleApp(CellApp):
+class ConsoleApp(RewindableApp):
     """Threads in, screens out."""
 
     TITLE = "atft"
@@ -78,15 +74,6 @@ class ConsoleApp(CellApp):
         """What is said on the way out."""
         return farewell(self._follower.live)
 
-    @property
-    def place(self) -> int | None:
-        """Which moment of the past is wanted; None: the present."""
-        return self._follower.place
-
-    def rewind(self, place: int | None) -> None:
-        """Show a moment of the past, or the present again."""
-        self._follower.rewind(place)
-
     def _thread_died(self, died: threading.ExceptHookArgs) -> None:
         """A screen that silently stopped following would be a lie."""
         from rich.traceback import Traceback
@@ -97,14 +84,14 @@ class ConsoleApp(CellApp):
 
     def on_updated(self, message: Updated) -> None:
         """Draw the newest view on every screen."""
-        before = self.view.past if self.view else None
-        self.view, past = message.view, message.view.past
+        before, past = self.view, message.view.past
+        self.view = message.view
         if past is None:
             self._watch.watch(message.view)
-        elif past.asked == self.place:  # counted from the end, it would move with the end
-            self._follower.place = past.place
-        if past is not None and (before is None or before.moment is not past.moment):
-            self.note(f"atft status {{run}} --at {past.moment.seq}")
+        else:
+            self.stay_at(past)
+            if before is None or before.past is None or before.past.moment is not past.moment:
+                self.note(f"atft status {{run}} --at {past.moment.seq}")
         for screen in self.screen_stack:
             if isinstance(screen, LiveScreen):
                 screen.show(message.view)
@@ -112,24 +99,6 @@ class ConsoleApp(CellApp):
     def on_sampled(self, message: Sampled) -> None:
         """Draw the newest look at the machine."""
         self.main.show_machine(message.machine)
-
-    @property
-    def refuses(self) -> bool:
-        """Whether the past is shown, from where nothing is changed; if so, it is said."""
-        if self.place is not None:
-            self.notify(_PAST, severity="warning", markup=False)
-        return self.place is not None
-
-    async def run_action(
-        self,
-        action: str | ActionParseResult,
-        default_namespace: DOMNode | None = None,
-        namespaces: Mapping[str, DOMNode] | None = None,
-    ) -> bool:
-        """Run the action of a key, unless it is about now and the past is shown."""
-        if action in ABOUT_NOW and self.refuses:
-            return True
-        return await super().run_action(action, default_namespace, namespaces)
 
     # Commands: everything that is done is done by `atft`, and said.
 
@@ -147,7 +116,7 @@ class ConsoleApp(CellApp):
     async def run_command(self, words: Sequence[str], *, looks: bool = False) -> commands.Outcome:
         """Run `atft WORDS` and show that and how; `looks`: it changes nothing."""
         if self.place is not None and not looks:
-            return commands.Outcome(2, "", _PAST, 0.0)
+            return commands.Outcome(2, "", PAST, 0.0)
         shown = launch.shown(*(word for word in words if word != "--json"))
         self.record(shown, "...")
         outcome = await commands.run(*words, looks=looks)

@@ -171,9 +171,12 @@ class Follower(threading.Thread):
         )
 
     def _recorded(self, now: Status) -> tuple[GpuNow, ...] | None:
-        """The end of the recording of a run that has ended; None where there is none."""
+        """The end of the recording of a run that has ended; None where there is none.
+
+        A run of another host may well be going on: of that the newest samples are looked at.
+        """
         shown = self._followed
-        if shown is None or now.live:
+        if shown is None or now.live or now.name == "UNKNOWN":
             return None
         ended = shown.state.ended or shown.state.t
         return recorded(shown.run.gpu, ended, {}) or None

@@ -54,7 +54,7 @@ class GpuFeed:
 
     def _of_run(self, view: View | None) -> list[Line]:
         """The newest lines of what the engine records; of an ended run the view has them."""
-        if view is None or view.run is None or not view.live:
+        if view is None or view.run is None or view.gpus is not None:
             self._tail, self._newest = None, {}
             return []
         if self._tail is None or self._tail.path != view.run.gpu:

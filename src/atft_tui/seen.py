@@ -12,6 +12,7 @@ from atft_core.run import user
 from atft_core.run.directory import RunDirectory, created
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
+from atft_core.run.foreign import clean
 from atft_core.run.moments import Moment
 from atft_core.run.timeline import Timeline
 from atft_core.run.wording import finite, ratio, several
@@ -78,7 +79,8 @@ def left(run: RunDirectory) -> Left | None:
     seq, t, made = known.get("seq"), finite(known.get("t")), finite(known.get("made"))
     if not isinstance(seq, int) or t is None or (made or 0.0) != (created(run) or 0.0):
         return None
-    return Left(seq, t, made or 0.0, str(known.get("status", "")), str(known.get("verdict", "")))
+    status, verdict = (clean(str(known.get(key) or ""), 40) for key in ("status", "verdict"))
+    return Left(seq, t, made or 0.0, status, verdict)
 
 
 def news(before: Left, timeline: Timeline, now: View) -> News | None:

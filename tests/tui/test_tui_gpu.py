@@ -13,6 +13,8 @@ import tui_run
 from tui_console import SMALL, WIDE, console
 
 from atft_core.gpu import Nvml
+from atft_core.run import events as ev
+from atft_core.run.journal import Journal
 from atft_core.run.status import load, read_status
 from atft_tui.format import clock
 from atft_tui.gpu_feed import GpuFeed
@@ -223,3 +225,17 @@ async def test_a_live_card_fits_into_one_line_of_a_small_terminal(book, live):
     async with console(book, live.path, size=SMALL) as shown:
         await shown.shows("GPU 0  90 %")
         assert "1.0/8.0 GiB" in shown.text
+
+
+async def test_a_run_of_another_host_is_followed_by_its_samples(book, finished):
+    with Journal(finished.events) as journal:
+        journal.append(ev.EngineStarted(pid=1, host="elsewhere"))
+    finished.lock.write_text('{"host": "elsewhere"}')
+    finished.gpu.write_text(sample(time.time() + 9, p50=55.0))
+    async with console(book, finished.path, size=WIDE) as shown:
+        assert shown.app.view.status.name == "UNKNOWN"
+        await shown.until(lambda: " 55 %" in shown.said("gpu"))
+        with finished.gpu.open("a") as file:
+            file.write(sample(time.time() + 9, p50=66.0))
+        await shown.until(lambda: " 66 %" in shown.said("gpu"))
+        assert "not evidence" not in shown.said("gpu")

@@ -49,7 +49,7 @@ class GpuPane(Pane):
         if view.gpus is not None:
             return "1 GPU", f"recorded, until {clock(view.now)}" if view.past else "recorded"
         look = self.machine
-        of_run = view.live and (look is None or look.of_run or not look.gpus)
+        of_run = look.of_run if look and look.gpus else view.live
         return "1 GPU", "" if of_run else "sampled by the console: not evidence"
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
