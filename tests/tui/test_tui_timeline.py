@@ -17,6 +17,7 @@ from atft_core.run.narrate import stamp
 from atft_core.run.stages import stage_from_json
 from atft_core.run.status import load
 from atft_core.run.wording import duration
+from atft_tui import past
 from atft_tui.bindings import ABOUT_NOW, KEYS
 from atft_tui.follow import Follower
 
@@ -142,6 +143,8 @@ async def test_enter_shows_the_whole_screen_as_it_was(book, apart, size):
         assert list(view.results) == check(wanted, stage_from_json(wanted.stage_spec))
         assert (view.now, view.status.name, view.live) == (moment.t, "RUNNING", True)
         assert view.log.lines[-1] == f"{stamp(moment.t)} event {moment.seq}"
+        if size != SMALL:
+            assert shown.said("log").splitlines()[-1].endswith(f" event {moment.seq}")
         assert shown.said("trials").count(" done ") == 2 and "pruned" not in shown.said("trials")
         assert "not yet" in next(s.short for s in view.stages if s.stage.key == "full")
         assert "machine" not in shown.said("gpu") and "no GPU was recorded" in shown.said("gpu")
@@ -179,6 +182,7 @@ async def test_escape_leads_back_to_now_from_every_screen_one_by_one(book, apart
         await rewound(shown, "escape")
         await shown.until(lambda: "rewound" not in shown.text)
         assert shown.app.view.state == load(apart)
+        assert shown.said("log").splitlines()[-1].endswith(f" event {load(apart).seq}")
 
 
 async def test_what_goes_on_meanwhile_is_there_on_the_way_back(book, apart):
@@ -282,14 +286,66 @@ async def test_leaving_from_the_past_remembers_and_says_the_present(book, apart)
         assert shown.app.view.since is None, "all of it has been seen"
 
 
+def followed(book, run):
+    """A follower that has read everything, and the views that it posted."""
+    views = []
+    follower = Follower(book, run.path, views.append)
+    follower.look()
+    while views[-1].moments.share < 1.0:
+        follower.look()
+    return follower, views
+
+
+def test_criteria_that_take_long_follow_once_nobody_steps_on(book, finished, monkeypatch):
+    monkeypatch.setattr(past, "_QUICK", 0.0)
+    monkeypatch.setattr(past, "_REST", 0.0)
+    follower, views = followed(book, finished)
+    follower.place = -1
+    follower.look()
+    own = next(s for s in views[-1].stages if s.stage.key == "dry")
+    assert views[-1].past is not None and views[-1].results == ()
+    assert (own.word, own.short) == ("PENDING", "checking")
+    follower.look()
+    own = next(s for s in views[-1].stages if s.stage.key == "dry")
+    assert len(views[-1].results) == 9 and own.word == "PASS"
+
+
+def test_a_check_is_given_up_when_another_moment_is_wanted(book, finished, monkeypatch):
+    monkeypatch.setattr(past, "_QUICK", 0.0)
+    monkeypatch.setattr(past, "_REST", 0.0)
+    follower, views = followed(book, finished)
+    follower.place = -1
+    follower.look()
+    checked = []
+
+    def step_on(state, stage):
+        checked.append(stage.criteria)
+        follower.place = 0
+        return check(state, stage)
+
+    monkeypatch.setattr(past, "check", step_on)
+    follower.look()
+    assert len(checked) == 1
+    follower.look()
+    assert views[-1].past.place == 0
+
+
+async def test_a_run_that_vanishes_under_the_past_is_said(book, finished):
+    async with console(book, finished.path, size=WIDE) as shown:
+        await rewound(shown, "left_square_bracket")
+        finished.events.unlink()
+        await shown.press(*["left_square_bracket"] * 2)
+        await shown.shows("cannot read")
+        assert shown.app.is_running
+
+
 # Ten thousand trials.
 
 
 @pytest.mark.slow
 def test_a_step_in_a_night_of_ten_thousand_trials_is_quick(book, home):
     run = long_run(home / "night", 10_000, 10)
-    views = []
-    follower = Follower(book, run.path, views.append)
+    follower, views = followed(book, run)
 
     def go(place):
         follower.place = place
@@ -299,9 +355,6 @@ def test_a_step_in_a_night_of_ten_thousand_trials_is_quick(book, home):
             follower.look()
         return time.thread_time() - began
 
-    follower.look()
-    while views[-1].moments.share < 1.0:
-        follower.look()
     last = len(views[-1].moments.all) - 1
     go(last)
     assert views[-1].state == fold(list(read_events(run.events))[:-1]), "an epoch is no moment"
