@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from atft_core.run.criteria import Result, check
 from atft_core.run.diagnose import verdict_line
-from atft_core.run.moments import Moment
 from atft_core.run.runbook import Stage
 from atft_core.run.state import State
 from atft_core.run.timeline import Timeline, status_then
@@ -58,19 +57,23 @@ class Past:
     def at(self, place: int, live: View, moved: Callable[[], bool]) -> View:
         """The picture at a moment; places below 0 count from the end.
 
-        While it is being made, what was drawn before, and how far this is. `moved` says that
-        another moment is wanted by now.
+        While it is being made, the present, and how far this is. `moved` says that another moment
+        is wanted by now.
         """
-        found = self._chosen(place)
-        if found is None:
-            return self._underway(live, self.moments.share / 2)
-        rewound = Rewound(found[1], found[0], place, live.state.t)
-        moment = rewound.moment
+        moments = self.moments
+        if moments.share < 1.0:
+            return _underway(live, moments.share / 2)
+        if not moments.all:
+            return live
+        last = len(moments.all) - 1
+        found = min(last, max(0, place if place >= 0 else last + 1 + place))
+        moment = moments.all[found]
+        rewound = Rewound(moment, found, place, live.state.t)
         known = self._view
         if known is None or known.past is None or known.past.moment is not moment:
             state = self._states.after(moment.seq, SLICE)
             if state is None:
-                return self._underway(live, 0.5 + 0.5 * self._states.seq / max(1, moment.seq))
+                return _underway(live, 0.5 + 0.5 * self._states.seq / max(1, moment.seq))
             known = self._made(live, state, rewound)
             if self._check_seconds < _QUICK:
                 known = self._checked(known, lambda: False)
@@ -79,17 +82,6 @@ class Past:
             known = self._checked(known, moved)
         self._view = known
         return replace(known, past=rewound, moments=self._shown, runbook=live.runbook)
-
-    def _chosen(self, place: int) -> tuple[int, Moment] | None:
-        moments = self.moments
-        if moments.share < 1.0 or not moments.all:
-            return None
-        last = len(moments.all) - 1
-        place = min(last, max(0, place if place >= 0 else last + 1 + place))
-        return place, moments.all[place]
-
-    def _underway(self, live: View, share: float) -> View:
-        return replace(self._view or live, moments=self.moments, folded=min(0.99, share))
 
     def _made(self, live: View, state: State, rewound: Rewound) -> View:
         """All but the criteria."""
@@ -123,6 +115,10 @@ class Past:
         found = tuple(results)
         stages = _stages(view.stages, stage, view.state, found, view.now)
         return replace(view, results=found, stages=stages)
+
+
+def _underway(live: View, share: float) -> View:
+    return replace(live, folded=min(0.99, share))
 
 
 def _stages(

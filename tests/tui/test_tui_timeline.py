@@ -81,7 +81,7 @@ def apart_time(shown, place):
 async def test_without_a_run_the_timeline_is_empty_and_there_is_no_past(book, home):
     async with console(book, size=SMALL) as shown:
         await shown.press("left_square_bracket")
-        assert "no run is shown" in shown.notices()
+        assert "nothing has happened yet" in shown.notices()
         await shown.press("t")
         await shown.on("TimelineScreen")
         assert "no run is shown" in shown.said("moments")
@@ -257,6 +257,17 @@ async def test_a_run_that_failed_before_its_first_trial(book):
         assert shown.app.view.status.name == "FAILED"
         await rewound(shown, *["left_square_bracket"] * 9)
         assert shown.app.view.state.seq == 1 and "no trial yet" in shown.text
+
+
+async def test_a_run_without_any_event_has_no_past(book, finished):
+    finished.events.write_text("")
+    async with console(book, finished.path, size=SMALL) as shown:
+        await shown.press("left_square_bracket")
+        assert "nothing has happened yet" in shown.notices()
+        assert shown.app.place is None
+        shown.app.rewind(-1)
+        await shown.pilot.pause(0.3)
+        assert shown.app.view.past is None and shown.app.view.folded == 1.0
 
 
 async def test_the_gpu_is_that_of_the_moment(book, apart):

@@ -17,8 +17,8 @@ class RewindingScreen(ActingScreen):
     def action_moment(self, step: int) -> None:
         """So many moments on, or back; from the last one on to the present."""
         view, place = self.console.view, self.console.place
-        if view is None or view.run is None:
-            self.app.notify("no run is shown", severity="warning", markup=False)
+        if view is None or view.run is None or (view.moments.share == 1.0 and not view.moments.all):
+            self.app.notify("nothing has happened yet", severity="warning", markup=False)
             return
         if place is None and step > 0:
             self.app.notify("this is now; [ goes back", markup=False)
