@@ -26,10 +26,11 @@ from atft_tui.format import shown_path
 from atft_tui.machine import MachineWatch
 from atft_tui.messages import Sampled, Updated
 from atft_tui.palette import system_commands
+from atft_tui.rewindable import PAST, RewindableApp
 from atft_tui.screens.confirm import ConfirmScreen
 from atft_tui.screens.console import ConsoleScreen
 from atft_tui.screens.live import LiveScreen
-from atft_tui.terminal.driver import USUAL, CellApp, ConsoleDriver, Output
+from atft_tui.terminal.driver import USUAL, ConsoleDriver, Output
 from atft_tui.theme import THEMES, after
 from atft_tui.view import View
 
@@ -37,7 +38,7 @@ PATIENCE = 0.1
 """Seconds that the first frame may wait for the run."""
 
 
-class ConsoleApp(CellApp):
+class ConsoleApp(RewindableApp):
     """Threads in, screens out."""
 
     TITLE = "atft"
@@ -94,7 +95,7 @@ class ConsoleApp(CellApp):
 
     def farewell(self) -> list[str]:
         """What is said on the way out."""
-        return farewell(self.view)
+        return farewell(self._follower.live)
 
     def _thread_died(self, died: threading.ExceptHookArgs) -> None:
         """A screen that silently stopped following would be a lie."""
@@ -113,9 +114,15 @@ class ConsoleApp(CellApp):
 
     def on_updated(self, message: Updated) -> None:
         """Draw the newest view on every screen."""
+        before, past = self.view, message.view.past
         self.view = message.view
-        self._watch.watch(message.view)
-        self._tell(message.view)
+        if past is None:
+            self._watch.watch(message.view)
+            self._tell(message.view)
+        else:
+            self.stay_at(past)
+            if before is None or before.past is None or before.past.moment is not past.moment:
+                self.note(f"atft status {{run}} --at {past.moment.seq}")
         for screen in self.screen_stack:
             if isinstance(screen, LiveScreen):
                 screen.show(message.view)
@@ -145,6 +152,8 @@ class ConsoleApp(CellApp):
 
     async def run_command(self, words: Sequence[str], *, looks: bool = False) -> commands.Outcome:
         """Run `atft WORDS` and show that and how; `looks`: it changes nothing."""
+        if self.place is not None and not looks:
+            return commands.Outcome(2, "", PAST, 0.0)
         shown = launch.shown(*(word for word in words if word != "--json"))
         self.record(shown, "...")
         outcome = await commands.run(*words, looks=looks)
@@ -156,8 +165,9 @@ class ConsoleApp(CellApp):
 
     def confirm(self, stage: Stage, values: Sequence[str] = (), *, overrides: bool = False) -> None:
         """Show what a start would do; `values` are settings that a remedy suggests."""
-        screen = ConfirmScreen(stage, self.options, values, overrides=overrides)
-        self.push_screen(screen, self._started)
+        if not self.refuses:
+            screen = ConfirmScreen(stage, self.options, values, overrides=overrides)
+            self.push_screen(screen, self._started)
 
     def _started(self, run_dir: Path | None) -> None:
         if run_dir is None:

@@ -28,22 +28,34 @@ class Key:
     help: str
     twin: str = ""
     """The command line that does the same; {run} is the run directory."""
+    now: bool = False
+    """Whether it is about the run as it is now: refused while a moment of the past is shown."""
 
 
 STOP, STOP_NOW = "atft stop {run}", "atft stop {run} --now"
 KEYS: tuple[Key, ...] = (
-    Key("main", "x", "x", "stop", "stop", "stop after the running trial", STOP),
-    Key("main", "X", "X", "stop_now", "", "stop now (asks first); resume continues it", STOP_NOW),
-    Key("main", "r", "r", "resume", "", "resume a run that stopped or died", "atft resume {run}"),
+    Key("main", "x", "x", "stop", "stop", "stop after the running trial", STOP,
+        now=True),
+    Key("main", "X", "X", "stop_now", "", "stop now (asks first); resume continues it", STOP_NOW,
+        now=True),
+    Key("main", "r", "r", "resume", "", "resume a run that stopped or died", "atft resume {run}",
+        now=True),
     Key("main", "slash", "/", "filter", "filter",
         "filter the trials, or the log by a regular expression (! first: exclude)",
         "grep -E PATTERN {run}/logs/ml_training.log"),
     Key("main", "y", "y", "stacks", "", "where the run's processes are right now",
-        "atft stacks {run}"),
+        "atft stacks {run}", now=True),
     Key("main", "e", "e", "settings", "", "every setting: requested, in the trial, in its worker",
         "atft settings {run} TRIAL"),
     Key("main", "b", "b", "against", "", "this run beside another: before and after",
         "atft check {run} --against OTHER_RUN"),
+    Key("main", "t", "t", "timeline", "", "the timeline; enter there: the screen as it was then",
+        "atft timeline {run}"),
+    Key("main", "left_square_bracket", "[", "moment(-1)", "", "step one moment back in time",
+        "atft status {run} --at TIME"),
+    Key("main", "right_square_bracket", "]", "moment(1)", "", "step one moment on, at last to now"),
+    Key("main", "left_curly_bracket", "{", "moment(-10)", "", "step ten moments back"),
+    Key("main", "right_curly_bracket", "}", "moment(10)", "", "step ten moments on"),
     Key("main", "1", "1", "zoom('gpu')", "", "zoom GPU and processes; again: back",
         "nvidia-smi dmon"),
     Key("main", "2", "2", "zoom('verdict')", "", "zoom the verdict: since when, timers, alerts",
@@ -55,7 +67,6 @@ KEYS: tuple[Key, ...] = (
     Key("main", "6", "6", "zoom('log')", "", "zoom the log",
         "tail -f {run}/logs/ml_training.log"),
     Key("main", "tab", "tab", "app.focus_next", "", "to the next pane; shift+tab: back"),
-    Key("main", "escape", "escape", "back", "", "back from a zoom"),
     Key("main", "less_than_sign", "<", "grow('left', -2)", "", "left column narrower"),
     Key("main", "greater_than_sign", ">", "grow('left', 2)", "",
         "left column wider; or drag a border"),
@@ -65,6 +76,7 @@ KEYS: tuple[Key, ...] = (
     Key("main", "T", "T", "app.next_theme", "",
         "other colours: calm, high contrast, for colour-blind eyes"),
     Key("main", "P", "P", "app.picture", "", "a picture of the screen (SVG) into this directory"),
+    Key("main", "escape", "escape", "back", "", "back from a zoom, or from the past to now"),
     Key("main", "ctrl+l", "ctrl+l", "app.redraw", "", "draw everything again"),
     Key("main", "question_mark", "?", "help", "help", "this page", "atft --help"),
     Key("main", "q", "q", "leave", "leave", "leave the console; the run goes on",
@@ -83,12 +95,12 @@ KEYS: tuple[Key, ...] = (
     Key("trials", "space", "space", "mark", "", "mark a trial: its curve is drawn"),
     Key("trials", "c", "c", "screen.compare", "", "compare the marked trials"),
     Key("trials", "n", "n", "screen.enqueue", "", "one more trial, with edited parameters",
-        "atft enqueue {run} --like TRIAL --set KEY=VALUE"),
+        "atft enqueue {run} --like TRIAL --set KEY=VALUE", now=True),
     Key("trials", "p", "p", "screen.prune", "", "give a running trial up (asks first)",
-        "atft prune {run} TRIAL"),
+        "atft prune {run} TRIAL", now=True),
     Key("checklist", "o", "o", "screen.override", "",
         "start the next stage although its gate is closed",
-        "atft run STAGE --override-gate REASON"),
+        "atft run STAGE --override-gate REASON", now=True),
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
@@ -97,6 +109,7 @@ KEYS: tuple[Key, ...] = (
     Key("columns", "escape,q,v", "escape", "close", "back", "back to the main screen"),
     Key("compare", "escape,q,c", "escape", "close", "back", "back to the main screen"),
     Key("compare", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
+    Key("timeline", "escape,q,t", "escape", "close", "back", "back to the main screen"),
     Key("stacks", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("stacks", "y", "y", "again", "again", "ask again"),
     Key("settings", "escape,q,e", "escape", "close", "back", "back to the main screen"),
@@ -128,6 +141,8 @@ KEYS: tuple[Key, ...] = (
     Key("confirm", "escape,q", "escape", "cancel", "cancel", "back; nothing is started"),
 )  # fmt: skip
 
+ABOUT_NOW = frozenset(key.action for key in KEYS if key.now)
+"""Actions that make no sense in the past."""
 FOOTER_MORE = (("enter", "look"), ("1-6", "zoom"))
 """What the footer says about keys that come in groups."""
 
@@ -151,7 +166,9 @@ def stage_keys(runbook: Runbook) -> list[Key]:
 def key_name(character: str) -> str:
     """Textual's name of a printable key."""
     names = {"/": "slash", "?": "question_mark", "!": "exclamation_mark", "+": "plus",
-             "-": "minus", "<": "less_than_sign", ">": "greater_than_sign"}  # fmt: skip
+             "-": "minus", "<": "less_than_sign", ">": "greater_than_sign",
+             "[": "left_square_bracket", "]": "right_square_bracket", "{": "left_curly_bracket",
+             "}": "right_curly_bracket"}  # fmt: skip
     return names.get(character, character)
 
 

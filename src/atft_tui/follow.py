@@ -22,16 +22,21 @@ from atft_core.run.gates import gate
 from atft_core.run.lock import Holder
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import State
-from atft_core.run.status import load, status
+from atft_core.run.status import Status, load, status
 from atft_core.run.wording import several
 from atft_tui import seen
 from atft_tui.followed import Checker, Followed
+from atft_tui.gpu_now import GpuNow
+from atft_tui.past import SLICE, Past
+from atft_tui.recording import recorded
 from atft_tui.view import StageView, View, stage_of_run
 
 PERIOD = 0.25
 """Seconds between two looks at the files of a live run."""
 SCAN_SECONDS = 1.0
 """Between two looks at the other runs, and at a run that nobody works on."""
+GLANCE = 0.02
+"""Seconds that the first frame waits for the past: most logs are read by then."""
 
 
 class Follower(threading.Thread):
@@ -55,30 +60,49 @@ class Follower(threading.Thread):
         """Whether the drawn view is older than what was read."""
         self._posted: object = None
         self._drawn: View | None = None
-        self._last_view: View | None = None
         self._scan_trouble = ""
         self._surroundings = Surroundings()
+        self._past: Past | None = None
+        self._then: View | None = None
+        self.place: int | None = None
+        """Which moment of the past is wanted; below 0 from the end, None: the present."""
+        self._reading = False
+        """Whether there is more to read of the past at once."""
+        self._woken = threading.Event()
+
+    def rewind(self, place: int | None) -> None:
+        """Show a moment of the past from now on; None: the present again."""
+        self.place = place
+        self._woken.set()
+
+    @property
+    def live(self) -> View | None:
+        """The present, whatever is shown."""
+        return self._drawn
 
     def show(self, run_dir: Path) -> None:
         """From now on this run, which was started or resumed from here."""
-        self._chosen = run_dir
+        self._chosen, self.place = run_dir, None
 
     def stop(self) -> None:
         """Let the thread end, and remember what was seen."""
         self._ended.set()
+        self._woken.set()
         self.remember()
 
     def remember(self) -> None:
         """Note how far the person has seen this run."""
-        if self._last_view is not None and self._last_view.run is not None:
-            seen.remember(self._last_view.run, self._last_view.state)
+        if self._drawn is not None:
+            seen.remember(self._drawn)
 
     def run(self) -> None:
-        """Look, post, sleep."""
+        """Look, post, sleep; what is left to read of the past is read without sleeping."""
         while not self._ended.is_set():
+            self._woken.clear()
             self.look()
-            live = self._last_view is not None and self._last_view.live
-            self._ended.wait(PERIOD if live else SCAN_SECONDS)
+            soon = self.place is not None or (self._drawn is not None and self._drawn.live)
+            if not self._reading:
+                self._woken.wait(PERIOD if soon else SCAN_SECONDS)
 
     def look(self) -> None:
         """One look; posts a view if it would differ from the one before."""
@@ -88,11 +112,28 @@ class Follower(threading.Thread):
         trouble = _trouble(self._read) or self._scan_trouble
         if self._stale or self._drawn is None or self._drawn.live:
             trouble = _trouble(self._draw) or trouble
-        view = replace(self._drawn or self._nothing(), trouble=trouble)
+        live = replace(self._drawn or self._nothing(), trouble=trouble)
+        trouble = _trouble(lambda: self._look_back(live))
+        view = replace(self._then or live, trouble=trouble or live.trouble)
+        self._reading = not trouble and (view.moments.share < 1.0 or view.folded < 1.0)
         mark = _mark(view)
         if mark != self._posted:
-            self._posted, self._last_view = mark, view
+            self._posted = mark
             self._post(view)
+
+    def _look_back(self, live: View) -> None:
+        """What the past adds to the picture, or puts in its place."""
+        self._then = None
+        past, place, shown = self._past, self.place, self._followed
+        if past is None or shown is None:
+            return
+        past.read(shown.state, GLANCE if self._posted is None else SLICE)
+        if past.read_all and shown.left is not None:
+            shown.since, shown.left = seen.news(shown.left, past.timeline, live), None
+        live = replace(live, moments=past.moments, since=shown.since)
+        self._then = live
+        if place is not None:
+            self._then = past.at(place, live, lambda: self.place != place)
 
     def _read(self) -> None:
         if self._followed:
@@ -129,8 +170,19 @@ class Follower(threading.Thread):
             results=shown.check(state),
             diagnosis=verdict_line(state, now_status, around),
             log=shown.log.view,
-            since=shown.since,
+            gpus=self._recorded(now_status),
         )
+
+    def _recorded(self, now: Status) -> tuple[GpuNow, ...] | None:
+        """The end of the recording of a run that has ended; None where there is none.
+
+        A run of another host may well be going on: of that the newest samples are looked at.
+        """
+        shown = self._followed
+        if shown is None or now.live or now.name == "UNKNOWN":
+            return None
+        ended = shown.state.ended or shown.state.t
+        return recorded(shown.run.gpu, ended, {}) or None
 
     def _scan(self) -> None:
         """Find the run to show, and how the stages stand."""
@@ -167,9 +219,10 @@ class Follower(threading.Thread):
             raise RunDirectoryError(f"{known.run.path} is gone: removed, or renamed")
         if run is None:
             self._stale |= known is not None
-            self._followed = None
+            self._followed = self._past = None
         elif known is None or (known.run.path, known.made) != (run.path, created(run)):
-            self._followed, self._stale = Followed(run), True
+            self._followed, self._stale, self.place = Followed(run), True, None
+            self._past = Past(self._followed)
 
     def _stage(self, stage: Stage, run: RunDirectory | None) -> StageView:
         if run is not None:
@@ -225,4 +278,5 @@ def _mark(view: View) -> object:
     tick = int(view.now) if view.live else 0
     path = view.run.path if view.run else None
     state = view.state.seq, view.status, view.stages, view.results
-    return path, state, view.log.total, view.trouble, tick
+    past = len(view.moments.all), view.moments.share, view.folded, view.past, view.since
+    return path, state, view.log.total, view.trouble, tick, past

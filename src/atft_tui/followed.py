@@ -18,7 +18,7 @@ from atft_core.run.snapshot import load_tail
 from atft_core.run.state import State
 from atft_tui import seen
 from atft_tui.log_tail import LogTail
-from atft_tui.view import Frozen
+from atft_tui.view import Frozen, News
 
 
 class Checker:
@@ -58,7 +58,9 @@ class Followed:
     log: LogTail = field(init=False)
     holder: Holder = Holder.NOBODY
     stage: Stage | None = None
-    since: str = ""
+    left: seen.Left | None = field(init=False)
+    """What this person saw last of it, until they have been told what is new."""
+    since: News | None = None
     made: float | None = field(init=False)
     """Another run may be made in the place of one that was removed."""
     news: int = 0
@@ -75,7 +77,7 @@ class Followed:
         with collecting_later():
             self.read()
         gc.freeze()  # else each collection stops the screen to look at ten thousand trials
-        self.since = seen.since(self.run, self.state)
+        self.left = seen.left(self.run)
 
     def read(self) -> bool:
         """Look who works on it, then fold what is new: the last words of the dying included.

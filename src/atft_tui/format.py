@@ -5,6 +5,7 @@ Foreign text passes `clean` once and is shown as `Content`, which knows no marku
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -82,6 +83,11 @@ def relative(path: Path) -> Path:
     with suppress(ValueError, OSError):
         return path.relative_to(Path.cwd())
     return path
+
+
+def day(t: float) -> str:
+    """Date of a Unix time, in the local zone."""
+    return time.strftime("%Y-%m-%d", time.localtime(t))
 
 
 def line(*parts: str | tuple[str, str]) -> Content:

@@ -19,7 +19,8 @@ import psutil
 
 from atft_core.gpu import Nvml
 from atft_core.run.foreign import clean
-from atft_tui.gpu_feed import HISTORY, GpuFeed, GpuNow
+from atft_tui.gpu_feed import GpuFeed
+from atft_tui.gpu_now import HISTORY, GpuNow
 from atft_tui.view import View
 
 PERIOD = 1.0

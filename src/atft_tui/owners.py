@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from atft_core.run.foreign import clean
+from atft_tui.gpu_now import GpuUser
 
 WORKER = "atft_core.train"
 """The module that a worker runs; its first argument is the run directory."""
-
-
-@dataclass(frozen=True)
-class GpuUser:
-    """A process on a GPU."""
-
-    pid: int
-    mem: int | None
-    who: str
-    ours: bool
-    """Whether it belongs to the run that is shown."""
 
 
 class Owners:

@@ -14,11 +14,13 @@ from statistics import median
 from atft_core.run.criteria import Result, Verdict, overall
 from atft_core.run.diagnose import Diagnosis
 from atft_core.run.directory import RunDirectory
+from atft_core.run.moments import Moment
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.status import Status
 from atft_core.run.verdicts import copied
 from atft_core.run.wording import duration
+from atft_tui.gpu_now import GpuNow
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class StageView:
     word: str
     short: str
     long: str = ""
+    ended: float | None = None
+    """When its newest run ended; None: it runs, or has not been run."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,41 @@ class LogView:
     lines: tuple[str, ...] = ()
     total: int = 0
     path: Path | None = None
+    cut: float | None = None
+    """The moment up to which a past log goes; None: it grows."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What happened in the run so far."""
+
+    all: tuple[Moment, ...] = ()
+    share: float = 1.0
+    """How much of the log has been read; below 1 there is more to come."""
+
+
+@dataclass(frozen=True)
+class Rewound:
+    """That a view shows a moment of the past."""
+
+    moment: Moment
+    place: int
+    """Which of all moments, from 0."""
+    asked: int
+    """What was asked for: the place, or one below 0 that counted from the end."""
+    end: float
+    """When the newest event of the log was written."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What happened since this person left, the most important first."""
+
+    said: tuple[str, ...]
+    seq: int
+    """The last event that they have seen."""
+    away: float
+    """Seconds."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +93,14 @@ class View:
     results: tuple[Result, ...] = ()
     diagnosis: Diagnosis | None = None
     log: LogView = field(default_factory=LogView)
-    since: str = ""
+    since: News | None = None
     trouble: str = ""
+    moments: Moments = field(default_factory=Moments)
+    past: Rewound | None = None
+    folded: float = 1.0
+    """How much has been done of a rewinding that was asked for; below 1 this is not it yet."""
+    gpus: tuple[GpuNow, ...] | None = None
+    """What the run's sampler recorded; None: look at the machine as it is now."""
 
     @property
     def live(self) -> bool:
@@ -122,14 +167,16 @@ def stage_of_run(
     if status.name in ("RUNNING", "STOPPING"):
         return _running(stage, state)
     score = f"{passed}/{len(results)}"
+    ended = state.ended or state.t
     if status.name == "FINISHED":
         verdict = overall(results)
         long = score if verdict is Verdict.PASS else f"{passed} of {len(results)} criteria"
-        return StageView(stage, verdict.value, score, long)
+        return StageView(stage, verdict.value, score, long, ended)
     word = "UNKNOWN" if status.name in ("STOPPED", "UNKNOWN") else "FAIL"
-    ended = sum(trial.state in ENDED for trial in state.trials.values())
+    through = sum(trial.state in ENDED for trial in state.trials.values())
     name = status.name.lower()
-    return StageView(stage, word, name, f"{name} after {ended} of {state.n_trials} trials")
+    long = f"{name} after {through} of {state.n_trials} trials"
+    return StageView(stage, word, name, long, None if status.live else ended)
 
 
 def _running(stage: Stage, state: State) -> StageView:

@@ -78,7 +78,7 @@ def test_settings_for_programs(atft, run, worker):
     [
         (("settings", "nowhere"), 1, "is not a run directory"),
         (("settings", "out", "7"), 1, "has no trial 7"),
-        (("status", ".", "--verdicts"), 2, "is no run"),
+        (("status", ".", "--verdicts"), 2, "is about one run"),
     ],
 )
 def test_what_is_not_there_is_refused_in_words(atft, run, words, code, said):

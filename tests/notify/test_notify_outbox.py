@@ -114,17 +114,15 @@ def test_a_failure_is_told_once_until_the_hook_has_worked_again(
 def test_a_hook_that_hangs_never_stops_the_engine(outbox, script, write, alert):
     hook = script("import time; time.sleep(1000)")
     write(f'hook = ["{hook}"]\nhook_seconds = 1')
-    longest = 0.0
     outbox.put(load(), [alert])
-    give_up, failures = time.monotonic() + PATIENCE, []
+    give_up, failures, turns = time.monotonic() + PATIENCE, [], 0
     while not failures:
         assert time.monotonic() < give_up
-        began = time.process_time()
         failures = outbox.turn()
-        longest = max(longest, time.process_time() - began)
+        turns += 1
         time.sleep(0.02)
     assert failures == ["alerts do not get through, hook: was killed after 1 s"]
-    assert longest < 0.5, "a turn of it only looks"
+    assert turns > 10, "a turn of it only looks"
 
 
 def test_too_many_at_once_are_counted_and_said(outbox, told, alert):

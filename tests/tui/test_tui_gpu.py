@@ -13,10 +13,14 @@ import tui_run
 from tui_console import SMALL, WIDE, console
 
 from atft_core.gpu import Nvml
+from atft_core.run import events as ev
+from atft_core.run.journal import Journal
 from atft_core.run.status import load, read_status
-from atft_tui.gpu_feed import GpuFeed, GpuNow, Sample
+from atft_tui.format import clock
+from atft_tui.gpu_feed import GpuFeed
+from atft_tui.gpu_now import GpuNow, GpuUser, Sample
 from atft_tui.machine import Machine, Process
-from atft_tui.owners import GpuUser, Owners
+from atft_tui.owners import Owners
 from atft_tui.panes.gpu import Piece, compact, fit, full
 from atft_tui.view import View
 
@@ -186,10 +190,17 @@ def test_the_feed_follows_the_runs_recording_and_survives_damage_in_it(view):
     assert (second.ecc, second.xid) == (2, 79)
 
 
-def test_old_samples_of_a_live_run_do_not_count_as_now(view):
-    view.run.gpu.write_text(sample(time.time() - 60))
-    _, of_run = looked(GpuFeed(), view)
-    assert not of_run
+def test_a_card_whose_samples_stopped_is_lost_since_the_last_of_them(view):
+    silent = time.time() - 60
+    view.run.gpu.write_text(sample(silent) + sample(time.time() + 9, 1))
+    (lost, seen), of_run = looked(GpuFeed(), view)
+    assert of_run
+    assert (lost.lost, lost.sm, seen.lost) == (silent, 90.0, None)
+    said = text(machine(lost, seen), view)
+    assert said.count("lost since") == 1 and f"lost since {clock(silent)}" in said
+    view.run.gpu.write_text(sample(silent))
+    (lost,), of_run = looked(GpuFeed(), view)
+    assert of_run and lost.lost == silent
 
 
 def test_a_recording_of_a_day_is_read_from_its_end(view):
@@ -202,8 +213,10 @@ def test_a_recording_of_a_day_is_read_from_its_end(view):
 async def test_the_end_of_the_recording_is_shown_for_a_run_that_has_ended(book, finished):
     finished.gpu.write_text("".join(sample(NOW + i, p50=60.0 + i) for i in range(30)))
     async with console(book, finished.path, size=WIDE) as shown:
-        await shown.shows("the last samples of this run")
+        await shown.until(lambda: shown.said("gpu").startswith("1 GPU\nrecorded"))
         assert "89 %" in shown.said("gpu")
+        assert "trial 0 epoch 2: p10 91  p50 94  p90 97 %" in shown.said("gpu")
+        assert "cpu" not in shown.said("gpu"), "this machine as it is now"
 
 
 async def test_a_live_card_fits_into_one_line_of_a_small_terminal(book, live):
@@ -212,3 +225,17 @@ async def test_a_live_card_fits_into_one_line_of_a_small_terminal(book, live):
     async with console(book, live.path, size=SMALL) as shown:
         await shown.shows("GPU 0  90 %")
         assert "1.0/8.0 GiB" in shown.text
+
+
+async def test_a_run_of_another_host_is_followed_by_its_samples(book, finished):
+    with Journal(finished.events) as journal:
+        journal.append(ev.EngineStarted(pid=1, host="elsewhere"))
+    finished.lock.write_text('{"host": "elsewhere"}')
+    finished.gpu.write_text(sample(time.time() + 9, p50=55.0))
+    async with console(book, finished.path, size=WIDE) as shown:
+        assert shown.app.view.status.name == "UNKNOWN"
+        await shown.until(lambda: " 55 %" in shown.said("gpu"))
+        with finished.gpu.open("a") as file:
+            file.write(sample(time.time() + 9, p50=66.0))
+        await shown.until(lambda: " 66 %" in shown.said("gpu"))
+        assert "not evidence" not in shown.said("gpu")

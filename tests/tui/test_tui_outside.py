@@ -15,12 +15,8 @@ import tui_run
 
 from atft_core.errors import UsageError
 from atft_core.gpu import Nvml
-from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
-from atft_core.run.fold import fold
-from atft_core.run.journal import Journal, read_events
 from atft_core.run.lock import EngineLock
-from atft_core.run.state import State
 from atft_core.run.status import Status, load, read_status
 from atft_tui import commands, seen
 from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys
@@ -78,47 +74,19 @@ def test_a_directory_with_a_space_can_be_copied_from_the_last_words(book, finish
 # What was seen.
 
 
-def test_nothing_new_is_no_news(finished):
-    state = load(finished)
-    assert seen.since(finished, state) == "", "never seen before"
-    seen.remember(finished, state)
-    assert seen.since(finished, state) == ""
-
-
-def test_news_are_what_happened_after_the_last_look(live):
-    seen.remember(live, load(live))
-    tui_run.end_trial(live, 3, "COMPLETE", 0.052)
-    with Journal(live.events) as journal:
-        journal.append(ev.Alert(text="the disk is nearly full"))
-    tui_run.end_run(live)
-    said = seen.since(live, load(live))
-    assert said.startswith("since you left (0 s): ")
-    assert "trial 3 ended" in said
-    assert "best .046 -> .052" in said
-    assert "1 alert" in said
-    assert "the run is FINISHED" in said
-
-
-def test_news_are_only_told_forwards(live):
-    every = list(read_events(live.events))
-    assert seen.news_between(fold(every), fold(every)) == []
-    assert seen.news_between(fold([]), fold(every)) == ["trials 0, 1, 2 ended", "best .046"]
-
-
 def test_only_so_many_runs_are_remembered(book, home):
     for number in range(55):
-        run = RunDirectory(home / f"run{number}")
-        seen.remember(run, State())
+        seen.remember(View(0.0, book, run=RunDirectory(home / f"run{number}")))
     known = json.loads(seen.store().read_text())
     assert len(known) == 50
     assert str(home / "run54") in known
     assert str(home / "run0") not in known
 
 
-def test_a_home_that_is_a_file_is_no_error(finished, home):
+def test_a_home_that_is_a_file_is_no_error(book, finished, home):
     (home / "state").write_text("")
-    seen.remember(finished, load(finished))
-    assert seen.since(finished, load(finished)) == ""
+    seen.remember(View(0.0, book, run=finished, state=load(finished)))
+    assert seen.left(finished) is None
 
 
 # Commands.

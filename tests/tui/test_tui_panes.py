@@ -167,7 +167,7 @@ async def test_what_has_happened_since_is_told_once(book, live):
         pass  # leaving remembers what was seen
     tui_run.end_trial(live, 3, "COMPLETE", 0.052)
     async with console(book, size=WIDE) as shown:
-        assert "since you left" in shown.text
+        await shown.shows("since you left")
         assert "trial 3 ended; best .046 -> .052" in shown.text
         await shown.press("up")
         assert "since you left" not in shown.text

@@ -158,12 +158,29 @@ def status(
     verdicts: Annotated[
         bool, typer.Option("--verdicts", help="What limited the run, from when to when.")
     ] = False,
+    at: Annotated[
+        str, typer.Option(metavar="TIME|SEQ", help="As it was: 03:12, an ISO time, or an event.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Say what a run, or every run below a directory, is doing."""
     from atft_core.cli import status as command
 
-    command.show_status(directory, verdicts=verdicts, as_json=json)
+    command.show_status(directory, at=at, verdicts=verdicts, as_json=json)
+
+
+@app.command(epilog="Example: atft timeline output/hpo_short --since 03:12")
+def timeline(
+    run_dir: RunDir,
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Only from then on: 03:12 or an ISO time.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Say what happened in a run, moment by moment."""
+    from atft_core.cli import timeline as command
+
+    command.timeline(run_dir, since=since, as_json=json)
 
 
 @app.command(epilog="Example: atft check output/hpo_dryrun || echo 'not yet'")

@@ -7,14 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from atft_core.cli.output import print_json, say, table
-from atft_core.errors import AtftError, UsageError
+from atft_core.errors import AtftError, RunDirectoryError, UsageError
 from atft_core.run.around import Surroundings
 from atft_core.run.criteria import Verdict
 from atft_core.run.diagnose import Diagnosis, verdict_line
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
+from atft_core.run.narrate import stamp
 from atft_core.run.state import Alert, State, Trial
 from atft_core.run.status import Status, read_status
+from atft_core.run.timeline import Then, newest_time, parse_time, state_then
 from atft_core.run.verdicts import told
 from atft_core.run.wording import clock, duration, finite, scale
 
@@ -30,29 +32,38 @@ LOOK_SECONDS = 0.3
 """Over which the use of the cores is averaged for one look."""
 
 
-def show_status(directory: Path, *, verdicts: bool, as_json: bool) -> None:
-    """One run in detail, or one line for every run below `directory`."""
+def show_status(directory: Path, *, at: str = "", verdicts: bool, as_json: bool) -> None:
+    """One run in detail, now or as it was, or one line for every run below `directory`."""
     if not directory.is_dir():
         raise UsageError(f"There is no directory {directory}.")
     if (directory / "run.json").exists():
-        _show_one(RunDirectory(directory.absolute()), verdicts=verdicts, as_json=as_json)
-    elif verdicts:
-        raise UsageError(f"{directory} is no run.", hint="Name one run: its verdicts are listed.")
+        run = RunDirectory(directory.absolute())
+        _show_one(run, at=at, verdicts=verdicts, as_json=as_json)
+    elif at or verdicts:
+        option = "--at" if at else "--verdicts"
+        raise UsageError(f"{option} is about one run, and {directory} is none.",
+                         hint="Name its directory.")  # fmt: skip
     else:
         _show_all(directory, as_json=as_json)
 
 
-def _show_one(run: RunDirectory, *, verdicts: bool, as_json: bool) -> None:
+def _show_one(run: RunDirectory, *, at: str, verdicts: bool, as_json: bool) -> None:
     run.facts()
-    state, status = read_status(run)
-    verdict = _verdict(run, state, status)
+    now = time.time()
+    if at:
+        state, status, now = _status_at(run, at)
+        verdict = verdict_line(state, status)
+    else:
+        state, status = read_status(run)
+        verdict = _verdict(run, state, status)
     if as_json:
         history = {"verdicts": [told(each) for each in state.verdicts]} if verdicts else {}
-        print_json(status_json(run, state, status, verdict) | history)
+        moment = {"at": now} if at else {}
+        print_json({**status_json(run, state, status, verdict), **history, **moment})
         return
-    say(f"{run.path}")
+    say(f"{run.path}" + (f" at {stamp(now)}, event {state.seq}" if at else ""))
     say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
-    say(_summary(state, status))
+    say(_summary(state, status, now))
     say(f"Verdict: {verdict.word}, {verdict.text} -> {verdict.action}")
     if verdicts:
         say(_verdicts(state))
@@ -90,6 +101,24 @@ def _verdicts(state: State) -> str:
         [clock(each.since), duration(each.seconds), each.word, each.said] for each in state.verdicts
     ]
     return table(rows, right=(1,)) if state.verdicts else "No epoch has ended yet."
+
+
+def _status_at(run: RunDirectory, at: str) -> tuple[State, Status, float]:
+    """State and status of a run after event `at`, a number, or at a time; and when that was."""
+    then = _then(run, at)
+    if not then.state.seq:
+        raise UsageError(f"The log of {run.path} begins after {at}.",
+                         hint=f"`atft timeline {run.path}` lists what happened.")  # fmt: skip
+    return then.state, then.status(run.holder()), then.t
+
+
+def _then(run: RunDirectory, at: str) -> Then:
+    try:
+        if at.isdecimal():
+            return state_then(run, seq=int(at))
+        return state_then(run, t=min(time.time(), parse_time(at, newest_time(run))))
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
+        raise RunDirectoryError(f"{run.events} is damaged before {at}: {error}.") from error
 
 
 def _show_all(directory: Path, *, as_json: bool) -> None:
@@ -133,6 +162,7 @@ def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagno
         "verdict": asdict(verdict),
         "stage": state.stage,
         "run_dir": str(run.path),
+        "seq": state.seq,
         "study": state.study_name,
         "n_trials": state.n_trials,
         "max_epochs": state.max_epochs,
@@ -176,8 +206,8 @@ def _stage(state: State) -> str:
     return state.stage or "ad hoc"
 
 
-def _summary(state: State, status: Status) -> str:
-    end = time.time() if status.live else state.ended or state.t
+def _summary(state: State, status: Status, now: float) -> str:
+    end = now if status.live else state.ended or state.t
     spent = end - state.started if state.started else 0.0
     data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
     return f"{data}, {scale(state.n_trials, state.max_epochs)}, {duration(spent)}"

@@ -71,6 +71,8 @@ class ChecklistPane(Pane):
             return [Row(line((text, "$text-muted"))) for text in
                     (" an ad hoc run: no criteria, opens no gate",
                      " judge it by a stage: atft check RUN_DIR --stage dry")]  # fmt: skip
+        if view.past is not None and not view.results:
+            return [Row(line((" the criteria of this moment are checked ...", "$text-muted")))]
         return fit(list(view.results), view.stage.gate, width, height)
 
 

@@ -10,8 +10,8 @@ from textual.content import Content
 from atft_core.gpu.sampler import percentile
 from atft_core.run.state import State
 from atft_core.run.wording import MISSING, fixed, size
-from atft_tui.format import cut, figure, line
-from atft_tui.gpu_feed import HISTORY, GpuNow, Sample
+from atft_tui.format import clock, cut, figure, line
+from atft_tui.gpu_now import HISTORY, GpuNow, Sample
 from atft_tui.machine import Machine, Process
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
@@ -46,15 +46,17 @@ class GpuPane(Pane):
 
     def captions(self, view: View) -> tuple[str, str]:
         """Whether what is shown counts."""
+        if view.gpus is not None:
+            return "1 GPU", f"recorded, until {clock(view.now)}" if view.past else "recorded"
         look = self.machine
-        if look is not None and look.of_run and not view.live:
-            return "1 GPU", "the last samples of this run"
-        of_run = view.live and (look is None or look.of_run or not look.gpus)
+        of_run = look.of_run if look and look.gpus else view.live
         return "1 GPU", "" if of_run else "sampled by the console: not evidence"
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """One line, or the whole picture."""
         machine = self.machine
+        if view.gpus is not None:
+            return [Row(content) for content in past(view.gpus, view, width, height)]
         if machine is None:
             return [Row(line((" looking at the machine ...", "$text-muted")))]
         if height == 1:
@@ -64,12 +66,7 @@ class GpuPane(Pane):
 
 def compact(machine: Machine, width: int) -> Content:
     """Everything that matters in one line."""
-    parts: list[str | tuple[str, str]] = [" "]
-    for gpu in machine.gpus:
-        heat = f" {fixed(gpu.temperature, 0)} C" if gpu.temperature is not None else ""
-        busy = f"GPU {gpu.index} {fixed(gpu.sm, 0, 3)} %"
-        parts.append(f"{busy}  {_memory(gpu)}  {fixed(gpu.power, 0)} W{heat}  ")
-        parts += [(f"{text}  ", "$text-error") for text in _ills(gpu)]
+    parts: list[str | tuple[str, str]] = [" ", *_cards(machine)]
     if not machine.gpus:
         parts += [("no NVML", "$text-warning"), "  "]
     parts.append(f"cpu {machine.cpu:3.0f} % of {machine.cores}  ")
@@ -80,24 +77,56 @@ def compact(machine: Machine, width: int) -> Content:
     return text if text.cell_length <= width else text.truncate(width, ellipsis=True)
 
 
+def _cards(machine: Machine) -> list[str | tuple[str, str]]:
+    """Every card in a few words."""
+    parts: list[str | tuple[str, str]] = []
+    for gpu in machine.gpus:
+        heat = f" {fixed(gpu.temperature, 0)} C" if gpu.temperature is not None else ""
+        busy = f"GPU {gpu.index} {fixed(gpu.sm, 0, 3)} %"
+        parts.append(f"{busy}  {_memory(gpu)}  {fixed(gpu.power, 0)} W{heat}  ")
+        parts += [(f"{text}  ", "$text-error") for text in _ills(gpu)]
+    return parts
+
+
+def past(gpus: Sequence[GpuNow], view: View, width: int, height: int) -> list[Content]:
+    """What was recorded: the cards and the percentiles, without this machine as it is now."""
+    recorded = Machine(gpus=tuple(gpus), of_run=True)
+    if height == 1:
+        said = (" recorded ", "$text-muted") if gpus else (" no GPU was recorded", "$text-muted")
+        text = line(said, *_cards(recorded))
+        return [text if text.cell_length <= width else text.truncate(width, ellipsis=True)]
+    pieces = [
+        piece for gpu in gpus for piece in _card(gpu, width, roomy=height > 4 + 3 * len(gpus))
+    ]
+    if not gpus:
+        pieces.append(Piece(0, [line((" no GPU was recorded", "$text-muted"))]))
+    duty = [line((cut(f" {text}", width), "$text-muted")) for text in _duty(recorded, view)]
+    return fit([*pieces, Piece(2, duty)], height)
+
+
 def full(machine: Machine, view: View, width: int, height: int) -> list[Content]:
     """GPUs, what ails them, who uses them, the epoch's percentiles, the machine, processes."""
     roomy = height > 4 + 3 * len(machine.gpus)
     pieces: list[Piece] = []
     for gpu in machine.gpus:
-        pieces.append(Piece(0, [_gpu(gpu, width)]))
-        ills = [line((f"   {text}", "bold $text-error")) for text in _ills(gpu)]
-        pieces += [Piece(1, ills)] if ills else []
-        if roomy and gpu.history:
-            pieces.append(Piece(6, _marks(gpu, width)))
-        pieces.append(Piece(5, [line((cut(f"   {_detail(gpu)}", width), "$text-muted"))]))
-        pieces.append(Piece(4, _users(gpu, width)))
+        pieces += _card(gpu, width, roomy=roomy)
     if not machine.gpus:
         pieces.append(Piece(0, _missing(machine, view, width, zoomed=height > 6)))
     duty = [line((cut(f" {text}", width), "$text-muted")) for text in _duty(machine, view)]
     pieces += [Piece(2, duty), Piece(3, [_cpu(machine, width)])]
     lines = fit(pieces, height)
     return [*lines, *_running(machine, width, height - len(lines))]
+
+
+def _card(gpu: GpuNow, width: int, *, roomy: bool) -> list[Piece]:
+    """A card, what ails it, two minutes of it, its figures, who uses it."""
+    pieces = [Piece(0, [_gpu(gpu, width)])]
+    ills = [line((f"   {text}", "bold $text-error")) for text in _ills(gpu)]
+    pieces += [Piece(1, ills)] if ills else []
+    if roomy and gpu.history:
+        pieces.append(Piece(6, _marks(gpu, width)))
+    pieces.append(Piece(5, [line((cut(f"   {_detail(gpu)}", width), "$text-muted"))]))
+    return [*pieces, Piece(4, _users(gpu, width))]
 
 
 def fit(pieces: Sequence[Piece], height: int) -> list[Content]:
@@ -149,8 +178,9 @@ def _marks(gpu: GpuNow, width: int) -> list[Content]:
 
 
 def _ills(gpu: GpuNow) -> list[str]:
-    """What makes a card slow or wrong."""
-    found = [f"throttled: {', '.join(gpu.throttle)}"] if gpu.throttle else []
+    """What makes a card slow or wrong; of a lost one, since when the rest is old."""
+    found = [f"lost since {clock(gpu.lost)}"] if gpu.lost is not None else []
+    found += [f"throttled: {', '.join(gpu.throttle)}"] if gpu.throttle else []
     found += [f"Xid {gpu.xid}: the driver reports a fault"] if gpu.xid is not None else []
     found += [f"{gpu.ecc} memory errors (ECC)"] if gpu.ecc else []
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import regex
 from textual.content import Content
@@ -65,7 +65,7 @@ class LogPane(Pane):
 
     def set_filter(self, chosen: Filter | None) -> None:
         """Show only what `chosen` keeps."""
-        self.filter, self._source = chosen, LogView(path=self._source.path)
+        self.filter, self._source = chosen, replace(self._source, total=0)
         self._kept.clear()
         self._following = True
         self.draw()
@@ -84,7 +84,7 @@ class LogPane(Pane):
             self._take_in(view, narrow=width < 90)
         except TimeoutError:
             self.app.notify("the filter takes too long: removed", severity="warning", markup=False)
-            self.filter, self._source = None, LogView(path=view.log.path)
+            self.filter, self._source = None, replace(view.log, total=0)
             self._kept.clear()
             self._take_in(view, narrow=width < 90)
         if not self._kept:
@@ -120,8 +120,9 @@ class LogPane(Pane):
 
     def _take_in(self, view: View, *, narrow: bool) -> None:
         """Only lines that are new are matched and coloured."""
-        if view.log.path != self._source.path or narrow is not self._narrow:
-            self._source, self._narrow = LogView(path=view.log.path), narrow
+        other = (view.log.path, view.log.cut) != (self._source.path, self._source.cut)
+        if other or narrow is not self._narrow:
+            self._source, self._narrow = LogView(path=view.log.path, cut=view.log.cut), narrow
             self._kept.clear()
         fresh = min(view.log.total - self._source.total, len(view.log.lines))
         self._source = view.log

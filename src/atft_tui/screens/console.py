@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.binding import BindingType
 from textual.widget import Widget
@@ -16,9 +17,10 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
 from atft_core.run.gates import following
 from atft_core.run.state import State, Trial
+from atft_core.run.wording import duration
 from atft_tui import trial_table
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
-from atft_tui.format import line, relative, shown_path
+from atft_tui.format import cut, line, relative, shown_path
 from atft_tui.layout import TALL, USUAL, Body, Shape
 from atft_tui.machine import Machine
 from atft_tui.pane import Pane, Row
@@ -29,7 +31,6 @@ from atft_tui.panes.log import LogPane, parse_filter
 from atft_tui.panes.stages import StagesPane
 from atft_tui.panes.trials import TrialsPane
 from atft_tui.panes.verdict import VerdictPane
-from atft_tui.screens.acting import ActingScreen
 from atft_tui.screens.columns import ColumnsScreen
 from atft_tui.screens.compare import CompareScreen
 from atft_tui.screens.contrast import ContrastScreen
@@ -37,6 +38,7 @@ from atft_tui.screens.entry import EntryLine, Prompt
 from atft_tui.screens.evidence import EvidenceScreen
 from atft_tui.screens.help import HelpScreen
 from atft_tui.screens.pick import PickScreen
+from atft_tui.screens.rewinding import RewindingScreen
 from atft_tui.screens.stacks import StacksScreen
 from atft_tui.screens.trial import TrialScreen
 from atft_tui.view import View
@@ -46,8 +48,22 @@ class SinceLine(Pane):
     """What happened since this person last looked; until a key is pressed."""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
-        """One line."""
-        return [Row(line((f" {view.since}", "$text-warning")))]
+        """One line: as much as fits, and where all of it is."""
+        if view.since is None:
+            return [Row(line(""))]
+        head = f" since you left ({duration(view.since.away)}): "
+        return [Row(line((head, "$text-muted"), (fitting(view.since.said, width - len(head)),
+                                                 "$text-warning")))]  # fmt: skip
+
+
+def fitting(said: Sequence[str], width: int) -> str:
+    """What is said first, as far as there is room; then which key tells the rest."""
+    for count in range(len(said), 0, -1):
+        end = "  (t: all)" if count == len(said) else "; ... (t: all)"
+        text = "; ".join(said[:count]) + end
+        if cell_len(text) <= width:
+            return text
+    return cut(said[0], width)
 
 
 class CommandLine(Pane):
@@ -63,7 +79,7 @@ class CommandLine(Pane):
         return [Row(line((f" $ {command}", "$text-muted"), (f"  {outcome}", style)))]
 
 
-class ConsoleScreen(ActingScreen):
+class ConsoleScreen(RewindingScreen):
     """Stages, panes, command line, footer."""
 
     SCOPE = "main"
@@ -99,8 +115,11 @@ class ConsoleScreen(ActingScreen):
 
     def show(self, view: View) -> None:
         """Draw; the line about the past only while it is news."""
-        self.query("#since").set(display=bool(view.since) and not self._news_read)
+        self.query("#since").set(display=self._has_news(view))
         super().show(view)
+
+    def _has_news(self, view: View) -> bool:
+        return view.since is not None and view.past is None and not self._news_read
 
     def show_machine(self, machine: Machine) -> None:
         """Draw a look at the machine."""
@@ -160,12 +179,14 @@ class ConsoleScreen(ActingScreen):
         self.console.note(next(key.twin for key in KEYS if key.action == f"zoom({name!r})"))
 
     def action_back(self) -> None:
-        """Out of the line that is typed in, else out of the zoom."""
+        """Out of the line that is typed in, else out of the zoom, else out of the past."""
         entry = self.query_one(EntryLine)
         if entry.display:
             entry.close()
-        else:
+        elif self.zoomed:
             self.unzoom()
+        else:
+            self.console.rewind(None)
 
     # Filters.
 

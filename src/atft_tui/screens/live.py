@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
@@ -12,8 +13,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from atft_core.run.wording import duration
 from atft_tui.bindings import Key, footer
-from atft_tui.format import line
+from atft_tui.format import clock, cut, day, line, pad
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 MIN_WIDTH, MIN_HEIGHT = 80, 24
 WIDE_WIDTH, WIDE_HEIGHT, TALL_HEIGHT = 100, 30, 44
 """From here on all panes fit beside each other; from TALL_HEIGHT with more lines each."""
+_WHAT = 20
+"""Cells from which the line about the past also has room for what happened."""
 _ALWAYS = ("leave", "close", "cancel")
 """Actions that stay allowed where nothing can be read."""
 
@@ -47,6 +51,31 @@ class Footer(Pane):
         return [Row(Content(" ") + Content(gap).join(parts))]
 
 
+class PastLine(Pane):
+    """That the screen does not show the present; nobody must be able to overlook it."""
+
+    def __init__(self, *, steps: bool) -> None:
+        """`steps`: the keys that move through time work here."""
+        super().__init__(id="past")
+        self._steps = steps
+
+    def rows(self, view: View, width: int, height: int) -> list[Row]:
+        """Which moment, how far back, how to leave."""
+        if view.folded < 1.0:
+            return [Row(line((f" rewinding ... {100 * view.folded:.0f} %", "bold reverse")))]
+        if view.past is None:
+            return [Row(Content(""))]
+        past = view.past
+        t, back = past.moment.t, duration(past.end - past.moment.t)
+        said = f" rewound to {day(t)} {clock(t)}, {back} before the end"
+        what = f" of the log - {past.moment.about}: {past.moment.text}"
+        keys = " - [ ] move, escape: now " if self._steps else " "
+        room = width - cell_len(said) - cell_len(keys)
+        said += cut(what, room) if room > _WHAT else ""
+        text = pad(said, max(0, width - cell_len(keys))) + keys
+        return [Row(line((text, "bold reverse $text-warning")))]
+
+
 class LiveScreen(Screen[ResultT]):
     """A screen of panes."""
 
@@ -65,6 +94,7 @@ class LiveScreen(Screen[ResultT]):
 
     def compose(self) -> ComposeResult:
         """Body, footer, and the line for a terminal in which neither would fit."""
+        yield PastLine(steps=self.SCOPE == "main")
         yield from self.body()
         yield Footer(self.SCOPE, self.extra_keys())
         yield Static(id="too-small", markup=False)
@@ -79,7 +109,9 @@ class LiveScreen(Screen[ResultT]):
             self.show(self.console.view)
 
     def show(self, view: View) -> None:
-        """Draw a view in all panes."""
+        """Draw a view in all panes; a moment of the past is marked as one."""
+        past = view.past is not None or view.folded < 1.0
+        self.set_class(past, "-past")
         for pane in self.query(Pane):
             pane.show(view)
 

@@ -25,6 +25,7 @@ from atft_tui.panes.log import LogPane
 from atft_tui.screens.live import LiveScreen
 from atft_tui.view import LogView, View
 
+_UNTIMED = "a worker's own lines carry no times: escape to now shows them"
 EpochColumn = tuple[str, int, Callable[[EpochRow], str]]
 """Head, width, cell."""
 _METRICS = (("RankIC", "rank_ic"), ("+-", "rank_ic_se"), ("IC", "ic"), ("sign", "sign_ratio"))
@@ -196,9 +197,15 @@ class TrialScreen(LiveScreen[None]):
         narrowed = replace(
             view,
             state=replace(view.state, trials={self.number: trial} if trial else {}),
-            log=self._log.view if self._log else LogView(),
+            log=self._log_of(view),
         )
         super().show(narrowed)
+
+    def _log_of(self, view: View) -> LogView:
+        """Its own log; its lines carry no times, so of the past nothing can be said."""
+        if view.past is not None:
+            return LogView((_UNTIMED,), 1, cut=view.now)
+        return self._log.view if self._log else LogView()
 
     async def _read(self) -> None:
         view = self.console.view
