@@ -17,7 +17,7 @@ class Key:
     """One key (or several that do the same) in one place."""
 
     scope: str
-    """"main" on the main screen, "list" in panes, "trials" in the table, or a screen's own."""
+    """"main" on the main screen, "list" in panes, "trials", "log" in one, or a screen's own."""
     keys: str
     """As Textual names them, separated by commas."""
     shown: str
@@ -36,7 +36,7 @@ KEYS: tuple[Key, ...] = (
     Key("main", "X", "X", "stop_now", "", "stop now (asks first); resume continues it", STOP_NOW),
     Key("main", "r", "r", "resume", "", "resume a run that stopped or died", "atft resume {run}"),
     Key("main", "slash", "/", "filter", "filter",
-        "filter the trials, or the log by a regular expression (! first: exclude)",
+        "filter the trials, or the log by regular expressions (! first: exclude)",
         "grep -E PATTERN {run}/logs/ml_training.log"),
     Key("main", "y", "y", "stacks", "", "where the run's processes are right now",
         "atft stacks {run}"),
@@ -73,6 +73,20 @@ KEYS: tuple[Key, ...] = (
         "atft enqueue {run} --like TRIAL --set KEY=VALUE"),
     Key("trials", "p", "p", "screen.prune", "", "give a running trial up (asks first)",
         "atft prune {run} TRIAL"),
+    Key("log", "slash", "/", "filter", "",
+        "keep lines: re, then ` &re` for and, ` !re` for and not",
+        "tail -f {run}/logs/ml_training.log | grep -E RE | grep -vE RE"),
+    Key("log", "l", "l", "level", "", "all lines; warnings and errors; errors only",
+        "grep -E 'Warning|Error|FAIL' {run}/logs/ml_training.log"),
+    Key("log", "m", "m", "source", "", "the run's log; the running trial's; both by time",
+        "tail -f {run}/logs/ml_training.log {run}/trial_N/log.txt"),
+    Key("log", "t", "t", "jump", "", "from a time on: HH:MM[:SS] or YYYY-MM-DD HH:MM",
+        "awk '$0 >= \"YYYY-MM-DD HH:MM\"' {run}/logs/ml_training.log"),
+    Key("log", "space", "space", "pause", "", "pause: nothing moves, new lines are counted"),
+    Key("log", "ampersand", "&", "search", "", "find a text in the lines that are loaded"),
+    Key("log", "n", "n", "find(1)", "", "the next match below"),
+    Key("log", "N", "N", "find(-1)", "", "the next match above"),
+    Key("log", "Y", "Y", "copy", "", "copy the found line, else those in sight"),
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
@@ -119,13 +133,14 @@ def stage_keys(runbook: Runbook) -> list[Key]:
 
 def key_name(character: str) -> str:
     """Textual's name of a printable key."""
-    names = {"/": "slash", "?": "question_mark", "!": "exclamation_mark", "+": "plus"}
+    names = {"/": "slash", "?": "question_mark", "!": "exclamation_mark", "+": "plus",
+             "&": "ampersand"}  # fmt: skip
     return names.get(character, character)
 
 
 def refuse_taken_hotkeys(runbook: Runbook) -> None:
     """A stage must not sit on a key that does something else."""
-    taken = {name: key for key in KEYS if key.scope in ("main", "list", "trials")
+    taken = {name: key for key in KEYS if key.scope in ("main", "list", "trials", "log")
              for name in key.keys.split(",")}  # fmt: skip
     for stage in runbook.stages:
         other = taken.get(key_name(stage.hotkey))

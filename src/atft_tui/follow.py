@@ -125,7 +125,6 @@ class Follower(threading.Thread):
             stage=shown.stage,
             results=shown.check(state),
             diagnosis=verdict_line(state, now_status),
-            log=shown.log.view,
             since=shown.since,
         )
 
@@ -222,4 +221,4 @@ def _mark(view: View) -> object:
     tick = int(view.now) if view.live else 0
     path = view.run.path if view.run else None
     state = view.state.seq, view.status, view.stages, view.results
-    return path, state, view.log.total, view.trouble, tick
+    return path, state, view.trouble, tick

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
-from pathlib import Path
 from statistics import median
 
 from atft_core.run.criteria import Result, Verdict, overall
@@ -31,15 +30,6 @@ class StageView:
 
 
 @dataclass(frozen=True)
-class LogView:
-    """The newest lines of a log; `total` counts all ever read, so that none is shown twice."""
-
-    lines: tuple[str, ...] = ()
-    total: int = 0
-    path: Path | None = None
-
-
-@dataclass(frozen=True)
 class View:
     """Everything that the panes draw from."""
 
@@ -52,7 +42,6 @@ class View:
     stage: Stage | None = None
     results: tuple[Result, ...] = ()
     diagnosis: Diagnosis | None = None
-    log: LogView = field(default_factory=LogView)
     since: str = ""
     trouble: str = ""
 

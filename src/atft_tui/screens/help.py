@@ -18,6 +18,7 @@ from atft_tui.view import View
 
 _TITLES = {
     "main": "main screen", "list": "in a pane", "trials": "in the trial table",
+    "log": "in the log",
     "trial": "trial", "evidence": "evidence", "compare": "trials beside each other",
     "stacks": "stacks", "confirm": "before a start",
 }  # fmt: skip
