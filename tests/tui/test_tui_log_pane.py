@@ -7,6 +7,7 @@ import tui_run
 from textual.widgets import Input
 from tui_console import SMALL, WIDE, console, every_size
 
+from atft_tui.logs import window
 from atft_tui.logs.window import PAGE
 
 
@@ -154,6 +155,37 @@ async def test_lines_are_copied_clean(book, live):
         await shown.press("Y")
         assert shown.app.clipboard.endswith(" red line")
         assert len(shown.app.clipboard.splitlines()) == 1
+
+
+async def test_a_filter_that_finds_nothing_looks_further_back_when_asked(book, live, monkeypatch):
+    monkeypatch.setattr(window, "_SEARCH", 1 << 16)
+    stamped(live, 10_000, mode="w")
+    async with console(book, size=WIDE) as shown:
+        await shown.press("6")
+        await answer(shown, "slash", "line 77$")
+        await shown.shows("no line matches since 2026-01-02 0")
+        while "line 77" not in shown.drawn("log")[1]:
+            reached = shown.pane("log").read.reached
+            await shown.press("pageup")
+            await shown.until(lambda before=reached: shown.pane("log").read.reached != before)
+        assert "since" not in shown.said("log")
+
+
+async def test_whoever_reads_the_log_of_a_trial_is_not_moved_to_the_next_one(book, live):
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    live.trial(3).log.write_text(f"{stamp} by the worker of 3\n" * 100)
+    async with console(book, size=WIDE) as shown:
+        await shown.press("6", "m")
+        await shown.shows("by the worker of 3")
+        await shown.press("space")
+        await shown.shows("paused, 0 new lines")
+        tui_run.end_trial(live, 3, "COMPLETE", 0.052)
+        tui_run.begin_trial(live, 4)
+        await shown.until(lambda: shown.app.view.state.trials.get(4))
+        await shown.pilot.pause()
+        assert "by the worker of 3" in shown.text
+        await shown.press("space")
+        await shown.shows("worker of trial 4 starts")
 
 
 @pytest.mark.parametrize("size", [WIDE, SMALL])

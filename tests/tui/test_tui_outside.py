@@ -315,7 +315,7 @@ def test_bars_have_the_newest_value_on_the_right():
 
 def test_no_stage_may_take_a_key_of_the_console(book):
     refuse_taken_hotkeys(book)
-    for taken in ("x", "q", "?", "/", "1", "j", "G"):
+    for taken in ("x", "q", "?", "/", "1", "j", "G", "t", "&"):
         stages = (replace(book.stages[0], hotkey=taken), *book.stages[1:])
         with pytest.raises(UsageError, match="is a key of the console"):
             refuse_taken_hotkeys(replace(book, stages=stages))

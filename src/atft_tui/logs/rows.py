@@ -54,7 +54,8 @@ def styled(
     style = _STYLES[each.level]
     if not style and "Val Metrics" in each.text:
         style = "$text-accent"
-    when = each.said if wide else each.stamp[11:19] if each.said else ""
+    when = (each.said or each.stamp) if wide else each.stamp[11:19]
+    when = when if each.said else " " * len(when)
     source = f"{each.tag:{tag}} " if tag else ""
     head = f"{'>' if found else ' '}{when}{' ' * bool(when)}{source}"
     content = line((head, "$text-muted"), (each.text, style))

@@ -130,23 +130,27 @@ class LogScroll(Pane):
         if not self._placing:
             if not self.is_vertical_scroll_end:
                 self.leave()
-            self._reach(new_value - old_value)
+            if not self.following:  # else the pane only became smaller
+                self._reach(new_value - old_value)
 
     # The place of those lines in the files.
 
     def _reach(self, step: float) -> None:
         """Have more read where somebody scrolls over an edge; at the end of all, follow."""
-        if self.following or self._reaching:
+        if self._reaching:
             return
         if step < 0:
             near = self.scroll_y < self.scrollable_content_region.height
-            self._reaching = near and not self.read.at_start
-            if self._reaching:
+            if near and not self.read.at_start:
+                self.leave()
+                self._reaching = True
                 self.reader.older()
-        elif self.is_vertical_scroll_end and not self.read.at_end:
+        elif self.following or not self.is_vertical_scroll_end:
+            return
+        elif not self.read.at_end:
             self._reaching = True
             self.reader.newer()
-        elif self.is_vertical_scroll_end and not self.paused:
+        elif not self.paused:
             self.resume()
             self.reader.follow(on=True)
 

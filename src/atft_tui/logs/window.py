@@ -128,7 +128,9 @@ class LogWindow:
             file.look()
             file.cover(place, place)
         self._lines.clear()
-        self._first, self._made, self._top, self._reached = 0, self._made + 1, None, ""
+        self._made += 1
+        self._first = self._made << 32  # no line of an earlier window had such a number
+        self._top, self._reached = None, ""
 
     # Further.
 

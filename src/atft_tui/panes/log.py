@@ -10,6 +10,7 @@ from textual.binding import BindingType
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
+from atft_core.run.state import State, Trial
 from atft_core.run.wording import several
 from atft_tui.bindings import bindings
 from atft_tui.format import line
@@ -40,6 +41,8 @@ class LogPane(LogScroll):
         super().__init__(id=id)
         self._title, self._source = title, source
         self.choice = Choice()
+        self._number: int | None = None
+        """The trial whose log it is."""
         self._search = ""
         self._match: int | None = None
         """Number of the line that was found."""
@@ -51,8 +54,16 @@ class LogPane(LogScroll):
         run = ("run", view.run.log)
         if self._source == "run":
             return (run,)
-        trial = _trial(view, view.run)
+        trial = self._trial(view, view.run)
         return (run, *trial) if self._source == "both" else trial
+
+    def _trial(self, view: View, run: RunDirectory) -> Places:
+        """The running trial, else the one heard of last; nobody who reads is moved to another."""
+        if self.following or self._number not in view.state.trials:
+            trial = view.state.current or _last_heard(view.state)
+            self._number = trial.number if trial else None
+        number = self._number
+        return () if number is None else ((f"trial {number}", run.trial(number).log),)
 
     def captions(self, view: View) -> tuple[str, str]:
         """What is left out is always said."""
@@ -67,6 +78,7 @@ class LogPane(LogScroll):
             _LEVELS[self.choice.level],
             f"&{clean(self._search, 20)}" if self._search else "",
             " + ".join(tag for tag, _ in self.places or ()) if self._source != "run" else "",
+            self.read.trouble[:60],
         ]
         return f"{self._title}{kept}{paused}", "  ".join(filter(None, parts))
 
@@ -76,15 +88,11 @@ class LogPane(LogScroll):
             return [Row(line((f" {self._nothing()}", "$text-muted")))]
         wide = width >= _WIDE
         tags = [len(tag) for tag, _ in self.places or ()] if self._source == "both" else []
+        tag, search = max(tags, default=0), self._search
+        match = -1 if self._match is None else self._match - self.read.first
         return LogRows(
             self.read.lines,
-            lambda place, each: styled(
-                each,
-                wide=wide,
-                tag=max(tags, default=0),
-                search=self._search,
-                found=place + self.read.first == self._match,
-            ),
+            lambda y, each: styled(each, wide=wide, tag=tag, search=search, found=y == match),
         )
 
     def _nothing(self) -> str:
@@ -131,6 +139,7 @@ class LogPane(LogScroll):
         """The run's log, the trial's, both."""
         self._source = _SOURCES[(_SOURCES.index(self._source) + 1) % len(_SOURCES)]
         self._match = None
+        self.resume()
         if self.view is not None:
             self.show(self.view)
 
@@ -158,7 +167,6 @@ class LogPane(LogScroll):
         if text and not (self._find(below, -1) or self._find(below - 1, 1)):
             self.app.notify(f"no line that is loaded says {clean(text, 40)}", markup=False)
         self.draw()
-        self.refresh()
 
     def action_find(self, step: int) -> None:
         """The next match below, or above."""
@@ -169,7 +177,7 @@ class LogPane(LogScroll):
         if not self._find(place, step):
             where = "below" if step > 0 else "above"
             self.app.notify(f"no match {where} in the lines that are loaded", markup=False)
-        self.refresh()
+        self.draw()
 
     def _find(self, place: int, step: int) -> bool:
         looked_for, lines = pattern(self._search), self.read.lines
@@ -194,8 +202,5 @@ class LogPane(LogScroll):
         self.app.notify(f"copied {several(len(lines), 'line')}{cut}", markup=False)
 
 
-def _trial(view: View, run: RunDirectory) -> Places:
-    """The running trial, else the one that was heard of last."""
-    heard = max(view.state.trials.values(), key=lambda trial: trial.heard, default=None)
-    trial = view.state.current or heard
-    return ((f"trial {trial.number}", run.trial(trial.number).log),) if trial else ()
+def _last_heard(state: State) -> Trial | None:
+    return max(state.trials.values(), key=lambda trial: trial.heard, default=None)
