@@ -74,7 +74,7 @@ KEYS: tuple[Key, ...] = (
     Key("trials", "p", "p", "screen.prune", "", "give a running trial up (asks first)",
         "atft prune {run} TRIAL"),
     Key("log", "slash", "/", "filter", "",
-        "keep lines: re, then ` &re` for and, ` !re` for and not",
+        "filter lines: RE &ALSO_RE !NOT_RE",
         "tail -f {run}/logs/ml_training.log | grep -E RE | grep -vE RE"),
     Key("log", "l", "l", "level", "", "all lines; warnings and errors; errors only",
         "grep -E 'Warning|Error|FAIL' {run}/logs/ml_training.log"),

@@ -221,6 +221,46 @@ def test_two_logs_are_one_by_their_times_however_it_is_read(home):
     assert {line.tag for line in window.view.lines} == {"one", "other"}
 
 
+def test_two_logs_of_which_one_has_long_lines_are_one_by_their_times(home):
+    one, other = home / "one", home / "other"
+    write(one, range(0, 6000, 2), text="x" * 3500)
+    write(other, range(1, 6000, 2))
+    window = opened(one, other)
+    for move, edge in ((window.older, "at_start"), (window.newer, "at_end")):
+        while not getattr(window.view, edge):
+            move()
+            found = numbers(window)
+            assert found == list(range(found[0], found[-1] + 1))
+
+
+def test_a_page_that_begins_within_a_traceback_has_times_all_the_same(home):
+    path = home / "log"
+    with path.open("w") as file:
+        file.writelines(f"{stamp(n)} line {n}\n  more\n  and more\n" for n in range(1000))
+    lines = opened(path).view.lines
+    assert not lines[0].said
+    stamps = [line.stamp for line in lines]
+    assert all(stamps)
+    assert stamps == sorted(stamps)
+
+
+def test_a_traceback_that_comes_bit_by_bit_is_still_one(home):
+    path = home / "log"
+    write(path, [7])
+    window = opened(path)
+    for text in (
+        "Traceback (most recent call last):\n",
+        "  File x\n",
+        "    y = 1\n",
+        "ValueError\n",
+    ):
+        with path.open("a") as file:
+            file.write(text)
+        window.follow()
+    assert [line.level for line in window.view.lines] == [0, 2, 2, 2, 2]
+    assert {line.stamp for line in window.view.lines} == {stamp(7)}
+
+
 def test_a_traceback_stays_together_between_lines_of_another_log(home):
     one, other = home / "one", home / "other"
     write(one, range(0, 100, 2))

@@ -35,6 +35,8 @@ class LogFile:
         self._inode: int | None = None
         self._mark = b""
         self._counted = (0, 0)
+        self._last: LogLine | None = None
+        """The last line read; what follows it may belong to it."""
 
     @property
     def size(self) -> int:
@@ -98,6 +100,8 @@ class LogFile:
         if first > 0 and len(pieces) > 1:
             pieces = pieces[1:]  # its beginning was not read
         lines = _timed_from_after(self._parse(pieces[-count:]))
+        if lines and place == self.end:
+            self._last = lines[-1]
         return Page(lines, more=bool(lines) and lines[0].start > 0)
 
     def after(self, place: int, count: int) -> Page:
@@ -112,7 +116,10 @@ class LogFile:
             whole = data
         pieces = _pieces(whole, place)
         more = len(pieces) > count or last < size
-        return Page(self._parse(pieces[:count]), more=more)
+        known = self._last if self._last is not None and self._last.end == place else None
+        lines = parse(pieces[:count], self.tag, self.life, known)
+        self._last = lines[-1] if lines else self._last
+        return Page(lines, more=more)
 
     @property
     def at_end(self) -> bool:

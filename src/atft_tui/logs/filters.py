@@ -13,7 +13,7 @@ import warnings
 from dataclasses import dataclass
 
 MAX_TEXT = 500
-HOW = "regular expression; ` &` and another, ` !` and not"
+HOW = "regular expressions: RE &ALSO_RE !NOT_RE"
 _TERMS = re.compile(r"\s+(?=[!&])")
 
 
