@@ -17,7 +17,7 @@ from atft_tui.logs.moment import Moment
 KEEP_LINES = 5000
 PAGE = 1000
 """Lines that are added at once."""
-_SEARCH = 8 * MAX_READ
+_SEARCH = 4 * MAX_READ
 """Bytes that are looked through for a page of lines that a filter keeps."""
 
 
