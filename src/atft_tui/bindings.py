@@ -17,7 +17,7 @@ class Key:
     """One key (or several that do the same) in one place."""
 
     scope: str
-    """"main" on the main screen, "list" in panes, "trials" in the table, or a screen's own."""
+    """"main" on the main screen, "list" in panes, "trials", "log" in one, or a screen's own."""
     keys: str
     """As Textual names them, separated by commas."""
     shown: str
@@ -41,7 +41,7 @@ KEYS: tuple[Key, ...] = (
     Key("main", "r", "r", "resume", "", "resume a run that stopped or died", "atft resume {run}",
         now=True),
     Key("main", "slash", "/", "filter", "filter",
-        "filter the trials, or the log by a regular expression (! first: exclude)",
+        "filter the trials, or the log by regular expressions (! first: exclude)",
         "grep -E PATTERN {run}/logs/ml_training.log"),
     Key("main", "y", "y", "stacks", "", "where the run's processes are right now",
         "atft stacks {run}", now=True),
@@ -101,6 +101,20 @@ KEYS: tuple[Key, ...] = (
     Key("checklist", "o", "o", "screen.override", "",
         "start the next stage although its gate is closed",
         "atft run STAGE --override-gate REASON", now=True),
+    Key("log", "slash", "/", "filter", "",
+        "filter lines: RE &ALSO_RE !NOT_RE",
+        "tail -f {run}/logs/ml_training.log | grep -E RE | grep -vE RE"),
+    Key("log", "l", "l", "level", "", "all lines; warnings and errors; errors only",
+        "grep -E 'Warning|Error|FAIL' {run}/logs/ml_training.log"),
+    Key("log", "m", "m", "source", "", "the run's log; the running trial's; both by time",
+        "tail -f {run}/logs/ml_training.log {run}/trial_N/log.txt"),
+    Key("log", "t", "t", "jump", "", "from a time on: HH:MM[:SS] or YYYY-MM-DD HH:MM",
+        "awk '$0 >= \"YYYY-MM-DD HH:MM\"' {run}/logs/ml_training.log"),
+    Key("log", "space", "space", "pause", "", "pause: nothing moves, new lines are counted"),
+    Key("log", "ampersand", "&", "search", "", "find a text in the lines that are loaded"),
+    Key("log", "n", "n", "find(1)", "", "the next match below"),
+    Key("log", "N", "N", "find(-1)", "", "the next match above"),
+    Key("log", "Y", "Y", "copy", "", "copy the found line, else those in sight"),
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
@@ -143,6 +157,8 @@ KEYS: tuple[Key, ...] = (
 
 ABOUT_NOW = frozenset(key.action for key in KEYS if key.now)
 """Actions that make no sense in the past."""
+PANES = ("main", "list", "trials", "checklist", "log")
+"""Scopes whose keys are at hand on the main screen, by what has the focus."""
 FOOTER_MORE = (("enter", "look"), ("1-6", "zoom"))
 """What the footer says about keys that come in groups."""
 
@@ -166,7 +182,7 @@ def stage_keys(runbook: Runbook) -> list[Key]:
 def key_name(character: str) -> str:
     """Textual's name of a printable key."""
     names = {"/": "slash", "?": "question_mark", "!": "exclamation_mark", "+": "plus",
-             "-": "minus", "<": "less_than_sign", ">": "greater_than_sign",
+             "-": "minus", "<": "less_than_sign", ">": "greater_than_sign", "&": "ampersand",
              "[": "left_square_bracket", "]": "right_square_bracket", "{": "left_curly_bracket",
              "}": "right_curly_bracket"}  # fmt: skip
     return names.get(character, character)
@@ -174,7 +190,7 @@ def key_name(character: str) -> str:
 
 def refuse_taken_hotkeys(runbook: Runbook) -> None:
     """A stage must not sit on a key that does something else."""
-    taken = {name: key for key in KEYS if key.scope in ("main", "list", "trials", "checklist")
+    taken = {name: key for key in KEYS if key.scope in PANES
              for name in key.keys.split(",")}  # fmt: skip
     for stage in runbook.stages:
         other = taken.get(key_name(stage.hotkey))

@@ -42,6 +42,15 @@ def before(path: Path, t: float | None, time_of: TimeOf, most: int) -> tuple[lis
     return data[: data.rfind(b"\n") + 1].split(b"\n")[:-1], start
 
 
+def place(path: Path, t: float, time_of: TimeOf) -> int:
+    """Where the first line written after `t` begins; 0 where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return _end(file, os.fstat(file.fileno()).st_size, t, time_of)
+    except OSError:
+        return 0
+
+
 def _end(file: BinaryIO, size: int, t: float, time_of: TimeOf) -> int:
     """Where the first line after `t` begins."""
     low, high = 0, size

@@ -169,7 +169,6 @@ class Follower(threading.Thread):
             stage=shown.stage,
             results=shown.check(state),
             diagnosis=verdict_line(state, now_status, around),
-            log=shown.log.view,
             gpus=self._recorded(now_status),
         )
 
@@ -279,4 +278,4 @@ def _mark(view: View) -> object:
     path = view.run.path if view.run else None
     state = view.state.seq, view.status, view.stages, view.results
     past = len(view.moments.all), view.moments.share, view.folded, view.past, view.since
-    return path, state, view.log.total, view.trouble, tick, past
+    return path, state, view.trouble, tick, past

@@ -17,7 +17,6 @@ from atft_core.run.runbook import Stage, stage_from_json
 from atft_core.run.snapshot import load_tail
 from atft_core.run.state import State
 from atft_tui import seen
-from atft_tui.log_tail import LogTail
 from atft_tui.view import Frozen, News
 
 
@@ -55,7 +54,6 @@ class Followed:
     run: RunDirectory
     state: State = field(init=False)
     tail: Tail = field(init=False)
-    log: LogTail = field(init=False)
     holder: Holder = Holder.NOBODY
     stage: Stage | None = None
     left: seen.Left | None = field(init=False)
@@ -73,7 +71,6 @@ class Followed:
     def __post_init__(self) -> None:
         self.made = created(self.run)
         self.state, self.tail = load_tail(self.run)
-        self.log = LogTail(self.run.log)
         with collecting_later():
             self.read()
         gc.freeze()  # else each collection stops the screen to look at ten thousand trials
@@ -91,8 +88,7 @@ class Followed:
             self._note(stamped.event)
         if self.stage is None and self.state.stage_spec:
             self.stage = stage_from_json(self.state.stage_spec)
-        logged = self.log.read()
-        return logged or seq != self.state.seq or before is not self.holder
+        return seq != self.state.seq or before is not self.holder
 
     def _note(self, event: Event) -> None:
         """What an event changed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, overload
+from typing import ClassVar, Protocol, cast, overload
 
 from rich.cells import cell_len
 from textual import events
@@ -74,6 +74,16 @@ class Table(Sequence[Row]):
         return self._places.get(key)
 
 
+class Host(Protocol):
+    """What a pane may want of its screen."""
+
+    def ask_for(self, label: str, hint: str, apply: Callable[[str], None], value: str) -> None:
+        """Let somebody type; `apply` raises ValueError with what is wrong with the answer."""
+
+    def looked(self, twin: str) -> None:
+        """A key only looked; the twin is the command that shows the same."""
+
+
 class Pane(ScrollView):
     """Lines made from a view. A subclass says what they are in `rows`."""
 
@@ -108,6 +118,11 @@ class Pane(ScrollView):
     def captions(self, view: View) -> tuple[str, str]:
         """Text in the upper and in the lower border; plain, never markup."""
         return "", ""
+
+    @property
+    def host(self) -> Host:
+        """The screen."""
+        return cast("Host", self.screen)
 
     @property
     def text(self) -> str:

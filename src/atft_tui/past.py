@@ -12,7 +12,6 @@ from atft_core.run.runbook import Stage
 from atft_core.run.state import State
 from atft_core.run.timeline import Timeline, status_then
 from atft_tui.followed import Followed
-from atft_tui.log_past import log_at
 from atft_tui.recording import recorded
 from atft_tui.states import States
 from atft_tui.view import Moments, Rewound, StageView, View, stage_of_run
@@ -96,7 +95,6 @@ class Past:
             stage=stage,
             results=(),
             diagnosis=verdict_line(state, status),
-            log=log_at(self._run.log, now, live.state.started),
             past=rewound,
             gpus=recorded(self._run.gpu, now, _roles(state)),
         )

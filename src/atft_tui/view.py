@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
-from pathlib import Path
 from statistics import median
 
 from atft_core.run.criteria import Result, Verdict, overall
@@ -33,17 +32,6 @@ class StageView:
     long: str = ""
     ended: float | None = None
     """When its newest run ended; None: it runs, or has not been run."""
-
-
-@dataclass(frozen=True)
-class LogView:
-    """The newest lines of a log; `total` counts all ever read, so that none is shown twice."""
-
-    lines: tuple[str, ...] = ()
-    total: int = 0
-    path: Path | None = None
-    cut: float | None = None
-    """The moment up to which a past log goes; None: it grows."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +80,6 @@ class View:
     stage: Stage | None = None
     results: tuple[Result, ...] = ()
     diagnosis: Diagnosis | None = None
-    log: LogView = field(default_factory=LogView)
     since: News | None = None
     trouble: str = ""
     moments: Moments = field(default_factory=Moments)

@@ -15,7 +15,7 @@ from atft_core.data.features import FEATURES
 from atft_core.run.alerts import KEYS as ALERTS
 from atft_core.run.runbook import load
 from atft_core.run.shipped import shipped
-from atft_tui.bindings import KEYS, stage_keys
+from atft_tui.bindings import KEYS, PANES, stage_keys
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -33,7 +33,7 @@ def twin(key):
 
 def key_table():
     """The keys of the main screen and of its panes."""
-    keys = [key for key in KEYS if key.scope in ("main", "list", "trials", "checklist")]
+    keys = [key for key in KEYS if key.scope in PANES]
     rows = [
         f"| `{key.shown}` | {cell(key.help)} | {twin(key)} |"
         for key in [*stage_keys(load(shipped("runbook.toml"))), *keys]

@@ -1,5 +1,6 @@
 """The console in a real terminal: its first picture, its last words, a line that drops."""
 
+import base64
 import json
 import re
 import signal
@@ -107,5 +108,12 @@ def test_hostile_names_reach_the_terminal_without_their_sequences(book, live):
         assert b"owned" not in shown.received
         assert b"b3duZWQ" not in shown.received
         assert b"]52;" not in shown.received
+        shown.press("6")
+        shown.shows("Epoch 4/10 trial 2")
+        shown.press("Y")
+        shown.until(lambda: b"\x07" in shown.received.partition(b"\x1b]52;c;")[2])
+        copied = shown.received.partition(b"\x1b]52;c;")[2].partition(b"\x07")[0]
+        assert base64.b64decode(copied).decode().endswith("2026-01-02 03:04:05 before after")
+        assert b"\x1b" not in base64.b64decode(copied)
         shown.press("q")
         shown.ends()

@@ -7,7 +7,8 @@ import pytest
 
 from atft_core.run.narrate import stamp
 from atft_tui.cut import before
-from atft_tui.log_past import log_at
+from atft_tui.logs.past import Until
+from atft_tui.logs.window import LogWindow
 from atft_tui.recording import recorded
 
 BEGAN = 1_795_000_000.0
@@ -75,39 +76,52 @@ def written(path, seconds, zone=0.0):
     return path
 
 
-def test_the_log_ends_at_the_moment(tmp_path):
+def lines_at(path, t):
+    """What a log pane shows of a run that began at BEGAN, rewound to `t`."""
+    window = LogWindow()
+    window.open([("run", path)], Until(t, BEGAN))
+    return [line.whole for line in window.view.lines]
+
+
+def test_the_log_ends_at_the_moment_and_does_not_grow(tmp_path):
     path = written(tmp_path / "log", range(2000))
-    view = log_at(path, BEGAN + 1234.5, BEGAN)
-    assert view.lines[-1].endswith("line 1234")
-    assert view.lines[0].startswith("... ") and "not shown" in view.lines[0]
-    assert len(view.lines) == view.total == 501
-    assert view.cut == BEGAN + 1234.5
+    window = LogWindow()
+    window.open([("run", path)], Until(BEGAN + 1234.5, BEGAN))
+    window.follow()
+    window.hold()
+    with path.open("a") as file:
+        file.write(f"{stamp(BEGAN + 3000)} later\n")
+    view = window.view
+    assert view.lines[-1].whole.endswith("line 1234")
+    assert (view.at_end, view.waiting) == (True, 0)
+    window.older()
+    assert window.view.lines[0].whole.endswith("line 0")
 
 
 @pytest.mark.parametrize("hours", [-11, -1, 0.25, 5.5, 9])
 def test_a_log_from_another_time_zone_is_cut_at_the_same_moment(tmp_path, hours):
     path = written(tmp_path / "log", range(0, 90_000, 60), zone=3600 * hours)
-    assert log_at(path, BEGAN + 30_000, BEGAN).lines[-1].endswith("line 30000")
+    assert lines_at(path, BEGAN + 30_000)[-1].endswith("line 30000")
 
 
 def test_a_traceback_belongs_to_the_line_before_it(tmp_path):
     path = written(tmp_path / "log", [0, 10])
     with path.open("a") as file:
         file.write(f"Traceback\n  File x\n{stamp(BEGAN + 20)} later\n")
-    assert log_at(path, BEGAN + 15, BEGAN).lines[-2:] == ("Traceback", "  File x")
-    assert log_at(path, BEGAN + 5, BEGAN).lines[-1].endswith("line 0")
+    assert lines_at(path, BEGAN + 15)[-2:] == ["Traceback", "  File x"]
+    assert lines_at(path, BEGAN + 5)[-1].endswith("line 0")
 
 
 def test_hostile_and_impossible_lines_are_text(tmp_path):
     path = written(tmp_path / "log", [0])
     with path.open("ab") as file:
         file.write(b"9999-99-99 99:99:99 \x1b]52;c;Zm9v\x07\xff\x9b2J [red]\n")
-    last = log_at(path, BEGAN + 5, BEGAN).lines[-1]
+    last = lines_at(path, BEGAN + 5)[-1]
     assert last.isprintable() and "[red]" in last
 
 
 def test_a_log_without_lines_or_file_is_empty(tmp_path):
-    assert log_at(tmp_path / "none", BEGAN, BEGAN).lines == ()
+    assert lines_at(tmp_path / "none", BEGAN) == []
 
 
 # The recording of the GPUs.

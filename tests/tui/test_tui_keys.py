@@ -110,10 +110,11 @@ async def test_a_wide_help_names_the_command_line_twins(book, live):
 
 
 async def filter_by(shown, text):
-    shown.pane("log").focus()
+    shown.pane("checklist").focus()
     await shown.press("slash")
     shown.app.screen.query_one("#answer", Input).value = text
     await shown.press("enter")
+    await shown.until(lambda: shown.pane("log")._drawn.choice == shown.pane("log").choice)
 
 
 @every_size
@@ -139,6 +140,7 @@ async def test_an_exclamation_mark_keeps_the_lines_that_do_not_match(book, live)
 
 async def test_an_empty_filter_shows_everything_again(book, live):
     async with console(book, size=WIDE) as shown:
+        await shown.shows("Epoch 7/10")
         every = shown.pane("log").text
         await filter_by(shown, "no such line")
         assert "no line matches" in shown.text
@@ -157,6 +159,7 @@ async def test_lines_that_come_later_are_filtered_too(book, live):
 
 async def test_a_bad_expression_says_what_is_bad_about_it(book, live):
     async with console(book, size=WIDE) as shown:
+        await shown.shows("Epoch 7/10")
         every = shown.pane("log").text
         await filter_by(shown, "trial [0")
         assert "bad expression: unterminated character set" in shown.text
@@ -178,14 +181,15 @@ async def test_keys_typed_into_the_filter_do_nothing_else(book, live):
 
 async def test_the_log_follows_until_somebody_scrolls_up(book, live):
     async with console(book, size=WIDE) as shown:
+        await shown.shows("Epoch 7/10")
         await shown.press("6", "g")
         assert "scrolled up" in shown.text
         with live.log.open("a") as file:
             file.write("the newest line\n")
-        await shown.until(lambda: "the newest line" in shown.pane("log").text)
+        await shown.shows("scrolled up, 1 new line: G follows again")
         assert "the newest line" not in shown.text
         await shown.press("G")
-        assert "the newest line" in shown.text
+        await shown.shows("the newest line")
         assert "follows" in shown.pane("log")._captions[1]
 
 

@@ -22,7 +22,6 @@ from atft_tui import commands, seen
 from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
-from atft_tui.log_tail import KEEP_LINES, MAX_READ, LogTail
 from atft_tui.machine import MachineWatch
 from atft_tui.panes.gpu import spark
 from atft_tui.plan import command_rows, plan_rows
@@ -203,28 +202,17 @@ def test_the_time_left_shrinks_as_the_run_goes_on(live):
     assert seconds_left(state, now + 1e6) >= 0
 
 
-def test_a_burst_in_a_log_is_announced_and_only_its_end_read(home):
-    path = home / "log"
-    path.write_text("".join(f"line {i}\n" for i in range(300_000)))
-    assert path.stat().st_size > MAX_READ
-    tail = LogTail(path)
-    assert tail.read()
-    assert len(tail.view.lines) == KEEP_LINES
-    assert tail.view.lines[-1] == "line 299999"
-    assert not tail.read()
-
-
 def test_a_follower_posts_only_what_changed(book, live):
     views = []
     follower = Follower(book, None, views.append)
     follower.look()
     assert views[-1].live
     before = len(views)
-    tui_run.log(live, "a new line")
+    tui_run.end_trial(live, 3, "COMPLETE", 0.052)
     follower.look()
     assert len(views) == before + 1
-    assert views[-1].log.lines[-1].endswith("a new line")
-    assert views[-2].log.lines[-1] != views[-1].log.lines[-1], "a view is never changed"
+    assert views[-1].state.trials[3].value == 0.052
+    assert views[-2].state.trials[3].value is None, "a view is never changed"
 
 
 def test_a_finished_run_is_not_drawn_again_and_again(book, finished):
@@ -295,7 +283,7 @@ def test_bars_have_the_newest_value_on_the_right():
 
 def test_no_stage_may_take_a_key_of_the_console(book):
     refuse_taken_hotkeys(book)
-    for taken in ("x", "q", "?", "/", "1", "j", "G"):
+    for taken in ("x", "q", "?", "/", "1", "j", "G", "t", "&"):
         stages = (replace(book.stages[0], hotkey=taken), *book.stages[1:])
         with pytest.raises(UsageError, match="is a key of the console"):
             refuse_taken_hotkeys(replace(book, stages=stages))

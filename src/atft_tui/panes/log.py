@@ -1,143 +1,212 @@
-"""The end of the run's log: filtered, following, bounded."""
+"""Logs of the run: filtered by expressions and levels, searched, copied, merged."""
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
 
-import regex
-from textual.content import Content
+from textual.binding import BindingType
 
+from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
-from atft_tui.format import line
-from atft_tui.log_tail import KEEP_LINES
-from atft_tui.pane import Pane, Row
-from atft_tui.view import LogView, View
+from atft_core.run.state import State, Trial
+from atft_core.run.wording import several
+from atft_tui.bindings import bindings
+from atft_tui.format import clock, line
+from atft_tui.logs import filters, moment
+from atft_tui.logs.line import Level
+from atft_tui.logs.rows import LogRows, pattern, styled
+from atft_tui.logs.scroll import LogScroll, Places
+from atft_tui.logs.window import Choice
+from atft_tui.pane import Row
+from atft_tui.view import View
 
-_MARKED = (
-    (re.compile(r"\b(FAILED|FAIL|lost|Traceback|[Ee]rror)\b"), "$text-error"),
-    (re.compile(r"^(Warning|.*\bData warning)\b"), "$text-warning"),
-    (re.compile(r"\bVal Metrics\b"), "$text-accent"),
-)
-_SECONDS = 0.05
-"""What an expression may take for one line: some take for ever, and the screen waits for it."""
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d)\S*\s")
-
-
-@dataclass(frozen=True)
-class Filter:
-    """A regular expression; a leading `!` keeps what does not match."""
-
-    pattern: regex.Pattern[str]
-    inverse: bool
-    text: str
-
-    def keeps(self, text: str) -> bool:
-        """Whether a line is shown; TimeoutError when that takes too long to find out."""
-        return bool(self.pattern.search(text, timeout=_SECONDS)) is not self.inverse
+RUN_LOG = "{run}/logs/ml_training.log"
+_SOURCES = ("run", "trial", "both")
+_LEVELS = {Level.PLAIN: "", Level.WARNING: "warnings and errors", Level.ERROR: "errors only"}
+_MAX_COPY = 48_000
+"""Characters that are copied at once; terminals refuse more."""
+_WIDE = 90
+"""Cells from which there is room for the date."""
 
 
-def parse_filter(text: str) -> Filter | None:
-    """The filter that was typed, None for an empty one; ValueError says what is wrong with it."""
-    inverse = text.startswith("!")
-    pattern = text.removeprefix("!")
-    try:
-        return Filter(regex.compile(pattern), inverse, text) if pattern else None
-    except regex.error as error:
-        raise ValueError(f"bad expression: {error}") from error
+class LogPane(LogScroll):
+    """The log of the run, of a trial, or both."""
 
+    BINDINGS: ClassVar[list[BindingType]] = bindings("log")
 
-class LogPane(Pane):
-    """Newest lines last; it follows until somebody scrolls up, and again from the end."""
+    def __init__(self, id: str | None = None, title: str = "Log", source: str = "run") -> None:
+        """`source`: "run", "trial" or "both"."""
+        super().__init__(id=id)
+        self._title, self._source = title, source
+        self.choice = Choice()
+        self._number: int | None = None
+        """The trial whose log it is."""
+        self._search = ""
+        self._match: int | None = None
+        """Number of the line that was found."""
 
-    def __init__(self, id: str | None = None, title: str = "Log") -> None:
-        super().__init__(id=id, focus=True)
-        self._title = title
-        self.filter: Filter | None = None
-        self._kept: deque[Row] = deque(maxlen=KEEP_LINES)
-        self._narrow = False
-        self._source: LogView = LogView()
-        self._following = True
-        self._placing = False
-        self._dropped = 0
-        """Lines that fell off the top since the last drawing."""
+    def wanted(self, view: View) -> Places:
+        """By the source that was chosen."""
+        if view.run is None:
+            return ()
+        run = ("run", view.run.log)
+        if self._source == "run":
+            return (run,)
+        if view.past:
+            return (run,) if self._source == "both" else ()
+        trial = self._trial(view, view.run)
+        return (run, *trial) if self._source == "both" else trial
 
-    def set_filter(self, chosen: Filter | None) -> None:
-        """Show only what `chosen` keeps."""
-        self.filter, self._source = chosen, replace(self._source, total=0)
-        self._kept.clear()
-        self._following = True
-        self.draw()
+    def _trial(self, view: View, run: RunDirectory) -> Places:
+        """The running trial, else the one heard of last; nobody who reads is moved to another."""
+        if self.following or self._number not in view.state.trials:
+            trial = view.state.current or _last_heard(view.state)
+            self._number = trial.number if trial else None
+        number = self._number
+        return () if number is None else ((f"trial {number}", run.trial(number).log),)
 
     def captions(self, view: View) -> tuple[str, str]:
-        """The filter is always visible: nothing is missing without saying so."""
-        shown = f"  /{clean(self.filter.text, 40)}/" if self.filter else ""
-        return (
-            f"{self._title}{shown}",
-            "follows" if self._following else "scrolled up: G follows again",
+        """What is left out is always said."""
+        shown = self.choice.filter
+        kept = f"  /{clean(shown.text, 40)}/" if shown else ""
+        news = several(self.read.waiting, "new line")
+        paused = f"  paused, {news}" if self.paused else ""
+        waiting = f", {news}" if self.read.waiting else ""
+        end = f"until {clock(view.now)}" if view.past else "follows"
+        mode = end if self.following else f"scrolled up{waiting}: G follows again"
+        parts = [
+            "paused: space goes on" if self.paused else mode,
+            _LEVELS[self.choice.level],
+            f"&{clean(self._search, 20)}" if self._search else "",
+            " + ".join(tag for tag, _ in self.places or ()) if self._source != "run" else "",
+            self.read.trouble[:60],
+        ]
+        return f"{self._title}{kept}{paused}", "  ".join(filter(None, parts))
+
+    def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
+        """The lines that are loaded; the pane scrolls."""
+        if not self.read.lines:
+            why = self._nothing(past=view.past is not None)
+            return [Row(line((f" {why}", "$text-muted")))]
+        wide = width >= _WIDE
+        tags = [len(tag) for tag, _ in self.places or ()] if self._source == "both" else []
+        tag, search = max(tags, default=0), self._search
+        match = -1 if self._match is None else self._match - self.read.first
+        return LogRows(
+            self.read.lines,
+            lambda y, each: styled(each, wide=wide, tag=tag, search=search, found=y == match),
         )
 
-    def rows(self, view: View, width: int, height: int) -> list[Row]:
-        """All kept lines; the pane scrolls."""
-        try:
-            self._take_in(view, narrow=width < 90)
-        except TimeoutError:
-            self.app.notify("the filter takes too long: removed", severity="warning", markup=False)
-            self.filter, self._source = None, replace(view.log, total=0)
-            self._kept.clear()
-            self._take_in(view, narrow=width < 90)
-        if not self._kept:
-            why = "no line matches" if self.filter and view.log.lines else "no log yet"
-            return [Row(line((f" {why}", "$text-muted")))]
-        return list(self._kept)
+    def _nothing(self, *, past: bool) -> str:
+        if self.read.trouble:
+            return self.read.trouble
+        if past and not self.places:
+            return "a worker's own lines carry no times: escape to now shows them"
+        if self.choice == Choice():
+            return "no log yet"
+        further = "" if self.read.at_start else f" since {self.read.reached}: pgup looks further"
+        return f"no line matches{further}"
 
-    def draw(self) -> None:
-        """Stay at the end when at the end, else at the line that is being read."""
-        super().draw()
-        if self._following:
-            self._to_end()
-            self.call_after_refresh(self._to_end)  # the size may not be known before
-        elif self._dropped:
-            self._place(max(0.0, self.scroll_y - self._dropped))
-        self._dropped = 0
+    # Which lines.
 
-    def _to_end(self) -> None:
-        if self._following:
-            self._place(self.max_scroll_y)
+    def action_filter(self) -> None:
+        """By regular expressions."""
+        known = self.choice.filter.text if self.choice.filter else ""
+        self.host.ask_for("log /", filters.HOW, self._filter, known)
 
-    def _place(self, y: float) -> None:
-        self._placing = True
-        self.scroll_to(y=y, animate=False)
-        self._placing = False
+    def _filter(self, text: str) -> None:
+        chosen = filters.parse_filter(text)
+        self._choose(replace(self.choice, filter=chosen))
+        self.host.looked(chosen.command(RUN_LOG) if chosen else f"tail -f {RUN_LOG}")
 
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Whoever scrolls up wants to read; whoever scrolls to the end wants to follow."""
-        super().watch_scroll_y(old_value, new_value)
-        if not self._placing and self._following is not self.is_vertical_scroll_end:
-            self._following = self.is_vertical_scroll_end
-            super().draw()
+    def action_level(self) -> None:
+        """All lines, warnings and errors, errors only."""
+        level = Level((self.choice.level + 1) % len(Level))
+        self._choose(replace(self.choice, level=level))
 
-    def _take_in(self, view: View, *, narrow: bool) -> None:
-        """Only lines that are new are matched and coloured."""
-        other = (view.log.path, view.log.cut) != (self._source.path, self._source.cut)
-        if other or narrow is not self._narrow:
-            self._source, self._narrow = LogView(path=view.log.path, cut=view.log.cut), narrow
-            self._kept.clear()
-        fresh = min(view.log.total - self._source.total, len(view.log.lines))
-        self._source = view.log
-        if fresh > 0:
-            keep = self.filter
-            new = view.log.lines[-fresh:]
-            kept = [text for text in new if keep is None or keep.keeps(text)]
-            self._dropped += max(0, len(self._kept) + len(kept) - KEEP_LINES)
-            self._kept.extend(Row(styled(text, narrow=narrow)) for text in kept)
+    def _choose(self, choice: Choice) -> None:
+        """Stay at the time that is being read."""
+        self.choice, self._match = choice, None
+        sight = self.in_sight()
+        stamp = sight[0].stamp if sight and not self.following else ""
+        if not stamp:
+            self.resume()
+        self.reader.choose(choice, stamp)
+
+    def on_log_scroll_refused(self, event: LogScroll.Refused) -> None:
+        """All lines again, and why."""
+        self.choice = replace(self.choice, filter=None)
+        self.resume()
+        self.app.notify(event.why, severity="warning", markup=False)
+
+    def action_source(self) -> None:
+        """The run's log, the trial's, both."""
+        self._source = _SOURCES[(_SOURCES.index(self._source) + 1) % len(_SOURCES)]
+        self._match = None
+        self.resume()
+        if self.view is not None:
+            self.show(self.view)
+
+    def action_jump(self) -> None:
+        """To a time."""
+        self.host.ask_for("log from ", moment.HOW, self._jump, "")
+
+    def _jump(self, text: str) -> None:
+        if text.strip():
+            chosen = moment.parse_moment(text)
+            self.go_to(chosen)
+            stamp = f"{chosen.day or 'YYYY-MM-DD'} {chosen.time}"
+            self.host.looked(f"awk '$0 >= \"{stamp}\"' {RUN_LOG}")
+
+    # Searching and copying.
+
+    def action_search(self) -> None:
+        """For a text, in the lines that are loaded."""
+        self.host.ask_for("log find ", "text, in any case", self._look_for, self._search)
+
+    def _look_for(self, text: str) -> None:
+        """The last match in sight or above, else the first below."""
+        self._search, self._match = text, None
+        below = self.scroll_offset.y + len(self.in_sight())
+        if text and not (self._find(below, -1) or self._find(below - 1, 1)):
+            self.app.notify(f"no line that is loaded says {clean(text, 40)}", markup=False)
+        self.draw()
+
+    def action_find(self, step: int) -> None:
+        """The next match below, or above."""
+        if not self._search:
+            self.action_search()
+            return
+        place = len(self.read.lines) if self._match is None else self._match - self.read.first
+        if not self._find(place, step):
+            where = "below" if step > 0 else "above"
+            self.app.notify(f"no match {where} in the lines that are loaded", markup=False)
+        self.draw()
+
+    def _find(self, place: int, step: int) -> bool:
+        looked_for, lines = pattern(self._search), self.read.lines
+        for found in range(place + step, len(lines) if step > 0 else -1, step):
+            if 0 <= found < len(lines) and looked_for.search(lines[found].whole):
+                self.leave()
+                self._match = found + self.read.first
+                self.show_place(found)
+                return True
+        return False
+
+    def action_copy(self) -> None:
+        """The line that was found, else those in sight, to the clipboard of the terminal."""
+        place = -1 if self._match is None else self._match - self.read.first
+        found = 0 <= place < len(self.read.lines)
+        lines = [self.read.lines[place]] if found else self.in_sight()
+        text = "\n".join(each.whole for each in lines)
+        if not text:
+            return
+        self.app.copy_to_clipboard(text[:_MAX_COPY])
+        cut = f", the first {_MAX_COPY} characters" if len(text) > _MAX_COPY else ""
+        self.app.notify(f"copied {several(len(lines), 'line')}{cut}", markup=False)
 
 
-def styled(text: str, *, narrow: bool) -> Content:
-    """A log line: the time quiet, what matters coloured; the date only where there is room."""
-    stamp = _STAMP.match(text)
-    body = text[stamp.end() :] if stamp else text
-    style = next((style for mark, style in _MARKED if mark.search(body)), "")
-    when = (stamp[1] if narrow else stamp[0].strip()) if stamp else ""
-    return line((f" {when} " if when else " ", "$text-muted"), (body, style))
+def _last_heard(state: State) -> Trial | None:
+    return max(state.trials.values(), key=lambda trial: trial.heard, default=None)

@@ -27,7 +27,7 @@ from atft_tui.pane import Pane, Row
 from atft_tui.panes.checklist import ChecklistPane
 from atft_tui.panes.curves import CurvesPane
 from atft_tui.panes.gpu import GpuPane
-from atft_tui.panes.log import LogPane, parse_filter
+from atft_tui.panes.log import LogPane
 from atft_tui.panes.stages import StagesPane
 from atft_tui.panes.trials import TrialsPane
 from atft_tui.panes.verdict import VerdictPane
@@ -198,9 +198,7 @@ class ConsoleScreen(RewindingScreen):
             return
         if self.has_class("-compact") and self.zoomed != "log":
             self.action_zoom("log")
-        pane = self.query_one(LogPane)
-        known = pane.filter.text if pane.filter else ""
-        self.ask(Prompt("log /", "regular expression; ! first: exclude", self._filter_log, known))
+        self.query_one(LogPane).action_filter()
 
     def _filter_trials(self, text: str) -> None:
         pane = self.query_one(TrialsPane)
@@ -208,17 +206,6 @@ class ConsoleScreen(RewindingScreen):
         chosen = trial_table.parse(text, trial_table.columns(state))
         pane.choose(replace(pane.choice, filter=chosen))
         self.console.note("atft status {run} --json")
-
-    def _filter_log(self, text: str) -> None:
-        chosen = parse_filter(text)
-        self.query_one(LogPane).set_filter(chosen)
-        log = "{run}/logs/ml_training.log"
-        if chosen is None:
-            self.console.note(f"tail -f {log}")
-            return
-        option = "-vE" if chosen.inverse else "-E"
-        pattern = shlex.quote(chosen.text.removeprefix("!"))
-        self.console.note(f"tail -f {log} | grep {option} {pattern}")
 
     # Looking.
 

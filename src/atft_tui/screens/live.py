@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from rich.cells import cell_len
@@ -17,6 +17,7 @@ from atft_core.run.wording import duration
 from atft_tui.bindings import Key, footer
 from atft_tui.format import clock, cut, day, line, pad
 from atft_tui.pane import Pane, Row
+from atft_tui.screens.entry import EntryLine, Prompt
 from atft_tui.view import View
 
 if TYPE_CHECKING:
@@ -137,6 +138,16 @@ class LiveScreen(Screen[ResultT]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is started or stopped by a person who cannot see it."""
         return not self.too_small or action in _ALWAYS
+
+    # What panes want.
+
+    def ask_for(self, label: str, hint: str, apply: Callable[[str], None], value: str = "") -> None:
+        """Let somebody type an answer."""
+        self.query_one(EntryLine).ask(Prompt(label, hint, apply, value))
+
+    def looked(self, twin: str) -> None:
+        """Say which command shows the same."""
+        self.console.note(twin)
 
     # Zoom.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import accumulate
@@ -18,14 +17,13 @@ from atft_core.run.state import EpochRow, Trial
 from atft_core.run.wording import duration, finite, fixed, ratio
 from atft_tui.bindings import bindings
 from atft_tui.format import clock, figure, flat, line, table
-from atft_tui.log_tail import LogTail
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.curves import CurvesPane
 from atft_tui.panes.log import LogPane
+from atft_tui.screens.entry import EntryLine
 from atft_tui.screens.live import LiveScreen
-from atft_tui.view import LogView, View
+from atft_tui.view import View
 
-_UNTIMED = "a worker's own lines carry no times: escape to now shows them"
 EpochColumn = tuple[str, int, Callable[[EpochRow], str]]
 """Head, width, cell."""
 _METRICS = (("RankIC", "rank_ic"), ("+-", "rank_ic_se"), ("IC", "ic"), ("sign", "sign_ratio"))
@@ -174,7 +172,6 @@ class TrialScreen(LiveScreen[None]):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
-        self._log: LogTail | None = None
 
     def body(self) -> Iterable[Widget]:
         """Facts on the left; epochs, curves and log on the right."""
@@ -183,13 +180,8 @@ class TrialScreen(LiveScreen[None]):
             yield facts
             yield EpochsPane(id="epochs", focus=True)
             yield CurvesPane(id="curves")
-            yield LogPane(id="log")
-
-    def on_mount(self) -> None:
-        """Read the trial's own log now and then."""
-        super().on_mount()
-        self.set_interval(1.0, self._read)
-        self.call_after_refresh(self._read)
+            yield LogPane(id="log", source="trial")
+        yield EntryLine(id="entry")
 
     def show(self, view: View) -> None:
         """Only this trial of the view."""
@@ -197,24 +189,8 @@ class TrialScreen(LiveScreen[None]):
         narrowed = replace(
             view,
             state=replace(view.state, trials={self.number: trial} if trial else {}),
-            log=self._log_of(view),
         )
         super().show(narrowed)
-
-    def _log_of(self, view: View) -> LogView:
-        """Its own log; its lines carry no times, so of the past nothing can be said."""
-        if view.past is not None:
-            return LogView((_UNTIMED,), 1, cut=view.now)
-        return self._log.view if self._log else LogView()
-
-    async def _read(self) -> None:
-        view = self.console.view
-        if view is None or view.run is None:
-            return
-        if self._log is None:
-            self._log = LogTail(view.run.trial(self.number).log)
-        if await asyncio.to_thread(self._log.read):
-            self.show(view)
 
     def action_step(self, step: int) -> None:
         """The next trial by number."""
@@ -222,13 +198,14 @@ class TrialScreen(LiveScreen[None]):
         numbers = sorted(view.state.trials) if view else []
         if self.number in numbers and view is not None:
             self.number = numbers[(numbers.index(self.number) + step) % len(numbers)]
-            self._log = None
             self.show(view)
-            self.call_after_refresh(self._read)
 
     def action_close(self) -> None:
-        """Out of the zoom, else back."""
-        if self.zoomed:
+        """Out of the line that is typed in, else out of the zoom, else back."""
+        entry = self.query_one(EntryLine)
+        if entry.display:
+            entry.close()
+        elif self.zoomed:
             self.unzoom()
         else:
             self.dismiss(None)

@@ -1,19 +1,14 @@
-"""The end of a run's log as it was at a moment."""
+"""Where a run's log ended at a moment: its lines say when they were written."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from atft_core.run.foreign import clean
-from atft_core.run.wording import size
-from atft_tui.cut import before
-from atft_tui.view import LogView
+from atft_tui.cut import place
 
-_LINES = 500
-"""Lines that are shown of a past: enough to see what led there."""
-_BYTES = 1 << 17
 _HEAD = 1 << 12
 """Bytes in which a log says when it began."""
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
@@ -21,20 +16,22 @@ _ZONE = 900
 """Seconds to which clocks of two time zones differ evenly."""
 
 
-def log_at(path: Path, t: float, began: float) -> LogView:
-    """The lines up to `t` of the log of a run that began at `began`."""
-    ahead = _ahead(path, began)
+@dataclass(frozen=True)
+class Until:
+    """A moment of a run that began at `began`, both in seconds since 1970."""
 
-    def time_of(line: bytes) -> float | None:
-        found = _time_of(line)
-        return None if found is None else found - ahead
+    t: float
+    began: float
 
-    lines, skipped = before(path, t, time_of, _BYTES)
-    texts = [clean(line.decode("utf-8", errors="replace")) for line in lines[-_LINES:]]
-    hidden = skipped + sum(len(line) + 1 for line in lines[:-_LINES])
-    if hidden:
-        texts.insert(0, f"... {size(hidden)} not shown: {path}")
-    return LogView(tuple(texts), len(texts), path, cut=t)
+    def place(self, path: Path) -> int:
+        """Where the first line after it begins."""
+        ahead = _ahead(path, self.began)
+
+        def time_of(line: bytes) -> float | None:
+            found = _time_of(line)
+            return None if found is None else found - ahead
+
+        return place(path, self.t, time_of)
 
 
 def _time_of(line: bytes) -> float | None:
