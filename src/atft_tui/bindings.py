@@ -17,7 +17,7 @@ class Key:
     """One key (or several that do the same) in one place."""
 
     scope: str
-    """"main" on the main screen, "list" in panes, "trials" in the table, or a screen's own."""
+    """"main" on the main screen, "list" in panes, "trials" or "curves" there, or a screen's own."""
     keys: str
     """As Textual names them, separated by commas."""
     shown: str
@@ -73,6 +73,14 @@ KEYS: tuple[Key, ...] = (
         "atft enqueue {run} --like TRIAL --set KEY=VALUE"),
     Key("trials", "p", "p", "screen.prune", "", "give a running trial up (asks first)",
         "atft prune {run} TRIAL"),
+    Key("curves", "m", "m", "metric(1)", "", "the next metric"),
+    Key("curves", "M", "M", "metric(-1)", "", "the metric before"),
+    Key("curves", "l", "l", "scale", "", "logarithms, or the values themselves"),
+    Key("curves", "left", "left", "epoch(-1)", "", "the values one epoch before",
+        "jq .epochs {run}/trial_0/metrics.json"),
+    Key("curves", "right", "right", "epoch(1)", "", "one epoch after; at the newest they follow"),
+    Key("curves", "pageup", "pgup", "page(-1)", "", "a tenth of the epochs before; pgdn: after"),
+    Key("curves", "home", "home", "edge(-1)", "", "to the first epoch; end: to the newest"),
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
@@ -125,7 +133,7 @@ def key_name(character: str) -> str:
 
 def refuse_taken_hotkeys(runbook: Runbook) -> None:
     """A stage must not sit on a key that does something else."""
-    taken = {name: key for key in KEYS if key.scope in ("main", "list", "trials")
+    taken = {name: key for key in KEYS if key.scope in ("main", "list", "trials", "curves")
              for name in key.keys.split(",")}  # fmt: skip
     for stage in runbook.stages:
         other = taken.get(key_name(stage.hotkey))

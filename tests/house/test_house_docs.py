@@ -31,7 +31,7 @@ def twin(key):
 
 def key_table():
     """The keys of the main screen and of its panes."""
-    keys = [key for key in KEYS if key.scope in ("main", "list", "trials")]
+    keys = [key for key in KEYS if key.scope in ("main", "list", "trials", "curves")]
     rows = [
         f"| `{key.shown}` | {cell(key.help)} | {twin(key)} |"
         for key in [*stage_keys(load(shipped("runbook.toml"))), *keys]

@@ -78,7 +78,7 @@ class ConsoleScreen(ActingScreen):
             yield ChecklistPane(id="checklist", focus=True)
             yield VerdictPane(id="verdict")
             yield TrialsPane(id="trials", focus=True)
-            yield CurvesPane(id="curves", title="5 Curves by epoch")
+            yield CurvesPane(id="curves")
             yield LogPane(id="log", title="6 Log")
         yield EntryLine(id="entry")
         yield CommandLine(id="command")
@@ -175,7 +175,7 @@ class ConsoleScreen(ActingScreen):
 
     @on(Pane.Chosen)
     def _look(self, event: Pane.Chosen) -> None:
-        if isinstance(event.pane, TrialsPane):
+        if isinstance(event.pane, TrialsPane | CurvesPane):
             self.console.note("atft status {run} --json")
             self.app.push_screen(TrialScreen(int(event.key)))
         elif isinstance(event.pane, ChecklistPane):

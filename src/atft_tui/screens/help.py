@@ -18,6 +18,7 @@ from atft_tui.view import View
 
 _TITLES = {
     "main": "main screen", "list": "in a pane", "trials": "in the trial table",
+    "curves": "in the curves",
     "trial": "trial", "evidence": "evidence", "compare": "trials beside each other",
     "stacks": "stacks", "confirm": "before a start",
 }  # fmt: skip
