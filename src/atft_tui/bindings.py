@@ -84,8 +84,23 @@ KEYS: tuple[Key, ...] = (
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
-    Key("trial", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
-    Key("trial", "6", "6", "zoom('log')", "log", "zoom the trial's log; again: back"),
+    Key("trial", "tab", "tab", "part(1)", "part", "the next part; where room is short: in full"),
+    Key("trial", "shift+tab", "shift+tab", "part(-1)", "", "the part before"),
+    Key("trial", "1", "1", "zoom('facts')", "", "zoom how it went; again: back"),
+    Key("trial", "2", "2", "zoom('params')", "", "zoom the parameters, beside the best trial's",
+        "cat {run}/trial_0/params.json"),
+    Key("trial", "3", "3", "zoom('terms')", "", "zoom the loss by term",
+        "jq '.epochs[-1].train' {run}/trial_0/metrics.json"),
+    Key("trial", "4", "4", "zoom('horizons')", "", "zoom the validation by horizon",
+        "jq .val {run}/trial_0/metrics.json"),
+    Key("trial", "5", "5", "zoom('curves')", "", "zoom the curves",
+        "jq .epochs {run}/trial_0/metrics.json"),
+    Key("trial", "6", "6", "zoom('log')", "", "zoom the trial's log",
+        "tail -f {run}/trial_0/log.txt"),
+    Key("trial", "7", "7", "zoom('daily')", "", "zoom the validation by day",
+        "column -ts, {run}/trial_0/daily_ic.csv"),
+    Key("trial", "8", "8", "zoom('epochs')", "", "zoom the epochs",
+        "jq .epochs {run}/trial_0/metrics.json"),
     Key("columns", "escape,q,v", "escape", "close", "back", "back to the main screen"),
     Key("compare", "escape,q,c", "escape", "close", "back", "back to the main screen"),
     Key("compare", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
@@ -165,4 +180,4 @@ def footer(
         stages = len(extra)
         return [*pairs[: stages + 1], FOOTER_MORE[0], *pairs[stages + 1 : -2], FOOTER_MORE[1],
                 *pairs[-2:]]  # fmt: skip
-    return pairs
+    return [*pairs, ("1-8", "zoom")] if scope == "trial" else pairs

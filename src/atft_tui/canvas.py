@@ -53,7 +53,7 @@ class Polyline:
             self.pieces.append(([], []))
             self._open = True
         xs, ys = self.pieces[-1]
-        xs.append(x)
+        xs.append(float(x))  # comparing whole numbers with others takes three times as long
         ys.append(y)
         self.low, self.high = min(self.low, y), max(self.high, y)
 
@@ -68,6 +68,8 @@ class Series:
     low: Polyline | None = None
     high: Polyline | None = None
     """Where it could as well be; both have the same points."""
+    joined: bool = True
+    """Whether it is a line, not points alone."""
 
 
 class _Axis:
@@ -119,6 +121,13 @@ class Canvas:
                 layer[column] |= _stroke(low, high)
                 before, bottom, top = column, low, high
 
+    def points(self, line: Polyline, style: str) -> None:
+        """The points of a line alone."""
+        layer = self._layer(style)
+        for xs, ys in line.pieces:
+            for x, y in zip(xs, ys, strict=True):
+                layer[self._x.place(x)] |= 1 << self._y.place(y)
+
     def _columns(self, xs: Sequence[float]) -> Iterable[tuple[int, int, int]]:
         """Each column that has points, and which: from the first to before the second place."""
         start, stop, axis = 0, len(xs), self._x
@@ -134,10 +143,12 @@ class Canvas:
         for column in range(0, 2 * self.columns, 4):
             layer[column] |= 1 << height
 
-    def hairline(self, x: float, style: str) -> None:
-        """A dotted vertical line."""
-        every_second = int("5" * self.rows, 16)
-        self._layer(style)[self._x.place(x)] |= every_second
+    def crossed(self, x: float, style: str) -> Canvas:
+        """The same with a dotted vertical line; what was drawn is shared."""
+        crossed = Canvas(self.columns, self.rows, self._x.limits, self._y.limits)
+        crossed._layers = dict(self._layers)
+        crossed._layer(style)[self._x.place(x)] = int("5" * self.rows, 16)
+        return crossed
 
     def whiskers(self, low: Polyline, high: Polyline, style: str) -> None:
         """From low to high at each point where that can be told apart, else both as dotted lines.
@@ -150,11 +161,11 @@ class Canvas:
                 for x, bottom, top in zip(xs, lows, highs, strict=True):
                     layer[self._x.place(x)] |= _stroke(height(bottom), height(top))
             return
-        edges = Canvas(self.columns, self.rows, self._x.limits, self._y.limits)
-        edges.line(low, style)
-        edges.line(high, style)
-        for column in range(0, 2 * self.columns, 3):
-            layer[column] |= edges._layer(style)[column]
+        for (xs, lows), (_, highs) in zip(low.pieces, high.pieces, strict=True):
+            for column, start, end in self._columns(xs):
+                if not column % 3:
+                    layer[column] |= 1 << height(min(lows[start:end]))
+                    layer[column] |= 1 << height(max(highs[start:end]))
 
     def _apart(self, xs: Sequence[float]) -> bool:
         low, high = self._x.limits
@@ -167,13 +178,16 @@ class Canvas:
         """The rows as plain braille."""
         return ["".join(row) for row in zip(*self._cells(), strict=True)]
 
-    def lines(self) -> list[Content]:
-        """The rows with their styles."""
+    def lines(self, before: Sequence[str], after: Sequence[tuple[str, str]]) -> list[Content]:
+        """The rows with their styles, between quiet words and (word, style) pairs.
+
+        Put together at once: adding contents to each other would move every span several times.
+        """
         names = ["", *self._layers]
         kinds = zip(*self._kinds(), strict=True)
         return [
-            Content(text, _spans(row, names), strip_control_codes=False)
-            for text, row in zip(self.text(), kinds, strict=True)
+            _row(text, _spans(row, names, len(left)), left, right)
+            for text, row, left, right in zip(self.text(), kinds, before, after, strict=True)
         ]
 
     def _cells(self) -> Iterable[list[str]]:
@@ -205,9 +219,16 @@ def _united(dots: Iterable[int]) -> int:
     return found
 
 
-def _spans(kinds: Sequence[str], names: Sequence[str]) -> list[Span]:
-    """The styles of a row; blank cells have none."""
-    spans, start = [], 0
+def _row(text: str, spans: list[Span], left: str, right: tuple[str, str]) -> Content:
+    word, style = right
+    end = len(left) + len(text)
+    around = [Span(0, len(left), "$text-muted"), *spans, Span(end, end + len(word), style)]
+    return Content(left + text + word, [span for span in around if span.end > span.start])
+
+
+def _spans(kinds: Sequence[str], names: Sequence[str], start: int) -> list[Span]:
+    """The styles of a row that begins there; blank cells have none."""
+    spans = []
     for kind, cells in groupby(kinds):
         end = start + len(list(cells))
         if kind != "0":

@@ -99,8 +99,11 @@ def loss(term: str = "loss") -> Metric:
 
 
 def metrics(rows: Iterable[EpochRow], horizon: int) -> list[Metric]:
-    """All that these epochs have: RankIC and IC, loss and terms, machine, then the rest."""
-    found: dict[tuple[str, ...], Metric] = {}
+    """All that these epochs have, and RankIC and loss whatever they have.
+
+    RankIC and IC come first, then the loss and its terms, the machine, and the rest.
+    """
+    found: dict[tuple[str, ...], Metric] = {m.path: m for m in (rank_ic(horizon), loss())}
     for row in rows:
         paths: list[tuple[str, ...]] = [("seconds",), ("batches",)]
         paths += [("train", name) for name in row.train]

@@ -12,8 +12,10 @@ from pathlib import Path
 from statistics import median
 
 from atft_core.run.criteria import Result, Verdict, overall
+from atft_core.run.daily import Day
 from atft_core.run.diagnose import Diagnosis
 from atft_core.run.directory import RunDirectory
+from atft_core.run.kept import Kept
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.status import Status
@@ -40,6 +42,18 @@ class LogView:
 
 
 @dataclass(frozen=True)
+class TrialView:
+    """The trial that a screen is about, and what its own files say."""
+
+    number: int
+    days: tuple[Day, ...] = ()
+    """Of the newest validation, at the objective's horizon."""
+    checkpoints: tuple[Kept, ...] = ()
+    traceback: tuple[str, ...] = ()
+    """Of its worker, where one was lost."""
+
+
+@dataclass(frozen=True)
 class View:
     """Everything that the panes draw from."""
 
@@ -55,6 +69,12 @@ class View:
     log: LogView = field(default_factory=LogView)
     since: str = ""
     trouble: str = ""
+    about: TrialView | None = None
+
+    @property
+    def trial(self) -> Trial | None:
+        """The trial that the screen is about."""
+        return self.state.trials.get(self.about.number) if self.about else None
 
     @property
     def live(self) -> bool:

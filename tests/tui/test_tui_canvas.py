@@ -9,9 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atft_tui.canvas import Canvas, Polyline, Series
-from atft_tui.chart import chart, limits
+from atft_tui.chart import limits, plot
 
 EMPTY = " "
+
+
+def chart(many, width, height, label, zero=False, at=None):
+    """The lines of a chart."""
+    return plot(many, width, height, label, zero=zero).lines(at)
 
 
 def series(*ys, name="0", style="$text-primary"):
@@ -116,19 +121,18 @@ def test_limits_cover_all_series_and_what_is_not_finite_does_not_count():
 
 
 @pytest.mark.parametrize("nothing", [[], [series()], [series(None, math.nan)]])
-def test_without_a_point_there_are_no_limits_and_the_chart_says_so(nothing):
+def test_without_a_point_there_are_no_limits_and_no_chart(nothing):
     assert limits(nothing) is None
-    (line,) = chart(nothing, 40, 10, str)
-    assert line.plain == "no epoch has ended yet"
+    assert plot(nothing, 40, 10, str) is None
 
 
 def test_a_chart_has_its_limits_on_both_axes_and_names_beside_the_ends():
     lines = chart([series(0.0, 1.0, name="3"), series(1.0, 0.0, name="12")], 40, 9, "{:.2f}".format)
     texts = [line.plain for line in lines]
     assert len(texts) == 9
-    assert texts[0].startswith(" 1.05 ")
-    assert texts[7].startswith("-0.05 ")
-    assert texts[3].startswith(" 0.50 ")
+    assert texts[0].startswith("  1.05 ")
+    assert texts[7].startswith(" -0.05 ")
+    assert texts[3].startswith("  0.50 ")
     assert texts[8].split() == ["0", "1"]
     assert texts[0].endswith(" 3")
     assert texts[7].endswith(" 12")
@@ -142,7 +146,7 @@ def test_two_lines_that_end_at_the_same_place_keep_both_names():
 
 def test_a_chart_that_shows_zero_reaches_it():
     lines = chart([series(0.5, 0.6)], 40, 9, "{:.2f}".format, zero=True)
-    assert lines[7].plain.startswith("0.00 ")
+    assert lines[7].plain.startswith(" 0.00 ")
     assert any(mark in lines[7].plain for mark in "⡀⣀⢀")
 
 
@@ -154,7 +158,7 @@ def test_styles_follow_the_line_that_was_drawn_last():
     canvas = Canvas(4, 1, (0.0, 7.0), (0.0, 1.0))
     canvas.line(Polyline([(0.0, 0.0), (7.0, 0.0)]), "$text-primary")
     canvas.line(Polyline([(4.0, 1.0), (7.0, 1.0)]), "$text-error")
-    (content,) = canvas.lines()
+    (content,) = canvas.lines([""], [("", "")])
     assert content.plain == "⣀⣀⣉⣉"
     assert [(s.start, s.end, s.style) for s in content.spans] == [
         (0, 2, "$text-primary"), (2, 4, "$text-error"),
@@ -208,11 +212,17 @@ NUMBERS = st.none() | st.floats(allow_nan=True, allow_infinity=True)
     st.integers(1, 40),
 )
 def test_no_chart_leaves_its_frame(many, width, height):
-    lines = chart(
-        [series(*ys) for ys in many], width, height, "{:.3g}".format, zero=True, at=len(many[0]) / 2
-    )
-    assert len(lines) in (1, height)
+    found = plot([series(*ys) for ys in many], width, height, "{:.3g}".format, zero=True)
+    lines = found.lines(len(many[0]) / 2) if found else []
+    assert len(lines) in (0, height)
     for line in lines:
         assert line.plain.isprintable()
         assert "\n" not in line.plain
         assert len(line.plain) <= max(width, 26), "the labels need their room"
+
+
+def test_a_hairline_leaves_the_chart_as_it_was():
+    found = plot([series(*range(20))], 40, 9, str)
+    before = [line.plain for line in found.lines()]
+    assert [line.plain for line in found.lines(7)] != before
+    assert [line.plain for line in found.lines()] == before

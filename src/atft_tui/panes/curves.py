@@ -13,10 +13,10 @@ from textual.content import Content
 from atft_core.run.state import State, Trial
 from atft_tui.bindings import bindings
 from atft_tui.canvas import Series
-from atft_tui.chart import chart
+from atft_tui.chart import Chart, plot
 from atft_tui.curve import Curve, Curves
 from atft_tui.curve_table import COLOURS, one_line, table
-from atft_tui.format import line
+from atft_tui.format import cut, line
 from atft_tui.metrics import Metric, loss, metrics, rank_ic
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
@@ -35,6 +35,7 @@ class CurvesPane(Pane):
         super().__init__(id=id, focus=True)
         self.chosen: tuple[int, ...] = ()
         """Trials that are drawn; none: the best and the newest."""
+        self._why = ""
         self._path: tuple[str, ...] = ()
         """Of the chosen metric; none: the first."""
         self._log = False
@@ -42,7 +43,14 @@ class CurvesPane(Pane):
         """Where the hairline stands; None: the newest epoch, whatever it is."""
         self._curves = Curves()
         self._drawn: tuple[object, list[Row]] = (None, [])
+        self._plot: tuple[object, Chart | None] = (None, None)
         self._known: tuple[object, list[Metric]] = (None, [])
+
+    def choose(self, numbers: Sequence[int], why: str) -> None:
+        """Draw these trials, in this order; `why` says which they are."""
+        if (tuple(numbers), why) != (self.chosen, self._why):
+            self.chosen, self._why = tuple(numbers), why
+            self.draw()
 
     @property
     def _close(self) -> bool:
@@ -62,7 +70,7 @@ class CurvesPane(Pane):
 
     def _which(self, state: State) -> str:
         if self.chosen:
-            return f"marked: {', '.join(map(str, self.chosen))}"
+            return self._why
         shown, known = len(drawn(state)), len(state.trials)
         return f"best and newest {shown} of {known} trials" if shown < known else ""
 
@@ -89,28 +97,35 @@ class CurvesPane(Pane):
             likely = str(best.number) if best else ""
             self.cursor = likely if likely in numbers else "".join(numbers[-1:])
         told = [(t.number, t.state, len(t.epochs), t.epochs[-1:]) for t in trials]
-        now = (width, height, self._close, self._path, self._log, self._epoch, self.cursor,
-               view.state.horizon, told)  # fmt: skip
-        if now != self._drawn[0]:
-            make = self._one if self._close else self._two
-            self._drawn = now, make(view.state, trials, width, height)
+        what = (width, height, self._close, self._path, self._log, self.cursor,
+                view.state.horizon, told)  # fmt: skip
+        if (what, self._epoch) != self._drawn[0]:
+            rows = (self._one(view.state, trials, width, height, what) if self._close
+                    else self._two(view.state, trials, width, height))  # fmt: skip
+            self._drawn = (what, self._epoch), rows
         return self._drawn[1]
 
     def _two(self, state: State, trials: Sequence[Trial], width: int, height: int) -> list[Row]:
         """RankIC and loss, beside each other or one above the other."""
         stacked = height >= 24
         wide, high = (width, height // 2) if stacked else ((width - 3) // 2, height)
-        room = wide - 2 if stacked else wide - 1
+        room = wide - 1 if stacked else wide
         charts = []
         for metric in (rank_ic(state.horizon), loss()):
             curves = [self._curves.of(trial, metric) for trial in trials]
-            lines = chart(_series(trials, curves), room, high - 1, metric.show, zero=metric.zero)
-            charts.append([line((metric.name[:wide], "$text-muted")), *lines])
+            found = plot(_series(trials, curves), room, high - 1, metric.show, zero=metric.zero)
+            lines = found.lines() if found else _blank(curves)
+            charts.append([line((f" {cut(metric.name, wide - 1)}", "$text-muted")), *lines])
         lines = charts[0] + charts[1] if stacked else beside(charts[0], charts[1], wide)
-        return [Row(Content(" ") + content) for content in lines]
+        return [Row(content) for content in lines]
 
-    def _one(self, state: State, trials: Sequence[Trial], width: int, height: int) -> list[Row]:
-        """A chart, and below it the values: a line per trial, or all in one where room is short."""
+    def _one(
+        self, state: State, trials: Sequence[Trial], width: int, height: int, what: object
+    ) -> list[Row]:
+        """A chart, and below it the values: a line per trial, or all in one where room is short.
+
+        While `what` is the same, only the hairline and the values are drawn again.
+        """
         metric = self._metric(state)
         curves = [self._curves.of(trial, metric, log=self._log) for trial in trials]
         below: list[Row] = []
@@ -118,12 +133,15 @@ class CurvesPane(Pane):
             below = table(trials, curves, metric, self._epoch)
             if len(below) > height - _CHART:
                 below = [one_line(trials, curves, metric, self._epoch, self.cursor)]
-        lines = chart(
-            _series(trials, curves, self.cursor), width - 2, height - len(below),
-            (lambda y: metric.show(10**y)) if self._log else metric.show,
-            zero=metric.zero and not self._log, at=self._epoch, blank=_blank(curves),
-        )  # fmt: skip
-        return [*(Row(Content(" ") + content) for content in lines), *below]
+        if what != self._plot[0]:
+            label = (lambda y: metric.show(10**y)) if self._log else metric.show
+            self._plot = what, plot(
+                _series(trials, curves, self.cursor), width - 1, height - len(below), label,
+                zero=metric.zero and not self._log,
+            )  # fmt: skip
+        chart = self._plot[1]
+        lines = chart.lines(self._epoch) if chart else _blank(curves)
+        return [*(Row(content) for content in lines), *below]
 
     def _keep_cursor(self, old: Sequence[Row]) -> None:
         """The cursor is on a trial, whether its line is there or not."""
@@ -209,11 +227,12 @@ def _series(trials: Sequence[Trial], curves: Sequence[Curve], looked_at: str = "
     return found
 
 
-def _blank(curves: Sequence[Curve]) -> str:
+def _blank(curves: Sequence[Curve]) -> list[Content]:
     """Why there is no line."""
+    why = "no value yet" if any(curve.epochs for curve in curves) else "no epoch has ended yet"
     if any(curve.left_out for curve in curves):
-        return "no value above 0, so none has a logarithm (l: linear)"
-    return "no value yet" if any(curve.epochs for curve in curves) else "no epoch has ended yet"
+        why = "no value above 0, so none has a logarithm (l: linear)"
+    return [line((f" {why}", "$text-muted"))]
 
 
 def beside(left: list[Content], right: list[Content], half: int) -> list[Content]:

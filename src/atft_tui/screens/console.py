@@ -184,9 +184,8 @@ class ConsoleScreen(ActingScreen):
 
     @on(TrialsPane.Marked)
     def _overlay(self) -> None:
-        curves = self.query_one(CurvesPane)
-        curves.chosen = tuple(self.query_one(TrialsPane).marked)
-        curves.draw()
+        marked = self.query_one(TrialsPane).marked
+        self.query_one(CurvesPane).choose(marked, f"marked: {', '.join(map(str, marked))}")
 
     def action_columns(self) -> None:
         """Choose the columns of the trial table."""
