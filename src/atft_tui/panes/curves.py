@@ -50,6 +50,7 @@ class CurvesPane(Pane):
         """Draw these trials, in this order; `why` says which they are."""
         if (tuple(numbers), why) != (self.chosen, self._why):
             self.chosen, self._why = tuple(numbers), why
+            self.cursor = str(numbers[0]) if numbers else ""
             self.draw()
 
     @property

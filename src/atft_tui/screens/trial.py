@@ -168,9 +168,10 @@ class TrialScreen(LiveScreen[None]):
         """The trial in the view, its curves beside the best one's."""
         about = self._files.view if self._files else TrialView(self.number)
         best = view.state.best
-        others = () if best is None or best.number == self.number else (best.number,)
-        said = f"beside the best, trial {others[0]}" if others else ""
-        self.query_one(CurvesPane).choose((self.number, *others), said)
+        drawn, said = [self.number], f"trial {self.number}"
+        if best is not None and best.number != self.number:
+            drawn, said = [*drawn, best.number], f"{said} beside the best, trial {best.number}"
+        self.query_one(CurvesPane).choose(drawn, said)
         log = self._log.view if self._log else LogView()
         super().show(replace(view, about=about, log=log))
 
