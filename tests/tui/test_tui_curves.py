@@ -219,6 +219,21 @@ async def test_the_cursor_chooses_whose_error_is_drawn_and_enter_opens_it(book, 
         assert "1 Trial 0" in shown.text
 
 
+async def test_beside_each_other_the_curves_have_the_same_keys(book, live):
+    async with console(book, live.path, size=SMALL) as shown:
+        await shown.press("space", "space", "c")
+        await shown.on("CompareScreen")
+        await shown.press("5", "m", "left")
+        assert title(shown).startswith("5 val RankIC, horizon 5  2 of ")
+        assert " epoch 9 " in shown.text
+        assert shown.pane("curves").cursor == "3", "the one that was marked first"
+        await shown.press("enter")
+        await shown.on("TrialScreen")
+        assert shown.app.screen.number == 3
+        await shown.press("escape")
+        await shown.on("CompareScreen")
+
+
 async def test_logarithms_are_asked_for_and_said(book, live):
     async with console(book, size=MIDDLE) as shown:
         await shown.press("5", "l")
