@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
 
 from atft_core.run.state import EpochRow, Trial
 from atft_tui.canvas import HUGE, Polyline
@@ -36,15 +35,10 @@ class Curve:
         """Values without a logarithm."""
 
     def take(self, rows: Sequence[EpochRow]) -> None:
-        """Read what is new of a trial; another trial is read from its beginning."""
+        """Read what is new of a trial; one that is another than before, from its beginning."""
         if not self._continues(rows):
             self._forget()
-        fresh = rows[self._read :]
-        epochs = [*self.epochs[-1:], *(row.epoch for row in fresh)]
-        if any(early >= late for early, late in pairwise(epochs)):  # told again after a loss
-            self._forget()
-            fresh = sorted(rows, key=lambda row: row.epoch)
-        for row in fresh:
+        for row in rows[self._read :]:
             self._add(row.epoch, self._metric.read(row), self._metric.error(row))
         if rows:
             self._read, self._first, self._last = len(rows), rows[0], rows[-1]

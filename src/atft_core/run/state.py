@@ -58,6 +58,7 @@ class Trial:
     started: float = 0.0
     ended: float = 0.0
     epochs: list[EpochRow] = field(default_factory=list)
+    """In order of epoch."""
     settings: Json = field(default_factory=dict)
     phase: str = ""
     epoch: int = 0
