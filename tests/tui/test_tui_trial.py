@@ -64,7 +64,8 @@ async def test_in_a_small_terminal_tab_goes_through_all_parts(book, kept):
 async def test_in_a_large_one_tab_moves_the_focus(book, kept):
     async with console(book, kept.path, size=WIDE) as shown:
         await shown.press("enter")
-        assert shown.app.focused.id == "facts"
+        await shown.on("TrialScreen")
+        await shown.until(lambda: shown.app.focused and shown.app.focused.id == "facts")
         seen = set()
         for _ in PARTS:
             await shown.press("tab")
@@ -77,6 +78,7 @@ async def test_nothing_stands_over_something_else(book, kept, size):
     async with console(book, kept.path, size=size) as shown:
         await shown.press("enter")
         await shown.on("TrialScreen")
+        await shown.until(lambda: shown.said("daily"))
         panes = [shown.pane(name) for name in PARTS]
         regions = [pane.region for pane in panes if pane.display and pane.region.area]
         assert len(regions) == (8 if size == WIDE else 6)
@@ -100,7 +102,8 @@ async def test_parameters_stand_beside_the_best_trials_where_they_differ(book, k
 async def test_its_curves_stand_beside_the_best_and_enter_goes_there(book, kept):
     async with console(book, kept.path, size=WIDE) as shown:
         await shown.press("enter")
-        assert "trial 3 beside the best, trial 1" in shown.said("curves")
+        await shown.on("TrialScreen")
+        await shown.until(lambda: "trial 3 beside the best, trial 1" in shown.said("curves"))
         await shown.press("5")
         assert shown.pane("curves").cursor == "3"
         await shown.press("down", "enter")
@@ -111,7 +114,8 @@ async def test_its_curves_stand_beside_the_best_and_enter_goes_there(book, kept)
 async def test_it_moves_while_the_trial_runs(book, kept):
     async with console(book, kept.path, size=WIDE) as shown:
         await shown.press("enter")
-        assert "epoch 7" in shown.said("terms")
+        await shown.on("TrialScreen")
+        await shown.until(lambda: "epoch 7" in shown.said("terms"))
         tui_run.leave_files(kept, 3, 8, days=100)
         tui_run.add_epoch(kept, 3, 8)
         await shown.until(lambda: "epoch 8" in shown.said("terms"))
@@ -187,7 +191,7 @@ async def test_ten_thousand_epochs_are_made_where_they_are_seen(book, home):
     async with console(book, run.path, size=SMALL) as shown:
         await shown.press("enter", "8")
         pane = shown.pane("epochs")
-        assert len(pane._rows) == 10_001
+        await shown.until(lambda: len(pane._rows) == 10_001)
         await shown.press("end")
         assert pane.cursor == "1"
         assert len(pane._rows._made) < 200

@@ -41,6 +41,7 @@ class CurvesPane(Pane):
         self._log = False
         self._epoch: int | None = None
         """Where the hairline stands; None: the newest epoch, whatever it is."""
+        self._found: tuple[State | None, tuple[int, ...], list[Trial]] = (None, (), [])
         self._curves = Curves()
         self._drawn: tuple[object, list[Row]] = (None, [])
         self._plot: tuple[object, Chart | None] = (None, None)
@@ -72,12 +73,18 @@ class CurvesPane(Pane):
     def _which(self, state: State) -> str:
         if self.chosen:
             return self._why
-        shown, known = len(drawn(state)), len(state.trials)
+        shown, known = len(self._trials(state)), len(state.trials)
         return f"best and newest {shown} of {known} trials" if shown < known else ""
+
+    def _trials(self, state: State) -> list[Trial]:
+        """Those that are drawn; of ten thousand they are looked for once per state."""
+        if self._found[0] is not state or self._found[1] != self.chosen:
+            self._found = state, self.chosen, drawn(state, self.chosen)
+        return self._found[2]
 
     def _metrics(self, state: State) -> list[Metric]:
         """All that the drawn trials have; looked for again when they have new epochs."""
-        samples = [row for trial in drawn(state, self.chosen)
+        samples = [row for trial in self._trials(state)
                    for row in trial.epochs[:1] + trial.epochs[-1:]]  # fmt: skip
         if self._known[0] != (samples, state.horizon):
             self._known = (samples, state.horizon), metrics(samples, state.horizon)
@@ -91,7 +98,7 @@ class CurvesPane(Pane):
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """What is the same as before is not drawn again."""
-        trials = drawn(view.state, self.chosen)
+        trials = self._trials(view.state)
         numbers = [str(trial.number) for trial in trials]
         if self.cursor not in numbers:
             best = view.state.best
@@ -180,13 +187,13 @@ class CurvesPane(Pane):
 
     def _span(self) -> tuple[int, int]:
         """First and newest epoch that are drawn."""
-        trials = drawn(self.view.state, self.chosen) if self.view else []
+        trials = self._trials(self.view.state) if self.view else []
         epochs = [row.epoch for trial in trials for row in trial.epochs[:1] + trial.epochs[-1:]]
         return min(epochs, default=0), max(epochs, default=0)
 
     def _move(self, step: int) -> None:
         """To the next trial that is drawn."""
-        numbers = [str(t.number) for t in drawn(self.view.state, self.chosen)] if self.view else []
+        numbers = [str(t.number) for t in self._trials(self.view.state)] if self.view else []
         if self.cursor in numbers:
             place = numbers.index(self.cursor) + step
             self.cursor = numbers[max(0, min(place, len(numbers) - 1))]

@@ -108,7 +108,8 @@ class CompareScreen(LiveScreen[None]):
 
     def show(self, view: View) -> None:
         """Only these trials of the view."""
-        self.query_one(CurvesPane).choose(self._numbers, "")
+        for pane in self.query(CurvesPane):  # none while the screen is being made or torn down
+            pane.choose(self._numbers, "")
         super().show(replace(view, state=narrowed(view.state, self._numbers)))
 
     @on(Pane.Chosen)

@@ -171,7 +171,8 @@ class TrialScreen(LiveScreen[None]):
         drawn, said = [self.number], f"trial {self.number}"
         if best is not None and best.number != self.number:
             drawn, said = [*drawn, best.number], f"{said} beside the best, trial {best.number}"
-        self.query_one(CurvesPane).choose(drawn, said)
+        for pane in self.query(CurvesPane):  # none while the screen is being made or torn down
+            pane.choose(drawn, said)
         log = self._log.view if self._log else LogView()
         super().show(replace(view, about=about, log=log))
 
