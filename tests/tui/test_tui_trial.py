@@ -78,7 +78,7 @@ async def test_nothing_stands_over_something_else(book, kept, size):
     async with console(book, kept.path, size=size) as shown:
         await shown.press("enter")
         await shown.on("TrialScreen")
-        await shown.until(lambda: shown.said("daily"))
+        await shown.until(lambda: shown.pane("daily")._rows)
         panes = [shown.pane(name) for name in PARTS]
         regions = [pane.region for pane in panes if pane.display and pane.region.area]
         assert len(regions) == (8 if size == WIDE else 6)
