@@ -115,11 +115,34 @@ KEYS: tuple[Key, ...] = (
     Key("log", "n", "n", "find(1)", "", "the next match below"),
     Key("log", "N", "N", "find(-1)", "", "the next match above"),
     Key("log", "Y", "Y", "copy", "", "copy the found line, else those in sight"),
+    Key("curves", "m", "m", "metric(1)", "", "the next metric"),
+    Key("curves", "M", "M", "metric(-1)", "", "the metric before"),
+    Key("curves", "l", "l", "scale", "", "logarithms, or the values themselves"),
+    Key("curves", "left", "left", "epoch(-1)", "", "the values one epoch before",
+        "jq .epochs {run}/trial_0/metrics.json"),
+    Key("curves", "right", "right", "epoch(1)", "", "one epoch after; at the newest they follow"),
+    Key("curves", "pageup", "pgup", "page(-1)", "", "a tenth of the epochs before; pgdn: after"),
+    Key("curves", "home", "home", "edge(-1)", "", "to the first epoch; end: to the newest"),
     Key("trial", "escape,q", "escape", "close", "back", "back to the main screen"),
     Key("trial", "left,h", "left h", "step(-1)", "before", "the trial before"),
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
-    Key("trial", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
-    Key("trial", "6", "6", "zoom('log')", "log", "zoom the trial's log; again: back"),
+    Key("trial", "tab", "tab", "part(1)", "part", "the next part; where room is short: in full"),
+    Key("trial", "shift+tab", "shift+tab", "part(-1)", "", "the part before"),
+    Key("trial", "1", "1", "zoom('facts')", "", "zoom how it went; again: back"),
+    Key("trial", "2", "2", "zoom('params')", "", "zoom the parameters, beside the best trial's",
+        "cat {run}/trial_0/params.json"),
+    Key("trial", "3", "3", "zoom('terms')", "", "zoom the loss by term",
+        "jq '.epochs[-1].train' {run}/trial_0/metrics.json"),
+    Key("trial", "4", "4", "zoom('horizons')", "", "zoom the validation by horizon",
+        "jq .val {run}/trial_0/metrics.json"),
+    Key("trial", "5", "5", "zoom('curves')", "", "zoom the curves",
+        "jq .epochs {run}/trial_0/metrics.json"),
+    Key("trial", "6", "6", "zoom('log')", "", "zoom the trial's log",
+        "tail -f {run}/trial_0/log.txt"),
+    Key("trial", "7", "7", "zoom('daily')", "", "zoom the validation by day",
+        "column -ts, {run}/trial_0/daily_ic.csv"),
+    Key("trial", "8", "8", "zoom('epochs')", "", "zoom the epochs",
+        "jq .epochs {run}/trial_0/metrics.json"),
     Key("columns", "escape,q,v", "escape", "close", "back", "back to the main screen"),
     Key("compare", "escape,q,c", "escape", "close", "back", "back to the main screen"),
     Key("compare", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
@@ -157,7 +180,7 @@ KEYS: tuple[Key, ...] = (
 
 ABOUT_NOW = frozenset(key.action for key in KEYS if key.now)
 """Actions that make no sense in the past."""
-PANES = ("main", "list", "trials", "checklist", "log")
+PANES = ("main", "list", "trials", "checklist", "curves", "log")
 """Scopes whose keys are at hand on the main screen, by what has the focus."""
 FOOTER_MORE = (("enter", "look"), ("1-6", "zoom"))
 """What the footer says about keys that come in groups."""
@@ -223,4 +246,4 @@ def footer(
         stages = len(extra)
         return [*pairs[: stages + 1], FOOTER_MORE[0], *pairs[stages + 1 : -2], FOOTER_MORE[1],
                 *pairs[-2:]]  # fmt: skip
-    return pairs
+    return [*pairs, ("1-8", "zoom")] if scope == "trial" else pairs

@@ -11,8 +11,10 @@ from heapq import nlargest
 from statistics import median
 
 from atft_core.run.criteria import Result, Verdict, overall
+from atft_core.run.daily import Day
 from atft_core.run.diagnose import Diagnosis
 from atft_core.run.directory import RunDirectory
+from atft_core.run.kept import Kept
 from atft_core.run.moments import Moment
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State, Trial
@@ -68,6 +70,18 @@ class News:
 
 
 @dataclass(frozen=True)
+class TrialView:
+    """The trial that a screen is about, and what its own files say."""
+
+    number: int
+    days: tuple[Day, ...] = ()
+    """Of the newest validation, at the objective's horizon."""
+    checkpoints: tuple[Kept, ...] = ()
+    traceback: tuple[str, ...] = ()
+    """Of its worker, where one was lost."""
+
+
+@dataclass(frozen=True)
 class View:
     """Everything that the panes draw from."""
 
@@ -88,6 +102,12 @@ class View:
     """How much has been done of a rewinding that was asked for; below 1 this is not it yet."""
     gpus: tuple[GpuNow, ...] | None = None
     """What the run's sampler recorded; None: look at the machine as it is now."""
+    about: TrialView | None = None
+
+    @property
+    def trial(self) -> Trial | None:
+        """The trial that the screen is about."""
+        return self.state.trials.get(self.about.number) if self.about else None
 
     @property
     def live(self) -> bool:

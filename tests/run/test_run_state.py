@@ -134,6 +134,16 @@ def test_an_old_worker_line_does_not_turn_progress_back():
     assert log.state.trials[0].batch == 30
 
 
+def test_an_epoch_whose_first_report_was_lost_takes_its_place():
+    log = Log().start().worker().epoch(1, metrics(0.1)).epoch(3, metrics(0.3))
+    log.worker(attempt=2)
+    for epoch in (1, 2, 3, 4):
+        log.epoch(epoch, metrics(0.9), attempt=2)
+    rows = log.state.trials[0].epochs
+    assert [row.epoch for row in rows] == [1, 2, 3, 4]
+    assert [row.metric("rank_ic", 1) for row in rows] == [0.1, 0.9, 0.3, 0.9]
+
+
 def test_the_first_report_of_an_epoch_stands():
     log = Log().start().worker().epoch(1, metrics(0.1)).epoch(2, metrics(0.2))
     log.add(ev.WorkerExited(trial=0, ok=False, reason="killed"))

@@ -12,6 +12,7 @@ from train_panels import make_config, make_panel, make_run
 from atft_core.data.panel import open_panel
 from atft_core.data.splits import make_split
 from atft_core.errors import EngineError
+from atft_core.run.daily import read_days
 from atft_core.run.events import Epoch, Progress, Settings
 from atft_core.run.files import write_json
 from atft_core.run.journal import read_events
@@ -66,7 +67,7 @@ def test_a_trial_leaves_every_file_and_the_verdict_last(finished):
     files = run.trial(0)
     value = np.median([row["val"]["1"]["rank_ic"] for row in metrics(run)["epochs"][-3:]])
     assert word == {"attempt": 1, "state": "complete", "reason": "", "value": value, "epoch": 4}
-    written = [files.metrics, files.daily_ic, files.predictions, files.exit]
+    written = [files.metrics, files.daily_ic, files.daily_text, files.predictions, files.exit]
     times = [path.stat().st_mtime_ns for path in written]
     assert max(times) == times[-1]
     assert not list(files.path.glob(".*"))
@@ -106,7 +107,7 @@ def test_the_events_tell_settings_phases_and_epochs(finished):
         known = ("wait", "h2d", *parts, "validate", "checkpoint", "other")
         assert sum(times[part] for part in known) == pytest.approx(epoch.seconds, rel=0.05)
         assert min(epoch.rates.values()) > 0
-        assert set(epoch.rates) == {"windows_per_s", "gflop_per_s", "gb_per_s"}
+        assert set(epoch.rates) == {"windows_per_s", "gflop_per_s", "gb_per_s", "learning_rate"}
     assert epochs[0].gpu is None
 
 
@@ -134,6 +135,17 @@ def test_the_reported_numbers_are_scipys_on_the_stored_predictions(finished):
         summary = metrics(run)["val"][str(horizon)]
         assert summary["rank_ic"] == pytest.approx(np.mean(values), abs=1e-12)
         assert summary["days"] == len(values)
+
+
+def test_the_text_of_the_days_says_what_the_record_says(finished):
+    run, _ = finished
+    files = run.trial(0)
+    for horizon in (1, 5):
+        rows = [row for row in read_table(files.daily_ic).to_pylist() if row["horizon"] == horizon]
+        days = read_days(files.daily_text, horizon)
+        assert [(d.date, d.n, d.ic, d.rank_ic) for d in days] == [
+            (str(row["date"]), row["n"], row["ic"], row["rank_ic"]) for row in rows
+        ]
 
 
 def test_stored_rows_are_the_traded_stocks_of_validation_with_the_panels_labels(finished):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
 from atft_core.run import events as ev
+from atft_core.run.daily import write_days
 from atft_core.run.directory import RunDirectory, create
 from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
@@ -160,7 +162,11 @@ def add_epoch(
                 trial=number, attempt=1, worker_seq=10 * epoch + 5, epoch=epoch, seconds=14.2,
                 batches=94, batches_available=94,
                 time={"wait": 0.1, "compute": 12.1, "validate": 1.5, "checkpoint": 0.2},
-                train={"loss": 0.9 - 0.05 * epoch, "rank_ic": 0.4}, val=val,
+                train={"loss": 0.9 - 0.05 * epoch, "rank_ic": 0.5 - 0.02 * epoch,
+                       "cs_ic": 0.6 - 0.03 * epoch, "sharpe": 0.9 + 0.001 * epoch, "huber": 0.45,
+                       "grad_rank_ic": 1.2e-3, "grad_cs_ic": 8e-4, "grad_sharpe": 3e-4,
+                       "grad_huber": 2e-5},
+                rates={"learning_rate": 1e-3 / epoch, "windows_per_s": 81_000.0}, val=val,
                 gpu={"n": 160, "p10": 91, "p50": 94, "p90": 97, "power": 612} if gpu else None,
             )
         )  # fmt: skip
@@ -170,6 +176,47 @@ def add_epoch(
         f"Val Metrics h=1 RankIC {reach:+.4f} +-0.0110 IC {reach / 2:+.4f} days 252",
         "GPU sm p10 91 p50 94 p90 97 %",
     )
+
+
+def leave_files(run: RunDirectory, number: int, epoch: int, *, days: int = 252) -> None:
+    """What a worker keeps after an epoch: the last two checkpoints, the correlations by day."""
+    files = run.trial(number)
+    for kept in (epoch - 1, epoch):
+        folder = files.checkpoints / f"epoch_{kept:05d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "weights.safetensors").write_bytes(bytes(3 << 20))
+        (folder / "manifest.json").write_text("{}")
+    first = date(2016, 2, 1)
+    rows = [
+        {"date": first + timedelta(day), "horizon": h, "n": 1000,
+         "ic": 0.02 + 0.1 * math.sin(day * day), "rank_ic": 0.04 + 0.12 * math.sin(3 * day * day)}
+        for day in range(days)
+        for h in (1, 5)
+    ]  # fmt: skip
+    write_days(files.daily_text, rows)
+
+
+FAILURE = """2026-01-05 10:00:00 Epoch 2: train
+Traceback (most recent call last):
+  File "/srv/atft/train/trial.py", line 136, in train
+    run_epoch(work, epoch)
+  File "/srv/atft/train/loop.py", line 131, in _refuse_non_finite
+    raise NonFiniteLossError(
+atft_core.errors.NonFiniteLossError: the loss is nan at epoch 2, block 17 of 94
+"""
+
+
+def fail_trial(run: RunDirectory, number: int) -> None:
+    """A worker that was lost, an attempt that came to nothing."""
+    with run.trial(number).log.open("a") as file:
+        file.write(FAILURE)
+    with Journal(run.events) as journal:
+        lost = "killed by signal 9 (out of memory?)"
+        journal.append(ev.WorkerExited(trial=number, attempt=1, ok=False, reason=lost))
+        journal.append(ev.WorkerStarted(trial=number, attempt=2, pid=4200, start_time=3.0))
+        journal.append(ev.PruneRequested(trial=number, user="ada"))
+    reason = "non-finite loss: the loss is nan at epoch 2, block 17 of 94"
+    end_trial(run, number, "FAIL", None, reason)
 
 
 def end_trial(

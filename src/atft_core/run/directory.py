@@ -214,6 +214,11 @@ class TrialDirectory:
         return self.path / "daily_ic.arrow"
 
     @property
+    def daily_text(self) -> Path:
+        """Those of the newest validation, to be read without Arrow."""
+        return self.path / "daily_ic.csv"
+
+    @property
     def checkpoints(self) -> Path:
         """Checkpoints by epoch."""
         return self.path / "checkpoints"

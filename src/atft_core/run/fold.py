@@ -6,6 +6,7 @@ after it gives the same state as folding everything.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
@@ -124,15 +125,15 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
     trial = _news_of(state, event, t)
     if trial is None:
         return
-    if any(row.epoch == event.epoch for row in trial.epochs):
+    place = bisect_left(trial.epochs, event.epoch, key=lambda row: row.epoch)
+    if place < len(trial.epochs) and trial.epochs[place].epoch == event.epoch:
         return  # a resumed worker repeats the epoch it was killed in; the first report stands
     trial.epoch = event.epoch
-    trial.epochs.append(
-        EpochRow(
-            event.epoch, event.said or t, event.seconds, event.batches, event.batches_available,
-            event.time, event.train, event.val, event.gpu, event.rates, state.seq,
-        )
+    row = EpochRow(
+        event.epoch, event.said or t, event.seconds, event.batches, event.batches_available,
+        event.time, event.train, event.val, event.gpu, event.rates, state.seq,
     )  # fmt: skip
+    trial.epochs.insert(place, row)  # one whose first report was lost comes late
     split = split_of(event.time, event.seconds, event.gpu, event.rates)
     add_epoch(state.verdicts, trial.number, event.said or t, finite(event.seconds) or 0.0, split)
 

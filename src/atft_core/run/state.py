@@ -75,6 +75,7 @@ class Trial:
     started: float = 0.0
     ended: float = 0.0
     epochs: list[EpochRow] = field(default_factory=list)
+    """In order of epoch."""
     settings: Json = field(default_factory=dict)
     settings_seq: int = 0
     ended_seq: int = 0

@@ -1,4 +1,4 @@
-"""What a trial leaves behind: metrics.json, daily_ic.arrow, predictions.arrow.
+"""What a trial leaves behind: metrics.json, daily_ic.arrow and .csv, predictions.arrow.
 
 Shapes: D days, N stocks, H horizons.
 
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from atft_core.data.panel import Panel
 from atft_core.objective.metrics import DailyIC, Summary, daily_metrics, summarise
+from atft_core.run.daily import write_days
+from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_atomically, write_json
 from atft_core.run.measure import median_of_last
@@ -74,6 +76,13 @@ def write_metrics(
         "holdout": holdout,
     }
     write_json(path, value)
+
+
+def write_daily(files: TrialDirectory, panel: Panel, part: Scores) -> None:
+    """The correlations of each day: the record, and the text that the console reads."""
+    table = daily_table(panel, part)
+    write_table(files.daily_ic, table)
+    write_days(files.daily_text, table.to_pylist())
 
 
 def write_table(path: Path, table: Any) -> None:

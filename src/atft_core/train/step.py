@@ -70,6 +70,8 @@ class Learner:
     steps: int = 0
     rate: float = 1.0
     """Of the phase, in learning rates of the schedule."""
+    last_rate: float = 0.0
+    """Of the last step."""
     noise: float = 0.0
     """On the features in training, in their deviations."""
     loss_of: LossOf = field(default_factory=lambda: loss_of)
@@ -163,6 +165,7 @@ def train_step(
     """Learn from one block; returns values [V] and predictions [B, N, H], both detached."""
     clock = clock or NoClock()
     rate = learner.rate * learning_rate(learner.train.learning_rate, done)
+    learner.last_rate = rate
     for group in learner.optimiser.param_groups:
         group["lr"] = rate * group["scale"]
     total, values_V, pred_BNH = block_loss(learner, block)

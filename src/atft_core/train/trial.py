@@ -172,6 +172,7 @@ def run_epoch(work: Work, epoch: int) -> None:
         work.cache.refuse_damage()  # whatever came out: it is not to be believed then
     row = epoch_row(epoch, report, with_baselines(work, scores), work.flops)
     row["time"]["h2d"] = work.feed.transfer_seconds()
+    row["rates"]["learning_rate"] = work.learner.last_rate
     saving = time.perf_counter()
     row["time"]["validate"] = saving - validating
     work.reporter.tell("checkpoint")
@@ -223,7 +224,7 @@ def publish(work: Work, row: Json, scores: Scores) -> None:
     """The epoch is safe on disk: tell everybody."""
     work.rows.append(row)
     work.scores = scores
-    results.write_table(work.files.daily_ic, results.daily_table(work.setup.panel, scores))
+    results.write_daily(work.files, work.setup.panel, scores)
     write_metrics(work, "running")
     work.reporter.epoch_ended(row)
     log_epoch(row, work.setup.config.train.max_epochs)
@@ -262,7 +263,7 @@ def finish(work: Work, state: str) -> float | None:
         work.scores = scores_of_checkpoint(work)
     work.reporter.tell("score")
     panel, scores = work.setup.panel, work.scores
-    results.write_table(work.files.daily_ic, results.daily_table(panel, scores))
+    results.write_daily(work.files, panel, scores)
     results.write_table(work.files.predictions, results.prediction_table(panel, scores))
     objective = work.setup.config.objective
     value = results.trial_value(work.rows, objective.horizon, objective.last_epochs)

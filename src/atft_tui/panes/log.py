@@ -60,8 +60,13 @@ class LogPane(LogScroll):
         return (run, *trial) if self._source == "both" else trial
 
     def _trial(self, view: View, run: RunDirectory) -> Places:
-        """The running trial, else the one heard of last; nobody who reads is moved to another."""
-        if self.following or self._number not in view.state.trials:
+        """The one that the screen is about, else the running trial, else the one heard of last.
+
+        Nobody who reads is moved to another.
+        """
+        if view.about is not None:
+            self._number = view.about.number
+        elif self.following or self._number not in view.state.trials:
             trial = view.state.current or _last_heard(view.state)
             self._number = trial.number if trial else None
         number = self._number

@@ -12,7 +12,8 @@ from atft_core.run.criteria import Result
 from atft_core.run.foreign import clean
 from atft_core.run.traces import Trace
 from atft_core.run.wording import MISSING, fixed, several
-from atft_tui.canvas import Series, chart
+from atft_tui.canvas import Polyline, Series
+from atft_tui.chart import plot
 from atft_tui.format import clock, cut, line, pad
 from atft_tui.pane import Pane, Row, Table
 from atft_tui.view import View
@@ -42,8 +43,8 @@ class PlotPane(Pane):
         if not any(y is not None for _, y in self.trace.plotted):
             return [_muted("nothing measured yet")]
         unit, series = self.result.unit, _series(self.result, self.trace)
-        lines = chart(series, width - 2, height, lambda value: quantity(value, unit))
-        return [Row(Content(" ") + content) for content in lines]
+        drawn = plot(series, width - 2, height, lambda value: quantity(value, unit))
+        return [Row(Content(" ") + content) for content in drawn.lines()] if drawn else []
 
 
 def _series(result: Result, trace: Trace) -> list[Series]:
@@ -54,17 +55,14 @@ def _series(result: Result, trace: Trace) -> list[Series]:
     levels = {"goal": result.target, "min": result.minimum, decides: result.decides}
     drawn: list[Series] = []
     for name, y in levels.items():
-        if name and y is not None and all(y != other.points[0][1] for other in drawn):
-            drawn.append(Series(name, _level(first, last, y), "$text-warning"))
-    return [*drawn, Series("", points, "$text-primary")]
+        if name and y is not None and all(y != other.line.low for other in drawn):
+            drawn.append(Series(name, _level(first, last, y), "$text-warning", joined=False))
+    return [*drawn, Series("", Polyline(points), "$text-primary")]
 
 
-def _level(first: float, last: float, y: float) -> tuple[tuple[float, float | None], ...]:
-    """A dotted horizontal line: single points with gaps between them."""
-    dots: list[tuple[float, float | None]] = []
-    for i in range(_DASHES + 1):
-        dots += [(first + (last - first) * i / _DASHES, y), (first, None)]
-    return tuple(dots[:-1])
+def _level(first: float, last: float, y: float) -> Polyline:
+    """A dotted horizontal line."""
+    return Polyline((first + (last - first) * i / _DASHES, y) for i in range(_DASHES + 1))
 
 
 def _seen(result: Result, trace: Trace) -> list[Row]:

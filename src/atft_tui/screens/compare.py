@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from textual import on
 from textual.binding import BindingType
 from textual.containers import Grid
 from textual.content import Content
@@ -19,6 +20,7 @@ from atft_tui.format import cut, figure, flat, line, pad
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.curves import CurvesPane
 from atft_tui.screens.live import LiveScreen
+from atft_tui.screens.trial import TrialScreen
 from atft_tui.trial_table import state_word
 from atft_tui.view import View
 
@@ -106,7 +108,15 @@ class CompareScreen(LiveScreen[None]):
 
     def show(self, view: View) -> None:
         """Only these trials of the view."""
+        for pane in self.query(CurvesPane):  # none while the screen is being made or torn down
+            pane.choose(self._numbers, "")
         super().show(replace(view, state=narrowed(view.state, self._numbers)))
+
+    @on(Pane.Chosen)
+    def _open(self, event: Pane.Chosen) -> None:
+        """Enter on a curve."""
+        if isinstance(event.pane, CurvesPane):
+            self.app.push_screen(TrialScreen(int(event.key)))
 
     def action_close(self) -> None:
         """Out of the zoom, else back."""

@@ -99,7 +99,7 @@ class ConsoleScreen(RewindingScreen):
             yield ChecklistPane(id="checklist", focus=True)
             yield VerdictPane(id="verdict")
             yield TrialsPane(id="trials", focus=True)
-            yield CurvesPane(id="curves", title="5 Curves by epoch")
+            yield CurvesPane(id="curves")
             yield LogPane(id="log", title="6 Log")
         yield EntryLine(id="entry")
         yield CommandLine(id="command")
@@ -211,7 +211,7 @@ class ConsoleScreen(RewindingScreen):
 
     @on(Pane.Chosen)
     def _look(self, event: Pane.Chosen) -> None:
-        if isinstance(event.pane, TrialsPane):
+        if isinstance(event.pane, TrialsPane | CurvesPane):
             self.console.note("atft status {run} --json")
             self.app.push_screen(TrialScreen(int(event.key)))
         elif isinstance(event.pane, ChecklistPane):
@@ -220,9 +220,8 @@ class ConsoleScreen(RewindingScreen):
 
     @on(TrialsPane.Marked)
     def _overlay(self) -> None:
-        curves = self.query_one(CurvesPane)
-        curves.chosen = tuple(self.query_one(TrialsPane).marked)
-        curves.draw()
+        marked = self.query_one(TrialsPane).marked
+        self.query_one(CurvesPane).choose(marked, f"marked: {', '.join(map(str, marked))}")
 
     def action_columns(self) -> None:
         """Choose the columns of the trial table."""

@@ -18,7 +18,8 @@ from atft_tui.view import View
 
 _TITLES = {
     "main": "main screen", "list": "in a pane", "trials": "in the trial table",
-    "checklist": "in the checklist", "log": "in the log", "timeline": "timeline",
+    "checklist": "in the checklist", "curves": "in the curves", "log": "in the log",
+    "timeline": "timeline",
     "trial": "trial", "evidence": "evidence", "compare": "trials beside each other",
     "stacks": "stacks", "settings": "settings", "confirm": "before a start",
 }  # fmt: skip

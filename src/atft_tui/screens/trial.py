@@ -1,55 +1,58 @@
-"""One trial: its parameters, what its worker really ran with, its epochs, its log."""
+"""One trial: how it goes, what it was given, what it reached, what it left behind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import accumulate
 from typing import Any, ClassVar
 
+from textual import on
 from textual.binding import BindingType
 from textual.containers import Grid
 from textual.content import Content
 from textual.widget import Widget
 
 from atft_core.run.foreign import clean
-from atft_core.run.state import EpochRow, Trial
-from atft_core.run.wording import duration, finite, fixed, ratio
+from atft_core.run.state import Trial
+from atft_core.run.wording import duration, ratio, several, size
 from atft_tui.bindings import bindings
 from atft_tui.format import clock, figure, flat, line, table
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.curves import CurvesPane
+from atft_tui.panes.daily import DailyPane
+from atft_tui.panes.epochs import EpochsPane
+from atft_tui.panes.horizons import HorizonsPane
 from atft_tui.panes.log import LogPane
+from atft_tui.panes.params import ParamsPane
+from atft_tui.panes.terms import TermsPane
 from atft_tui.screens.entry import EntryLine
 from atft_tui.screens.live import LiveScreen
-from atft_tui.view import View
+from atft_tui.trial_files import TrialFiles
+from atft_tui.view import TrialView, View
 
-EpochColumn = tuple[str, int, Callable[[EpochRow], str]]
-"""Head, width, cell."""
-_METRICS = (("RankIC", "rank_ic"), ("+-", "rank_ic_se"), ("IC", "ic"), ("sign", "sign_ratio"))
-
-
-def only(view: View) -> Trial | None:
-    """The trial of a view that was narrowed to one."""
-    return next(iter(view.state.trials.values()), None)
+_PARTS = ("facts", "params", "terms", "horizons", "curves", "log", "daily", "epochs")
+"""The panes by their keys, 1 to 8."""
 
 
 class FactsPane(Pane):
-    """How it ended, what it was given, and what its worker observed."""
+    """How it went, what is left of it on disk, and what its worker observed."""
 
     def captions(self, view: View) -> tuple[str, str]:
         """Which trial."""
-        trial = only(view)
-        return (f"Trial {trial.number}" if trial else "Trial"), ""
+        return f"1 Trial {view.about.number}" if view.about else "1 Trial", ""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
-        """Labels and values."""
-        trial = only(view)
-        if trial is None:
+        """What went wrong comes before what was set."""
+        trial, about = view.trial, view.about
+        if trial is None or about is None:
             return [Row(line((" this run has no such trial", "$text-muted")))]
         observed = {key: value for key, value in trial.settings.items() if key != "phases"}
         rows = _block("", _summary(trial))
-        rows += _block("asked by the study", sorted(trial.params.items()))
+        rows += _told(trial, width)
+        rows += _traceback(about.traceback, width)
+        rows += _checkpoints(trial, view)
         rows += _block("observed in the worker", sorted(flat(observed).items()))
         return [Row(content) for content in rows]
 
@@ -70,12 +73,44 @@ def _summary(trial: Trial) -> list[tuple[str, Any]]:
         pairs.append(("now", f"epoch {trial.epoch}, {trial.phase or '?'}{batch}"))
         pairs += _phase(trial)
         pairs.append(("pid", trial.pid))
-    if trial.reason:
-        pairs.append(("reason", trial.reason))
+    if trial.hangs:
+        pairs.append(("silent", f"{several(trial.hangs, 'time')} for too long, came back"))
     if trial.holdout:
         pairs += [(f"holdout {h}", ratio(m.get("rank_ic"))) for h, m in trial.holdout.items()
                   if isinstance(m, dict)]  # fmt: skip
     return pairs
+
+
+def _told(trial: Trial, width: int) -> list[Content]:
+    """Why it ended, who gave it up, how its workers were lost."""
+    style = "$text-error" if trial.state == "FAIL" else ""
+    said = [("reason", trial.reason, style), ("note", trial.given_up, "$text-warning")]
+    said += [("lost", mishap, "$text-warning") for mishap in trial.mishaps]
+    lines = []
+    for name, text, colour in said:
+        for i, piece in enumerate(textwrap.wrap(clean(text), max(20, width - 10))):
+            lines.append(line((f" {name if i == 0 else '':7}  ", "$text-muted"), (piece, colour)))
+    return lines
+
+
+def _traceback(texts: Sequence[str], width: int) -> list[Content]:
+    """As the worker's log has it; what is too long goes on below."""
+    pieces = [piece for text in texts for piece in textwrap.wrap(text, max(20, width - 2))]
+    return [Content(""), *(line((f" {piece}", "$text-error")) for piece in pieces)] if texts else []
+
+
+def _checkpoints(trial: Trial, view: View) -> list[Content]:
+    """What a resume, or a look at the holdout, would start from."""
+    kept = view.about.checkpoints if view.about else ()
+    values = [(row.metric("rank_ic", view.state.horizon), row.epoch) for row in trial.epochs]
+    best = max((pair for pair in values if pair[0] is not None), default=(None, None))[1]
+    lines = [
+        Content(f" {each.epoch:>5}{size(each.size):>11}{duration(view.now - each.t):>8} ago"
+                f"{'  best' if each.epoch == best else ''}")
+        for each in kept
+    ]  # fmt: skip
+    head = f" checkpoints{'' if kept else ': none'}   best epoch {'-' if best is None else best}"
+    return [Content(""), line((head, "$text-muted")), *lines]
 
 
 def _phase(trial: Trial) -> list[tuple[str, Any]]:
@@ -98,70 +133,6 @@ def _block(title: str, pairs: list[tuple[str, Any]]) -> list[Content]:
     return [*head, *(Content(f" {text.rstrip()}") for text in table(cells))]
 
 
-class EpochsPane(Pane):
-    """One line per epoch, then the last one at every horizon."""
-
-    def captions(self, view: View) -> tuple[str, str]:
-        """Which horizon the table is about."""
-        return f"Epochs, validation at horizon {view.state.horizon}", ""
-
-    def rows(self, view: View, width: int, height: int) -> list[Row]:
-        """The columns that fit."""
-        trial = only(view)
-        if trial is None or not trial.epochs:
-            return [Row(line((" no epoch has ended yet", "$text-muted")))]
-        columns = _fitting(view.state.horizon, width)
-        head = "".join(f"{name:>{wide}}" for name, wide, _ in columns)
-        rows = [Row(line((head, "$text-muted")))]
-        for epoch in trial.epochs:
-            cells = "".join(f"{cell(epoch):>{wide}}" for _, wide, cell in columns)
-            rows.append(Row(Content(cells)))
-        return [*rows, *(Row(content) for content in _horizons(trial.epochs[-1], width))]
-
-
-def _fitting(horizon: int, width: int) -> list[EpochColumn]:
-    def metric(key: str) -> Callable[[EpochRow], str]:
-        return lambda row: ratio(row.metric(key, horizon))
-
-    columns: list[EpochColumn] = [
-        ("ep", 4, lambda row: str(row.epoch)),
-        ("s", 7, lambda row: fixed(row.seconds, 1)),
-        ("loss", 8, lambda row: fixed(row.train.get("loss"), 3)),
-        ("RankIC", 7, metric("rank_ic")),
-        ("+-", 6, metric("rank_ic_se")),
-        ("IC", 6, metric("ic")),
-        ("sign", 6, metric("sign_ratio")),
-        ("days", 6, lambda row: fixed(row.metric("days", horizon), 0)),
-        ("batches", 11, lambda row: f"{row.batches}/{row.batches_available}"),
-        ("wait s", 8, lambda row: fixed(row.time.get("wait"), 1)),
-        ("val s", 7, lambda row: fixed(row.time.get("validate"), 1)),
-        ("kwin/s", 8, lambda row: fixed(_thousands(row.rates.get("windows_per_s")), 1)),
-        ("gpu p50", 9, lambda row: fixed((row.gpu or {}).get("p50"), 0)),
-    ]
-    used = list(accumulate(wide for _, wide, _ in columns))
-    return [column for column, end in zip(columns, used, strict=True) if end <= width]
-
-
-def _thousands(value: Any) -> float | None:
-    known = finite(value)
-    return None if known is None else known / 1000
-
-
-def _horizons(row: EpochRow, width: int) -> list[Content]:
-    """The last epoch at every horizon, and against the best baseline where that fits."""
-    wide = width >= 60
-    head = f"{'horizon':>11}" + "".join(f" {name:>6}" for name, _ in _METRICS)
-    head += "   less best baseline" if wide else ""
-    lines = [Content(""), line((head, "$text-muted"))]
-    for horizon in sorted(row.val, key=lambda h: int(h) if h.isdigit() else 0):
-        found = row.val[horizon]
-        values = "".join(f" {ratio(found.get(key)):>6}" for _, key in _METRICS)
-        baseline = clean(str(found.get("baseline") or "-"), 14)
-        against = f"   {ratio(found.get('baseline_diff')):>6} ({baseline})" if wide else ""
-        lines.append(Content(f"{clean(horizon, 4):>11}{values}{against}"))
-    return lines
-
-
 class TrialScreen(LiveScreen[None]):
     """A trial, live; left and right go to its neighbours."""
 
@@ -172,33 +143,77 @@ class TrialScreen(LiveScreen[None]):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
+        self._files: TrialFiles | None = None
 
     def body(self) -> Iterable[Widget]:
-        """Facts on the left; epochs, curves and log on the right."""
+        """Facts and parameters on the left; what was measured on the right."""
         with Grid(id="trial"):
-            facts = FactsPane(id="facts", focus=True)
-            yield facts
-            yield EpochsPane(id="epochs", focus=True)
+            yield FactsPane(id="facts", focus=True)
             yield CurvesPane(id="curves")
-            yield LogPane(id="log", source="trial")
+            yield TermsPane(id="terms", focus=True)
+            yield HorizonsPane(id="horizons", focus=True)
+            yield ParamsPane(id="params", focus=True)
+            yield EpochsPane(id="epochs", focus=True)
+            yield DailyPane(id="daily", focus=True)
+            yield LogPane(id="log", title="6 Log", source="trial")
         yield EntryLine(id="entry")
 
+    def on_mount(self) -> None:
+        """Read the trial's own files now and then."""
+        super().on_mount()
+        self.set_interval(1.0, self._read)
+        self.call_after_refresh(self._read)
+
     def show(self, view: View) -> None:
-        """Only this trial of the view."""
-        trial = view.state.trials.get(self.number)
-        narrowed = replace(
-            view,
-            state=replace(view.state, trials={self.number: trial} if trial else {}),
-        )
-        super().show(narrowed)
+        """The trial in the view, its curves beside the best one's; its files are those of now."""
+        known = self._files.view if self._files and not view.past else None
+        best = view.state.best
+        drawn, said = [self.number], f"trial {self.number}"
+        if best is not None and best.number != self.number:
+            drawn, said = [*drawn, best.number], f"{said} beside the best, trial {best.number}"
+        for pane in self.query(CurvesPane):  # none while the screen is being made or torn down
+            pane.choose(drawn, said)
+        super().show(replace(view, about=known or TrialView(self.number)))
+
+    async def _read(self) -> None:
+        view = self.console.view
+        if view is None or view.run is None:
+            return
+        if self._files is None:
+            self._files = TrialFiles(view.run, self.number, view.state.horizon)
+        files, trial = self._files, view.state.trials.get(self.number)
+        broken = trial is not None and (trial.state == "FAIL" or trial.crashes > 0)
+        if await asyncio.to_thread(files.read, broken=broken):
+            self.show(self.console.view or view)
 
     def action_step(self, step: int) -> None:
         """The next trial by number."""
         view = self.console.view
         numbers = sorted(view.state.trials) if view else []
         if self.number in numbers and view is not None:
-            self.number = numbers[(numbers.index(self.number) + step) % len(numbers)]
-            self.show(view)
+            self._turn_to(numbers[(numbers.index(self.number) + step) % len(numbers)])
+
+    def _turn_to(self, number: int) -> None:
+        self.number, self._files = number, None
+        if self.console.view is not None:
+            self.show(self.console.view)
+        self.call_after_refresh(self._read)
+
+    @on(Pane.Chosen)
+    def _open(self, event: Pane.Chosen) -> None:
+        """Enter on the best trial's curve."""
+        if isinstance(event.pane, CurvesPane):
+            self._turn_to(int(event.key))
+
+    def action_part(self, step: int) -> None:
+        """The next part; where there is no room for all of them, one after the other in full."""
+        if not self.zoomed and not self.has_class("-compact"):
+            move = self.focus_next if step > 0 else self.focus_previous
+            move()
+            return
+        parts = ("", *_PARTS)
+        part = parts[(parts.index(self.zoomed) + step) % len(parts)]
+        self.action_zoom(part or self.zoomed)
 
     def action_close(self) -> None:
         """Out of the line that is typed in, else out of the zoom, else back."""
