@@ -52,6 +52,13 @@ KEYS: tuple[Key, ...] = (
         "jq .epochs {run}/trial_0/metrics.json"),
     Key("main", "6", "6", "zoom('log')", "", "zoom the log",
         "tail -f {run}/logs/ml_training.log"),
+    Key("main", "R", "R", "runs", "", "all known runs: choose, note, archive, delete",
+        "atft status"),
+    Key("main", "i", "i", "note", "", "write a note on the trial (in the table) or on the run",
+        "atft note {run} --trial TRIAL TEXT"),
+    Key("main", "number_sign", "#", "tags", "", "tag the trial (in the table) or the run",
+        "atft tag {run} --trial TRIAL +TAG -TAG"),
+    Key("main", "C", "C", "copy", "", "copy the path of the run to the clipboard"),
     Key("main", "tab", "tab", "app.focus_next", "", "to the next pane; shift+tab: back"),
     Key("main", "escape", "escape", "back", "", "back from a zoom"),
     Key("main", "less_than_sign", "<", "grow('left', -2)", "", "left column narrower"),
@@ -89,6 +96,19 @@ KEYS: tuple[Key, ...] = (
     Key("trial", "right,l", "right l", "step(1)", "next", "the next trial"),
     Key("trial", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
     Key("trial", "6", "6", "zoom('log')", "log", "zoom the trial's log; again: back"),
+    Key("trial", "C", "C", "copy", "copy", "copy the path of the trial to the clipboard"),
+    Key("runs", "escape,q,R", "escape", "close", "back", "back to the main screen"),
+    Key("runs", "enter", "enter", "choose", "show", "show the run in the console",
+        "atft-tui RUN_DIR"),
+    Key("runs", "slash", "/", "filter", "filter",
+        "choose by words, tag:x, state:failed; a path: look there, too", "atft status DIR"),
+    Key("runs", "i", "i", "note", "note", "write a note on the run", "atft note RUN_DIR TEXT"),
+    Key("runs", "number_sign", "#", "tags", "tags", "tag the run", "atft tag RUN_DIR +TAG -TAG"),
+    Key("runs", "a", "a", "archive", "archive", "put the run away, or take it out again",
+        "atft archive RUN_DIR"),
+    Key("runs", "A", "A", "all", "all", "archived runs, too", "atft status --all"),
+    Key("runs", "D", "D", "delete", "delete", "delete the run (asks first)",
+        "atft delete RUN_DIR"),
     Key("columns", "escape,q,v", "escape", "close", "back", "back to the main screen"),
     Key("compare", "escape,q,c", "escape", "close", "back", "back to the main screen"),
     Key("compare", "5", "5", "zoom('curves')", "curves", "zoom the curves; again: back"),
@@ -108,6 +128,9 @@ KEYS: tuple[Key, ...] = (
     Key("confirm", "y", "y enter", "start", "start", "start what is shown", "atft run STAGE"),
     Key("confirm", "e", "e", "edit", "edit", "edit the settings: key=value key=value",
         "--set KEY=VALUE"),
+    Key("confirm", "t", "t", "follow", "then", "the stage to start when this one opens its gate",
+        "--then STAGE"),
+    Key("confirm", "u", "u", "limit", "until", "stop by this time: 07:00", "--until TIME"),
     Key("confirm", "o", "o", "override", "override", "give a reason to start a locked stage",
         "--override-gate REASON"),
     Key("confirm", "n", "n", "renew", "resume or new",
@@ -138,7 +161,8 @@ def stage_keys(runbook: Runbook) -> list[Key]:
 def key_name(character: str) -> str:
     """Textual's name of a printable key."""
     names = {"/": "slash", "?": "question_mark", "!": "exclamation_mark", "+": "plus",
-             "-": "minus", "<": "less_than_sign", ">": "greater_than_sign"}  # fmt: skip
+             "-": "minus", "<": "less_than_sign", ">": "greater_than_sign",
+             "#": "number_sign"}  # fmt: skip
     return names.get(character, character)
 
 

@@ -13,7 +13,7 @@ from atft_core.run.files import read_json, write_json
 from atft_core.run.fold import fold
 from atft_core.run.journal import read_events
 from atft_core.run.state import ENDED, State
-from atft_core.run.wording import duration, ratio, several
+from atft_core.run.wording import duration, finite, ratio, several
 
 _RUNS = 50
 """Runs remembered; the longest unseen are forgotten."""
@@ -32,6 +32,12 @@ def _load() -> Json:
         if isinstance(value, dict):
             return value
     return {}
+
+
+def places() -> list[Path]:
+    """Runs that were looked at, the newest look first; some may be gone."""
+    known = ((each.get("t"), path) for path, each in _load().items() if isinstance(each, dict))
+    return [Path(path) for _, path in sorted(known, key=lambda k: -(finite(k[0]) or 0.0))]
 
 
 def remember(run: RunDirectory, state: State) -> None:

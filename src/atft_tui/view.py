@@ -14,6 +14,7 @@ from statistics import median
 from atft_core.run.criteria import Result, Verdict, overall
 from atft_core.run.diagnose import Diagnosis
 from atft_core.run.directory import RunDirectory
+from atft_core.run.notes import NO_NOTES, Notes
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.status import Status
@@ -55,6 +56,9 @@ class View:
     diagnosis: Diagnosis | None = None
     log: LogView = field(default_factory=LogView)
     since: str = ""
+    notes: Notes = NO_NOTES
+    locked: str = ""
+    """Why this person must not change the run; empty where they may."""
     trouble: str = ""
 
     @property

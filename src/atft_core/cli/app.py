@@ -18,6 +18,7 @@ from atft_core.cli.options import (
     RunbookFile,
     RunDir,
 )
+from atft_core.cli.records import records
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(config, name="config")
+app.add_typer(records)
 
 
 @app.callback()
@@ -152,18 +154,21 @@ def walkforward(
 
 @app.command(epilog="Example: atft status output --json")
 def status(
-    directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="A run directory, or where to look for some.")
-    ] = Path(),
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIR...]", help="A run directory, or where to look for some."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Archived runs, too.")] = False,
     verdicts: Annotated[
         bool, typer.Option("--verdicts", help="What limited the run, from when to when.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Say what a run, or every run below a directory, is doing."""
+    """Say what a run, or every run below some directories, is doing."""
     from atft_core.cli import status as command
 
-    command.show_status(directory, verdicts=verdicts, as_json=json)
+    places = directories or [Path()]
+    command.show_status(places, every=every, verdicts=verdicts, as_json=json)
 
 
 @app.command(epilog="Example: atft check output/hpo_dryrun || echo 'not yet'")

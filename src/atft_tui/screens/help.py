@@ -19,7 +19,8 @@ from atft_tui.view import View
 _TITLES = {
     "main": "main screen", "list": "in a pane", "trials": "in the trial table",
     "trial": "trial", "evidence": "evidence", "compare": "trials beside each other",
-    "stacks": "stacks", "settings": "settings", "confirm": "before a start",
+    "runs": "list of runs", "stacks": "stacks", "settings": "settings",
+    "confirm": "before a start",
 }  # fmt: skip
 _WORDS = {
     "PASS": "passed", "FAIL": "failed", "PENDING": "may still change", "UNKNOWN": "not measured",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import accumulate
@@ -14,6 +15,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from atft_core.run.foreign import clean
+from atft_core.run.notes import Note
 from atft_core.run.state import EpochRow, Trial
 from atft_core.run.wording import duration, finite, fixed, ratio
 from atft_tui.bindings import bindings
@@ -50,6 +52,7 @@ class FactsPane(Pane):
             return [Row(line((" this run has no such trial", "$text-muted")))]
         observed = {key: value for key, value in trial.settings.items() if key != "phases"}
         rows = _block("", _summary(trial))
+        rows += _written(view.notes.of(trial.number), width)
         rows += _block("asked by the study", sorted(trial.params.items()))
         rows += _block("observed in the worker", sorted(flat(observed).items()))
         return [Row(content) for content in rows]
@@ -77,6 +80,15 @@ def _summary(trial: Trial) -> list[tuple[str, Any]]:
         pairs += [(f"holdout {h}", ratio(m.get("rank_ic"))) for h, m in trial.holdout.items()
                   if isinstance(m, dict)]  # fmt: skip
     return pairs
+
+
+def _written(note: Note, width: int) -> list[Content]:
+    """Tags and note, and who wrote it."""
+    if not note.line:
+        return []
+    by = f" by {note.user}, {clock(note.t)}" if note.user else ""
+    pieces = textwrap.wrap(clean(note.line), max(20, width - 2))
+    return [Content(""), line((f" note{by}", "$text-muted")), *(Content(f" {p}") for p in pieces)]
 
 
 def _phase(trial: Trial) -> list[tuple[str, Any]]:
@@ -218,6 +230,13 @@ class TrialScreen(LiveScreen[None]):
             self._log = None
             self.show(view)
             self.call_after_refresh(self._read)
+
+    def action_copy(self) -> None:
+        """The path of the trial."""
+        view = self.console.view
+        if view is not None and view.run is not None:
+            path = str(view.run.trial(self.number).path.absolute())
+            self.copy(path, clean(path))
 
     def action_close(self) -> None:
         """Out of the zoom, else back."""
