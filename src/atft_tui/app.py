@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,13 @@ from atft_tui.format import shown_path
 from atft_tui.machine import MachineWatch
 from atft_tui.messages import Sampled, Updated
 from atft_tui.palette import system_commands
+from atft_tui.places import known_runs
 from atft_tui.rewindable import PAST, RewindableApp
+from atft_tui.run_list import Memory
 from atft_tui.screens.confirm import ConfirmScreen
 from atft_tui.screens.console import ConsoleScreen
 from atft_tui.screens.live import LiveScreen
+from atft_tui.screens.runs import RunsScreen
 from atft_tui.terminal.driver import USUAL, ConsoleDriver, Output
 from atft_tui.theme import THEMES, after
 from atft_tui.view import View
@@ -60,6 +64,7 @@ class ConsoleApp(RewindableApp):
         chosen = self._known_theme(self.preferences.theme)
         self.set_reactive(ConsoleApp.theme, chosen)  # assigned, it would parse all styles twice
         self.runbook, self.options = runbook, list(options)
+        self._directory, self._known = directory, Memory()
         self.view: View | None = None
         self.main = ConsoleScreen()
         self._command = ""
@@ -167,9 +172,14 @@ class ConsoleApp(RewindableApp):
         """Show what a start would do; `values` are settings that a remedy suggests."""
         if not self.refuses:
             screen = ConfirmScreen(stage, self.options, values, overrides=overrides)
-            self.push_screen(screen, self._started)
+            self.push_screen(screen, self._show_run)
 
-    def _started(self, run_dir: Path | None) -> None:
+    def choose_run(self) -> None:
+        """Let somebody choose among all known runs."""
+        find = partial(known_runs, self.runbook, self._directory)
+        self.push_screen(RunsScreen(find, self._known), self._show_run)
+
+    def _show_run(self, run_dir: Path | None) -> None:
         if run_dir is None:
             return
         self._follower.show(run_dir)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from atft_core.errors import AtftError, RunDirectoryError
+from atft_core.run.access import why_not
 from atft_core.run.around import Surroundings
 from atft_core.run.criteria import Verdict, check
 from atft_core.run.diagnose import verdict_line
@@ -170,6 +171,8 @@ class Follower(threading.Thread):
             results=shown.check(state),
             diagnosis=verdict_line(state, now_status, around),
             gpus=self._recorded(now_status),
+            notes=shown.notes,
+            locked=why_not(shown.run, shown.holder),
         )
 
     def _recorded(self, now: Status) -> tuple[GpuNow, ...] | None:
@@ -276,6 +279,6 @@ def _mark(view: View) -> object:
     """What must differ for a view to be worth drawing; while a run lives, its clock ticks."""
     tick = int(view.now) if view.live else 0
     path = view.run.path if view.run else None
-    state = view.state.seq, view.status, view.stages, view.results
+    state = view.state.seq, view.status, view.stages, view.results, view.notes
     past = len(view.moments.all), view.moments.share, view.folded, view.past, view.since
     return path, state, view.trouble, tick, past

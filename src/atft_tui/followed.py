@@ -13,6 +13,7 @@ from atft_core.run.events import EngineStarted, Event, Progress
 from atft_core.run.fold import apply
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
+from atft_core.run.notes import NO_NOTES, Notes, notes_mark, read_notes
 from atft_core.run.runbook import Stage, stage_from_json
 from atft_core.run.snapshot import load_tail
 from atft_core.run.state import State
@@ -59,10 +60,12 @@ class Followed:
     left: seen.Left | None = field(init=False)
     """What this person saw last of it, until they have been told what is new."""
     since: News | None = None
+    notes: Notes = NO_NOTES
     made: float | None = field(init=False)
     """Another run may be made in the place of one that was removed."""
     news: int = 0
     """Events so far that a criterion may depend on."""
+    _notes_mark: tuple[int, int] | None = None
     _checker: Checker = field(default_factory=Checker)
     _frozen: Frozen = field(default_factory=Frozen)
     _changed: set[int] | None = None
@@ -88,7 +91,14 @@ class Followed:
             self._note(stamped.event)
         if self.stage is None and self.state.stage_spec:
             self.stage = stage_from_json(self.state.stage_spec)
-        return seq != self.state.seq or before is not self.holder
+        return self._read_notes() or seq != self.state.seq or before is not self.holder
+
+    def _read_notes(self) -> bool:
+        """Whether somebody wrote a note."""
+        before, self._notes_mark = self._notes_mark, notes_mark(self.run)
+        if before != self._notes_mark:
+            self.notes = read_notes(self.run)
+        return before != self._notes_mark
 
     def _note(self, event: Event) -> None:
         """What an event changed."""

@@ -26,4 +26,6 @@ def system_commands(app: ConsoleApp) -> Iterator[SystemCommand]:
             act = partial(app.main.run_action, key.action)
             title = key.help.split(";")[0]
             yield SystemCommand(title[0].upper() + title[1:], f"key {key.shown}", act)
+    copy = partial(app.main.run_action, "copy_config")
+    yield SystemCommand("Copy config", "the effective settings of the run, as TOML", copy)
     yield SystemCommand("Colours", "choose a theme", app.action_change_theme)

@@ -27,7 +27,7 @@ def plan_rows(plan: dict[str, Any], width: int, *, resume: bool) -> list[Content
     lines += _settings(plan.get("settings", {}), width)
     for warning in plan.get("warnings", []):
         lines += _pair("warning", clean(str(warning)), width, "$text-warning")
-    return lines
+    return lines + _search(plan.get("search", {}), width)
 
 
 def _pair(name: str, text: str, width: int, style: str = "") -> list[Content]:
@@ -102,6 +102,16 @@ def _settings(settings: dict[str, Any], width: int) -> list[Content]:
     return [
         line((f" {'settings' if i == 0 else '':8} ", "$text-muted"), text)
         for i, text in enumerate(pairs)
+    ]
+
+
+def _search(search: dict[str, Any], width: int) -> list[Content]:
+    """What each trial draws from."""
+    words = [f"{clean(key, 40)}={clean(str(entry), 60)}" for key, entry in search.items()]
+    packed = textwrap.wrap("  ".join(words), max(20, width - 12), break_on_hyphens=False)
+    return [
+        line((f" {'search' if i == 0 else '':8} ", "$text-muted"), text)
+        for i, text in enumerate(packed)
     ]
 
 

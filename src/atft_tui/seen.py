@@ -49,6 +49,12 @@ def _load() -> Json:
     return {}
 
 
+def places() -> list[Path]:
+    """Runs that were looked at, the newest look first; some may be gone."""
+    known = _load().items()
+    return [Path(path) for path, _ in sorted(known, key=lambda item: -_when(item[1]))]
+
+
 def remember(view: View) -> None:
     """Note that everything in it was on the screen; a home that cannot be written is fine."""
     if view.run is None:

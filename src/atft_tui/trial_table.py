@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from atft_core.run.criteria import TWO_SIDED_90
 from atft_core.run.foreign import clean
+from atft_core.run.notes import NO_NOTES, Notes
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import finite, fixed, ratio
-from atft_tui.format import cut, figure
+from atft_tui.format import cut, figure, pad
 
 _ORDER = ("RUNNING", "WAITING", "ASKED", "COMPLETE", "PRUNED", "FAIL")
 _SHORT = {
@@ -55,14 +56,30 @@ class Choice:
 
 
 USUAL = Choice()
+_NOTE = 16
+"""Cells of a note in the table; the trial's own screen has all of it."""
 
 
 # Columns.
 
 
-def columns(state: State) -> list[Column]:
-    """All there are: the indispensable first, then the parameters that differ."""
-    return [*_fixed(state), *_params(state)]
+def columns(state: State, notes: Notes = NO_NOTES) -> list[Column]:
+    """All there are: the indispensable first, what people wrote, the parameters that differ."""
+    known = _fixed(state)
+    after = next(i for i, column in enumerate(known) if column.name == "value") + 1
+    return [*known[:after], *_written(notes), *known[after:], *_params(state)]
+
+
+def _written(notes: Notes) -> list[Column]:
+    """Tags and notes, where a trial has some."""
+    if not any(note.line for note in notes.trials.values()):
+        return []
+
+    def line(trial: Trial) -> str:
+        return clean(notes.of(trial.number).line)
+
+    head = pad("note", _NOTE)
+    return [Column("note", head, _NOTE, lambda t: pad(line(t), _NOTE), lambda t: line(t) or None)]
 
 
 def _fixed(state: State) -> list[Column]:
@@ -250,7 +267,7 @@ def named(name: str, known: Sequence[Column]) -> Column:
     """The column that a person means: by its name, its head or the end of its name."""
     wanted = name.lower()
     for alike in (
-        lambda c: wanted in (c.name.lower(), c.head.lower()),
+        lambda c: wanted in (c.name.lower(), c.head.strip().lower()),
         lambda c: c.name.lower().endswith(f".{wanted}"),
     ):
         found = [column for column in known if alike(column)]

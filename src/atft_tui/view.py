@@ -16,6 +16,7 @@ from atft_core.run.diagnose import Diagnosis
 from atft_core.run.directory import RunDirectory
 from atft_core.run.kept import Kept
 from atft_core.run.moments import Moment
+from atft_core.run.notes import NO_NOTES, Notes
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.status import Status
@@ -95,6 +96,9 @@ class View:
     results: tuple[Result, ...] = ()
     diagnosis: Diagnosis | None = None
     since: News | None = None
+    notes: Notes = NO_NOTES
+    locked: str = ""
+    """Why this person must not change the run; empty where they may."""
     trouble: str = ""
     moments: Moments = field(default_factory=Moments)
     past: Rewound | None = None

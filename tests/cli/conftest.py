@@ -3,8 +3,11 @@
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "run"))  # run_builders
 
 
 @dataclass(frozen=True)

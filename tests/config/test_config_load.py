@@ -7,7 +7,7 @@ from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest
 from atft_core.config.load import parse_assignment, read_resolved, resolve, with_values
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
-from atft_core.config.search import Choice, Range
+from atft_core.config.search import Choice, Range, entry_text
 from atft_core.errors import ConfigError
 
 
@@ -136,3 +136,51 @@ def test_the_hash_ignores_scale_and_place_and_nothing_else():
         "data.normalise": "zscore",
     }.items():
         assert config_hash(with_values(Config(), {key: value})) != base, key
+
+
+@pytest.mark.parametrize(
+    ("typed", "entry"),
+    [
+        ("model.dropout=0.2..0.5", {"low": 0.2, "high": 0.5, "log": False}),
+        ("train.learning_rate=1e-4..1e-2,log", {"low": 1e-4, "high": 1e-2, "log": True}),
+        ("model.hidden=32,64", {"choices": (32, 64)}),
+        ("model.hidden={choices=[8, 16]}", {"choices": (8, 16)}),
+        ("model.graph=true,false", {"choices": (True, False)}),
+    ],
+)
+def test_one_entry_of_the_search_space_is_changed_and_the_others_stay(typed, entry):
+    key = typed.partition("=")[0]
+    found = resolve(assignments=[f"search.{typed}"], environ={})
+    known = resolve(environ={}).config.search
+    assert found.config.search[key].model_dump() == entry
+    assert {k: v for k, v in found.config.search.items() if k != key} == {
+        k: v for k, v in known.items() if k != key
+    }
+    assert found.origins["search"] == "--set"
+
+
+def test_an_entry_reads_back_as_it_is_shown():
+    known = resolve(environ={}).config.search
+    typed = [f"search.{key}={entry_text(entry)}" for key, entry in known.items()]
+    assert resolve(assignments=["search={}", *typed], environ={}).config.search == known
+
+
+def test_an_entry_that_is_fixed_is_not_searched():
+    found = resolve(assignments=["search.loss.sharpe=fixed"], environ={})
+    assert "loss.sharpe" not in found.config.search
+    assert "loss.rank_ic" in found.config.search
+
+
+def test_entries_are_changed_on_top_of_what_a_file_says():
+    found = resolve(
+        runbook={"search": {"model.hidden": {"choices": [32, 64]}}},
+        assignments=["search.model.dropout=0.1..0.5"],
+        environ={},
+    )
+    assert sorted(found.config.search) == ["model.dropout", "model.hidden"]
+
+
+@pytest.mark.parametrize("typed", ["model.dropout=0.5..0.1", "model.dropout=a..b", "model.hidden="])
+def test_an_entry_that_is_none_is_refused(typed):
+    with pytest.raises(ConfigError, match="search"):
+        resolve(assignments=[f"search.{typed}"], environ={})

@@ -291,5 +291,5 @@ def test_no_stage_may_take_a_key_of_the_console(book):
 
 def test_a_footer_leaves_out_what_would_do_nothing(book):
     pairs = footer("confirm", without={"override", "renew"})
-    assert [word for _, word in pairs] == ["start", "edit", "cancel"]
+    assert [word for _, word in pairs] == ["start", "edit", "then", "until", "cancel"]
     assert footer("main", stage_keys(book))[0] == ("d", "dry")

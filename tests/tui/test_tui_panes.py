@@ -24,7 +24,7 @@ async def test_without_a_run_the_console_says_where_to_begin(book, size):
         assert "s short sweep  -- needs dry run" in strip
         assert "f full sweep  -- " in strip
         assert "press d for the dry run" in shown.text
-        assert "no trial yet" in shown.text
+        assert "no run yet: press d" in shown.said("trials")
         assert all(
             result.title in shown.said("checklist") for result in check(State(), book.stages[0])
         )

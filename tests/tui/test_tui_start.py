@@ -140,6 +140,81 @@ async def test_an_edited_setting_changes_plan_and_command(tiny, options):
         assert command_of(shown).endswith(end)
 
 
+async def typed(shown, key, text):
+    """Press a key, put this into its field, and wait for what the plan says then."""
+    await shown.press(key)
+    shown.app.focused.value = text
+    shown.pane("plan").plan, shown.pane("plan").complaint = None, []
+    await shown.press("enter")
+    pane = shown.pane("plan")
+    await shown.until(lambda: pane.state and not pane.state.startswith("reading"), seconds=120)
+
+
+@every_size
+async def test_what_follows_and_a_deadline_are_typed_and_checked(tiny, options, size):
+    async with console(tiny, size=size, options=options) as shown:
+        await planned(shown)
+        await typed(shown, "t", "short")
+        assert command_of(shown).endswith("--then short --detach")
+        await typed(shown, "u", "25:00")
+        assert "cannot start" in shown.said("plan")
+        assert "--until '25:00' is no time." in shown.said("plan")
+        assert "Write 07:00" in shown.said("plan")
+        await shown.press("y")
+        assert "there is no plan: see what is wrong" in shown.notices()
+        await typed(shown, "u", "07:00")
+        assert command_of(shown).endswith("--then short --until 07:00 --detach")
+        assert "y starts" in shown.said("plan")
+        await typed(shown, "t", "dry")
+        assert "--then dry is the stage itself" in shown.said("plan")
+        assert shown.app.screen.query_one("#until", Input).value == "07:00", "kept"
+        await typed(shown, "t", "")
+        assert command_of(shown).endswith("--until 07:00 --detach")
+
+
+async def test_panel_loss_and_search_are_edited_before_a_start(tiny, options, panel, home):
+    other = home / "other panel.parquet"
+    other.write_bytes(panel.read_bytes())
+    async with console(tiny, size=WIDE, options=options) as shown:
+        await planned(shown)
+        words = f"'data.path={other}' loss.spearman=0.1 search.model.dropout=0.2..0.5"
+        await typed(shown, "e", words)
+        assert shown.pane("plan").plan["data"]["path"] == str(other)
+        assert "--data-path" not in command_of(shown), "a flag would win over the setting"
+        assert "search   model.dropout=0.2..0.5" in shown.said("plan")
+        assert shown.pane("plan").plan["settings"]["loss.spearman"] == [0.1, "--set"]
+        await typed(shown, "e", "loss.spearman=much")
+        assert "loss.spearman = 'much'" in shown.said("plan")
+        assert shown.app.screen.query_one("#settings", Input).value == "loss.spearman=much"
+
+
+async def test_a_value_that_is_set_now_is_offered_to_be_changed(tiny, options):
+    async with console(tiny, size=WIDE, options=options) as shown:
+        await planned(shown)
+        await shown.press("e")
+        await shown.type("train.seed=1 model.hid")
+        field = shown.app.screen.query_one("#settings", Input)
+        await shown.until(lambda: field._suggestion)
+        await shown.press("right")
+        assert field.value == "train.seed=1 model.hidden=16"
+
+
+async def test_a_start_waits_for_its_plan_and_for_what_was_typed(tiny, options, home):
+    async with console(tiny, size=WIDE, options=options) as shown:
+        await shown.press("d")
+        await shown.press("y", "o", "n")
+        assert shown.notices() == ["the plan is still being read"] * 3
+        await plan_is_read(shown)
+        await shown.press("e")
+        await shown.type("train.seed=7")
+        await shown.press("escape", "y")
+        assert "what was typed changes the plan: look at it first" in shown.notices()
+        await plan_is_read(shown)
+        assert command_of(shown).endswith("--set train.seed=7 --detach")
+        assert shown.screen == "ConfirmScreen"
+    assert not list(home.glob("output/*"))
+
+
 async def test_a_setting_that_does_not_exist_is_refused_with_a_hint(tiny, options):
     async with console(tiny, size=WIDE, options=options) as shown:
         await planned(shown)

@@ -9,6 +9,7 @@ import typer
 
 from atft_core import __version__
 from atft_core.cli.groups import config, data
+from atft_core.cli.looks import looks
 from atft_core.cli.options import (
     Assignments,
     ConfigFiles,
@@ -18,6 +19,7 @@ from atft_core.cli.options import (
     RunbookFile,
     RunDir,
 )
+from atft_core.cli.records import records
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(config, name="config")
+app.add_typer(looks)
+app.add_typer(records)
 
 
 @app.callback()
@@ -150,64 +154,6 @@ def walkforward(
     raise typer.Exit(start.run_walk(walk, detach=detach, as_json=json))
 
 
-@app.command(epilog="Example: atft status output --json")
-def status(
-    directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="A run directory, or where to look for some.")
-    ] = Path(),
-    verdicts: Annotated[
-        bool, typer.Option("--verdicts", help="What limited the run, from when to when.")
-    ] = False,
-    at: Annotated[
-        str, typer.Option(metavar="TIME|SEQ", help="As it was: 03:12, an ISO time, or an event.")
-    ] = "",
-    json: Json = False,
-) -> None:
-    """Say what a run, or every run below a directory, is doing."""
-    from atft_core.cli import status as command
-
-    command.show_status(directory, at=at, verdicts=verdicts, as_json=json)
-
-
-@app.command(epilog="Example: atft timeline output/hpo_short --since 03:12")
-def timeline(
-    run_dir: RunDir,
-    since: Annotated[
-        str, typer.Option(metavar="TIME", help="Only from then on: 03:12 or an ISO time.")
-    ] = "",
-    json: Json = False,
-) -> None:
-    """Say what happened in a run, moment by moment."""
-    from atft_core.cli import timeline as command
-
-    command.timeline(run_dir, since=since, as_json=json)
-
-
-@app.command(epilog="Example: atft check output/hpo_dryrun || echo 'not yet'")
-def check(
-    run_dir: RunDir,
-    stage: Annotated[str, typer.Option(help="Judge an ad hoc run by this stage.")] = "",
-    runbook: RunbookFile = None,
-    criterion: Annotated[
-        str, typer.Option(help="Only this one, with its evidence: events, days.")
-    ] = "",
-    against: Annotated[
-        Path | None,
-        typer.Option(metavar="OTHER_RUN", help="Also beside another run: before and after."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Check a run's evidence against its criteria: exit code 0 met, 3 not met."""
-    from atft_core.cli import check as command
-
-    asked = command.Asked(run_dir, stage, runbook)
-    raise typer.Exit(
-        command.show_evidence(asked, criterion, as_json=json)
-        if criterion
-        else command.check_run(asked, against, as_json=json)
-    )
-
-
 @app.command(epilog="Example: atft preflight --data-path panel.parquet --config objective/rank")
 def preflight(
     data_path: DataPath = None,
@@ -263,31 +209,6 @@ def enqueue(
     from atft_core.cli import control
 
     control.enqueue(run_dir, like, assignments or [], as_json=json)
-
-
-@app.command(epilog="Example: atft stacks output/hpo_short")
-def stacks(run_dir: RunDir, json: Json = False) -> None:
-    """Write down where every process of a run is right now, and show it."""
-    from atft_core.cli.stacks import stacks as command
-
-    command(run_dir, as_json=json)
-
-
-@app.command(epilog="Example: atft settings output/hpo_short 3 --differences")
-def settings(
-    run_dir: RunDir,
-    trial: Annotated[
-        int | None, typer.Argument(help="A trial; the running or newest one if not said.")
-    ] = None,
-    differences: Annotated[
-        bool, typer.Option("--differences", help="Only what is not simply what was requested.")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Show every setting as requested, as the trial has it, and as its worker really runs."""
-    from atft_core.cli import effective
-
-    effective.show(run_dir, trial, only=differences, as_json=json)
 
 
 @app.command(epilog="Example: atft resume output/hpo_short --detach")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from atft_core import launch
-from atft_core.cli.output import print_json, say
+from atft_core.cli.output import confirm, print_json, say
 from atft_core.config.load import parse_assignment
 from atft_core.errors import AtftError, UsageError
 from atft_core.run import user
@@ -133,7 +132,13 @@ def score(run_dir: Path, trial: int, *, confirmed: bool, as_json: bool) -> None:
     facts = run.facts()
     looks = count_looks(str(facts["data"]["hash"]))
     if not confirmed:
-        _confirm(trial, looks)
+        confirm(
+            f"The holdout of this data has been looked at {several(looks, 'time')}.\n"
+            f"Score trial {trial} on it? Every look makes it worth less.",
+            refusal="Scoring the holdout needs a confirmation",
+            hint="Add --yes. It should be looked at once, after every choice has been made.",
+            declined="Not scored.",
+        )
     metrics = look(run, trial)
     if as_json:
         print_json({"trial": trial, "looks": looks + 1, "holdout": metrics})
@@ -143,18 +148,3 @@ def score(run_dir: Path, trial: int, *, confirmed: bool, as_json: bool) -> None:
         shown = {key: values.get(key) for key in ("rank_ic", "rank_ic_se", "rank_ic_t", "ic")}
         text = "  ".join(f"{k} {v:+.4f}" for k, v in shown.items() if v is not None)
         say(f"  h={horizon:<3} {text}  days {values.get('days')}")
-
-
-def _confirm(trial: int, looks: int) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "Scoring the holdout needs a confirmation, and there is no terminal.",
-            hint="Add --yes. It should be looked at once, after every choice has been made.",
-        )
-    say(
-        f"The holdout of this data has been looked at {several(looks, 'time')}.\n"
-        f"Score trial {trial} on it? Every look makes it worth less. [y/N]",
-        to=sys.stderr,  # on standard output goes the JSON
-    )
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UsageError("Not scored.")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from atft_core.errors import UsageError
 from atft_core.run.foreign import clean
 from atft_core.run.wording import duration
 
@@ -40,6 +41,15 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
         )
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def confirm(question: str, *, refusal: str, hint: str, declined: str) -> None:
+    """Go on only after a yes from a person; UsageError without one, or without a terminal."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"{refusal}, and there is no terminal.", hint=hint)
+    say(f"{question} [y/N]", to=sys.stderr)  # on standard output goes the JSON
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError(declined)
 
 
 class ProgressLine:

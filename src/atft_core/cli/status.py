@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from atft_core.cli.keeping import note_json
 from atft_core.cli.output import print_json, say, table
 from atft_core.errors import AtftError, RunDirectoryError, UsageError
 from atft_core.run.around import Surroundings
@@ -13,12 +15,14 @@ from atft_core.run.criteria import Verdict
 from atft_core.run.diagnose import Diagnosis, verdict_line
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
+from atft_core.run.listing import Listed, disk_use, listed
 from atft_core.run.narrate import stamp
+from atft_core.run.notes import Notes, read_notes
 from atft_core.run.state import Alert, State, Trial
 from atft_core.run.status import Status, read_status
 from atft_core.run.timeline import Then, newest_time, parse_time, state_then
 from atft_core.run.verdicts import told
-from atft_core.run.wording import clock, duration, finite, scale
+from atft_core.run.wording import clock, duration, finite, scale, several, size
 
 GLYPH = {
     Verdict.PASS: "ok",
@@ -32,19 +36,24 @@ LOOK_SECONDS = 0.3
 """Over which the use of the cores is averaged for one look."""
 
 
-def show_status(directory: Path, *, at: str = "", verdicts: bool, as_json: bool) -> None:
-    """One run in detail, now or as it was, or one line for every run below `directory`."""
-    if not directory.is_dir():
-        raise UsageError(f"There is no directory {directory}.")
-    if (directory / "run.json").exists():
-        run = RunDirectory(directory.absolute())
+def show_status(
+    directories: Sequence[Path], *, every: bool, at: str = "", verdicts: bool, as_json: bool
+) -> None:
+    """One run in detail, now or as it was, or one line for every run below some directories."""
+    for directory in directories:
+        if not directory.is_dir():
+            raise UsageError(f"There is no directory {directory}.")
+    first = directories[0]
+    if len(directories) == 1 and (first / "run.json").exists():
+        run = RunDirectory(first.absolute())
         _show_one(run, at=at, verdicts=verdicts, as_json=as_json)
     elif at or verdicts:
-        option = "--at" if at else "--verdicts"
-        raise UsageError(f"{option} is about one run, and {directory} is none.",
+        option, named = "--at" if at else "--verdicts", ", ".join(map(str, directories))
+        raise UsageError(f"{option} is about one run, and {named} is none.",
                          hint="Name its directory.")  # fmt: skip
     else:
-        _show_all(directory, as_json=as_json)
+        runs = {run.path: run for place in directories for run in find_runs(place)}
+        _show_all(directories, list(runs.values()), every=every, as_json=as_json)
 
 
 def _show_one(run: RunDirectory, *, at: str, verdicts: bool, as_json: bool) -> None:
@@ -63,8 +72,11 @@ def _show_one(run: RunDirectory, *, at: str, verdicts: bool, as_json: bool) -> N
         return
     say(f"{run.path}" + (f" at {stamp(now)}, event {state.seq}" if at else ""))
     say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
-    say(_summary(state, status, now))
+    say(_summary(run, state, status, now))
     say(f"Verdict: {verdict.word}, {verdict.text} -> {verdict.action}")
+    notes = read_notes(run)
+    if notes.run.line:
+        say(f"note: {notes.run.line}")
     if verdicts:
         say(_verdicts(state))
         return
@@ -72,7 +84,7 @@ def _show_one(run: RunDirectory, *, at: str, verdicts: bool, as_json: bool) -> N
         if not found.get("ok"):
             say(f"preflight {GLYPH[Verdict.FAIL]} {found.get('name')}: {found.get('detail')}")
     if state.trials:
-        say(_trials(state))
+        say(_trials(state, notes))
     if state.best and state.baselines and not state.walks:
         say(_compared(state, state.best))
     if state.walk:
@@ -121,29 +133,33 @@ def _then(run: RunDirectory, at: str) -> Then:
         raise RunDirectoryError(f"{run.events} is damaged before {at}: {error}.") from error
 
 
-def _show_all(directory: Path, *, as_json: bool) -> None:
-    runs = [(run, *_readable(run)) for run in find_runs(directory)]
+def _show_all(
+    directories: Sequence[Path], runs: Sequence[RunDirectory], *, every: bool, as_json: bool
+) -> None:
+    kept = [run for run in runs if every or not read_notes(run).archived]
     if as_json:
-        told_runs = [status_json(*found, verdict_line(*found[1:])) for found in runs]
-        print_json({"runs": told_runs})
+        found = [(run, *_readable(run)) for run in kept]
+        print_json({"runs": [status_json(*each, verdict_line(*each[1:])) for each in found]})
         return
-    if not runs:
-        say(f"No run in {directory} or below it. Start one: atft run dry --data-path PANEL")
-        return
-    rows = [["run", "stage", "state", "trials", "best"]]
-    for run, state, status in runs:
-        ended = sum(trial.ended > 0 for trial in state.trials.values())
-        cells = [_stage(state), status.name, f"{ended}/{state.n_trials}", _signed(_best(state))]
-        rows.append([str(run.path), *cells])
-    say(table(rows, right=(3, 4)))
+    away = len(runs) - len(kept)
+    if kept:
+        say(_listing([listed(run) for run in kept]))
+    elif not away:
+        where = ", ".join(map(str, directories))
+        say(f"No run in {where} or below it. Start one: atft run dry --data-path PANEL")
+    if away:
+        say(f"{several(away, 'archived run')} not shown (--all)")
 
 
-def _best(state: State) -> float | None:
-    """The value of the best trial; of a walk-forward, which has none, that of all folds."""
-    if state.walks:
-        pooled = state.walk.get("pooled", {}).get(str(state.horizon), {})
-        return finite(pooled.get("rank_ic"))
-    return state.best.value if state.best else None
+def _listing(found: Sequence[Listed]) -> str:
+    rows = [["run", "stage", "state", "trials", "RankIC", "+-", "disk", "notes"]]
+    for each in found:
+        ended = "-" if each.ended is None else str(each.ended)
+        cells = [each.stage or "ad hoc", each.status.name, f"{ended}/{each.planned}"]
+        cells += [_signed(each.rank_ic), _plain(each.rank_ic_se), size(disk_use(each.run.path))]
+        said = f"(archived) {each.note.line}" if each.archived else each.note.line
+        rows.append([str(each.run.path), *cells, said])
+    return table(rows, right=(3, 4, 5, 6))
 
 
 def _readable(run: RunDirectory) -> tuple[State, Status]:
@@ -156,6 +172,7 @@ def _readable(run: RunDirectory) -> tuple[State, Status]:
 
 def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagnosis) -> Json:
     """The documented form of `atft status --json`."""
+    notes = read_notes(run)
     return {
         "state": status.name,
         "reason": status.reason,
@@ -170,13 +187,19 @@ def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagno
         "started": state.started,
         "ended": state.ended or None,
         "best": state.best.number if state.best and not state.walks else None,
-        "trials": [_trial_json(trial) for trial in state.trials.values()],
+        "trials": [
+            _trial_json(trial) | note_json(notes.of(trial.number))
+            for trial in state.trials.values()
+        ],
         "split": state.split,
         "data": state.facts,
         "significance": state.significance,
         "walk": state.walk,
         "preflight": state.preflight,
         "override": state.override,
+        "archived": notes.archived,
+        "disk_bytes": disk_use(run.path),
+        **note_json(notes.run),
         "alerts": [_alert(alert) for alert in state.alerts],
     }
 
@@ -206,21 +229,23 @@ def _stage(state: State) -> str:
     return state.stage or "ad hoc"
 
 
-def _summary(state: State, status: Status, now: float) -> str:
+def _summary(run: RunDirectory, state: State, status: Status, now: float) -> str:
     end = now if status.live else state.ended or state.t
     spent = end - state.started if state.started else 0.0
     data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
-    return f"{data}, {scale(state.n_trials, state.max_epochs)}, {duration(spent)}"
+    cost = f"{duration(spent)}, {size(disk_use(run.path))} on disk"
+    return f"{data}, {scale(state.n_trials, state.max_epochs)}, {cost}"
 
 
-def _trials(state: State) -> str:
+def _trials(state: State, notes: Notes) -> str:
     h = state.horizon
     rows = [["trial", "state", "epoch", f"RankIC h={h}", "+-", "IC", "value", "note"]]
     for trial in state.trials.values():
         cells = [trial.last(name, h) for name in ("rank_ic", "rank_ic_se", "ic")]
         shown = [f"{cell:+.4f}" if cell is not None else "-" for cell in [*cells, trial.value]]
         epoch = f"{len(trial.epochs)}/{state.max_epochs}"
-        rows.append([str(trial.number), trial.state, epoch, *shown, trial.reason or trial.phase])
+        said = [part for part in (trial.reason or trial.phase, notes.of(trial.number).line) if part]
+        rows.append([str(trial.number), trial.state, epoch, *shown, "; ".join(said)])
     return table(rows, right=(0, 2, 3, 4, 5, 6))
 
 

@@ -27,7 +27,8 @@ def _leaves() -> Iterator[tuple[str, str]]:
 
 
 DESCRIPTIONS: dict[str, str] = dict(_leaves())
-"""Every key that can be set and what it means. `search` is one key: it is replaced as a whole."""
+"""Every key that can be set and what it means. `search` is one key: files replace it as a
+whole; `search.KEY` on the command line changes one entry."""
 
 
 def flatten(nested: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from pydantic import ValidationError
 from atft_core.config.environment import Notice, outdone, read_environment
 from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest, parse_value, suggestion
 from atft_core.config.schema import Config
+from atft_core.config.search import default_search, with_entry
 from atft_core.errors import ConfigError
 from atft_core.run.shipped import shipped
 from atft_core.run.user import absolute, unwritable
 
+_DEFAULT_SEARCH = {key: dump(entry) for key, entry in default_search().items()}
 PROJECT_FILE = Path("atft.toml")
 
 
@@ -99,6 +101,10 @@ def merge(layers: Sequence[Layer]) -> tuple[Config, dict[str, str]]:
     origins = dict.fromkeys(DESCRIPTIONS, "default")
     for layer in layers:
         for key, value in layer.values.items():
+            entry = key.removeprefix("search.")
+            if entry != key:  # one line of the search space; a file replaces all of it
+                space = values.get("search", _DEFAULT_SEARCH)
+                key, value = "search", with_entry(space, entry, value)  # noqa: PLW2901
             _refuse(layer.origin, key, value)
             values[key], origins[key] = value, layer.origin
     config = _validated(values, origins)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from atft_core.config.section import Section
@@ -48,3 +51,41 @@ def default_search() -> dict[str, Range | Choice]:
         "loss.sharpe": Range(low=0.0, high=0.2),
         "loss.spearman": Range(low=0.0, high=0.3),
     }
+
+
+FIXED = "fixed"
+"""Typed for an entry: its key is not searched."""
+
+
+def entry_text(entry: Range | Choice) -> str:
+    """An entry as it is typed: `0.1..0.6`, `0.0003..0.005,log` or `8,16,32`."""
+    if isinstance(entry, Choice):
+        return ",".join(str(value) for value in entry.choices)
+    return f"{entry.low:g}..{entry.high:g}{',log' if entry.log else ''}"
+
+
+def with_entry(search: Mapping[str, Any], key: str, typed: Any) -> dict[str, Any]:
+    """The search space with one entry changed; what is no entry is left for the validation."""
+    changed = {name: entry for name, entry in search.items() if name != key}
+    if typed == FIXED:
+        return changed
+    return changed | {key: _entry(typed) if isinstance(typed, str) else typed}
+
+
+def _entry(text: str) -> Any:
+    low, dots, high = text.removesuffix(",log").partition("..")
+    if dots:
+        return {"low": low, "high": high, "log": text.endswith(",log")}
+    parts = (part.strip() for part in text.split(","))
+    return {"choices": [_choice(part) for part in parts if part]}
+
+
+def _choice(text: str) -> bool | int | float | str:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from atft_core.config.keys import get
 from atft_core.config.schema import Config
+from atft_core.config.search import entry_text
 from atft_core.engine.create import refuse_unlabelled
 from atft_core.engine.prepare import Progress, prepare
 from atft_core.errors import AtftError
@@ -37,6 +38,8 @@ SETTINGS = (
     "loss.rank_ic",
     "loss.cs_ic",
     "loss.sharpe",
+    "loss.huber",
+    "loss.spearman",
     "label.horizons",
     "label.entry_lag",
     "objective.horizon",
@@ -77,6 +80,7 @@ def plan_stage(
         "disk_need": disk_bytes(config, prepared.split["val_days"] * prepared.facts["stocks"]),
         "disk_free": shutil.disk_usage(_existing(output_dir)).free,
         "settings": {key: [get(config, key), origins.get(key, "")] for key in SETTINGS},
+        "search": {key: entry_text(entry) for key, entry in config.search.items()},
         "stopped_run": _stopped(earlier),
         "warnings": [*prepared.facts.get("warnings", []), *_unmeasurable(stage)],
     }

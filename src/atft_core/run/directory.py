@@ -84,6 +84,11 @@ class RunDirectory:
         return self.path / "state.snapshot"
 
     @property
+    def notes(self) -> Path:
+        """What people wrote about the run and its trials."""
+        return self.path / "notes.jsonl"
+
+    @property
     def preflight(self) -> Path:
         """What was checked before the first trial."""
         return self.path / "preflight.json"

@@ -42,7 +42,13 @@ def header(view: View, width: int) -> Content:
         rest = seconds_left(view.state, view.now) if view.live and width < 100 else None
         since += f", left {duration(rest)}" if rest is not None else ""
     host = clean(view.state.host)
-    right = line((status, style), since, f"  {host} " if host and width >= 100 else " ")
+    readonly = " read-only" if view.locked else ""
+    right = line(
+        (status, style),
+        since,
+        (readonly, "$text-warning"),
+        f"  {host} " if host and width >= 100 else " ",
+    )
     room = width - cell_len(right.plain) - 2
     left = _left(view, room)
     gap = " " * max(1, width - cell_len(left.plain) - cell_len(right.plain))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -13,7 +14,7 @@ from textual.message import Message
 from atft_core.run.foreign import clean
 from atft_core.run.measure_model import luck, tried
 from atft_core.run.state import State, Trial
-from atft_core.run.wording import ratio
+from atft_core.run.wording import ratio, scale
 from atft_tui.bindings import bindings
 from atft_tui.format import GLYPHS, cut, line
 from atft_tui.pane import Pane, Row, Table
@@ -73,7 +74,7 @@ class TrialsPane(Pane):
     def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
         """A header, then the trials in order."""
         state = view.state
-        known = columns(state)
+        known = columns(state, view.notes)
         self._shown = fitting(known, self.choice, width)
         head = " " + "".join(f" {c.head:>{c.width}}" for c in self._shown)
         head = head.replace("     state", " state    ", 1)
@@ -82,7 +83,7 @@ class TrialsPane(Pane):
             head += "  reason"
         header = Row(line((head, "$text-muted")))
         if not state.trials:
-            return [header, Row(line(("  no trial yet", "$text-muted")))]
+            return [header, *(Row(line((f"  {t}", "$text-muted"))) for t in _why_none(view, width))]
         trials = in_order(state, self.choice, known)
         if not trials:
             return [header, Row(line(("  no trial matches", "$text-muted")))]
@@ -118,6 +119,20 @@ class TrialsPane(Pane):
         self.draw()
         self.post_message(self.Marked())
         self._move(1)
+
+
+def _why_none(view: View, width: int) -> list[str]:
+    """Why there is no trial, and what to do about it."""
+    if view.run is not None:
+        return ["no trial yet" + (": checks and baselines come first" if view.live else "")]
+    first = view.runbook.stages[0]
+    amount = scale(first.n_trials, first.max_epochs)
+    said = (
+        f"no run yet: press {first.hotkey} for the {clean(first.title, 30)} ({amount})",
+        "it needs a panel of daily prices: there, e sets data.path=FILE",
+        "? lists all keys, R all runs, q leaves",
+    )
+    return [piece for text in said for piece in textwrap.wrap(text, max(20, width - 4))]
 
 
 def noise_floor(state: State) -> str:

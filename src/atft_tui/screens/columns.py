@@ -40,7 +40,7 @@ class ColumnsPane(Pane):
                 ),
                 column.name,
             )
-            for column in columns(view.state)
+            for column in columns(view.state, view.notes)
         ]  # fmt: skip
 
 

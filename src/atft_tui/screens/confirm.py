@@ -7,15 +7,16 @@ not what the console believes.
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.widget import Widget
-from textual.widgets import Input, Label
+from textual.widgets import Input
 
 from atft_core import launch
 from atft_core.run.foreign import clean
@@ -25,6 +26,7 @@ from atft_tui.format import line
 from atft_tui.pane import Pane, Row
 from atft_tui.plan import command_rows, plan_rows
 from atft_tui.screens.live import Footer, LiveScreen
+from atft_tui.screens.start_fields import SettingSuggester, fields
 from atft_tui.view import View
 
 
@@ -50,7 +52,8 @@ class PlanPane(Pane):
             about = " reading the panel and its plan (the first time also builds the cache) ..."
             return [Row(line((about, "$text-muted")))]
         contents = plan_rows(self.plan, width, resume=self.resume) if self.plan else []
-        contents += [line((f" {text}", "$text-error")) for text in self.complaint]
+        wrapped = (piece for text in self.complaint for piece in textwrap.wrap(text, width - 2))
+        contents += [line((f" {piece}", "$text-error")) for piece in wrapped]
         contents += command_rows(self.command, width)
         return [Row(content) for content in contents]
 
@@ -75,24 +78,15 @@ class ConfirmScreen(LiveScreen[Path | None]):
         self._pane = PlanPane(stage)
         self._stage = stage
         self._overrides = overrides
+        self._queue = {"then": "", "until": ""}
+        self._suggester = SettingSuggester()
         self._busy = False
 
     def body(self) -> Iterable[Widget]:
-        """The plan and two input lines."""
+        """The plan and what can be typed."""
         with Vertical(id="confirm"):
             yield self._pane
-            with Horizontal(classes="field"):
-                yield Label("settings ")
-                yield Input(
-                    shlex.join(self._values), id="settings", compact=True,
-                    placeholder="e: key=value key=value, for instance train.max_epochs=5",
-                )  # fmt: skip
-            with Horizontal(classes="field", id="override-field"):
-                yield Label("reason   ")
-                yield Input(
-                    id="override", compact=True,
-                    placeholder="o: why this may start although its gate is closed",
-                )  # fmt: skip
+            yield from fields(shlex.join(self._values), self._suggester)
 
     def on_mount(self) -> None:
         """Ask for the plan at once."""
@@ -103,9 +97,12 @@ class ConfirmScreen(LiveScreen[Path | None]):
 
     # What would be run.
 
+    def _typed(self, field: str) -> str:
+        return self.query_one(f"#{field}", Input).value.strip()
+
     @property
     def _reason(self) -> str:
-        return self.query_one("#override", Input).value.strip()
+        return self._typed("override")
 
     @property
     def _locked(self) -> bool:
@@ -115,17 +112,30 @@ class ConfirmScreen(LiveScreen[Path | None]):
     def _arguments(self, *, override: bool) -> list[str]:
         if self._pane.resume and self._pane.plan:
             return ["resume", str(self._pane.plan["stopped_run"])]
-        words = ["run", self._stage.key, *self._options]
+        words = ["run", self._stage.key, *self._kept_options()]
         for pair in self._values:
             words += ["--set", pair]
+        for name, value in self._queue.items():
+            words += [f"--{name}", value] if value else []
         return words + (["--override-gate", self._reason] if override and self._reason else [])
+
+    def _kept_options(self) -> list[str]:
+        """The console's own options; a panel that is typed here takes the place of theirs."""
+        if not any(value.startswith("data.path=") for value in self._values):
+            return self._options
+        given = [*self._options]
+        while "--data-path" in given:
+            at = given.index("--data-path")
+            del given[at : at + 2]
+        return given
 
     def _say(self, state: str) -> None:
         self._pane.state = state
         self._pane.command = launch.shown(*self._arguments(override=self._locked), "--detach")
         self._pane.draw()
-        self.query_one("#override-field").display = self._locked
         plan = self._pane.plan or {}
+        if plan:  # while it is read again, what is being typed stays where it is
+            self.query_one("#override-field").display = self._locked
         useful = {"start": bool(plan), "renew": bool(plan.get("stopped_run")),
                   "override": self._locked}  # fmt: skip
         for footer in self.query(Footer):
@@ -140,8 +150,10 @@ class ConfirmScreen(LiveScreen[Path | None]):
         plan = outcome.json()
         if outcome.ok and plan:
             self._pane.plan = plan
-            # Settings typed here are for a new run: a stopped one goes on with its own.
-            self._pane.resume = bool(plan.get("stopped_run")) and not self._values
+            # What is typed here is for a new run: a stopped one goes on with its own.
+            typed = self._values or any(self._queue.values())
+            self._pane.resume = bool(plan.get("stopped_run")) and not typed
+            self._suggester.learn(plan)
         else:
             self._pane.complaint = outcome.complaint
         self._say_ready()
@@ -160,12 +172,26 @@ class ConfirmScreen(LiveScreen[Path | None]):
 
     def action_start(self) -> None:
         """Start, if there is something to start and no reason against it."""
-        if self._busy or self._pane.plan is None:
+        if self._busy or self._not_yet():
+            return
+        if self._take_typed() is not False:
+            said = "what was typed changes the plan: look at it first"
+            self.app.notify(said, severity="warning", markup=False)
             return
         if self._locked and not self._reason:
             self.action_override()
             return
         self.run_worker(self._start(), exclusive=True)
+
+    def _not_yet(self) -> bool:
+        """Whether there is no plan to act on, which is then said."""
+        if self._pane.plan is None:
+            reading = not self._pane.complaint
+            said = (
+                "the plan is still being read" if reading else "there is no plan: see what is wrong"
+            )
+            self.app.notify(said, severity="warning", markup=False)
+        return self._pane.plan is None
 
     async def _start(self) -> None:
         self._busy = True
@@ -186,12 +212,20 @@ class ConfirmScreen(LiveScreen[Path | None]):
 
     def action_override(self) -> None:
         """Type a reason, where one is needed."""
-        if self._locked:
+        if not self._not_yet() and self._locked:
             self.query_one("#override").focus()
+
+    def action_follow(self) -> None:
+        """Type which stage follows."""
+        self.query_one("#then").focus()
+
+    def action_limit(self) -> None:
+        """Type a deadline."""
+        self.query_one("#until").focus()
 
     def action_renew(self) -> None:
         """Continue the stopped run, or begin a new one."""
-        if self._pane.plan and self._pane.plan.get("stopped_run"):
+        if not self._not_yet() and dict(self._pane.plan or {}).get("stopped_run"):
             self._pane.resume = not self._pane.resume
             self._say_ready()
 
@@ -203,17 +237,26 @@ class ConfirmScreen(LiveScreen[Path | None]):
             self.dismiss(None)
 
     @on(Input.Submitted, "#settings")
-    def _set(self, event: Input.Submitted) -> None:
+    @on(Input.Submitted, "#then")
+    @on(Input.Submitted, "#until")
+    def _submit(self, event: Input.Submitted) -> None:
+        if self._take_typed() is not None:
+            self._pane.focus()
+
+    def _take_typed(self) -> bool | None:
+        """Read the plan again if something else is typed now; None when it cannot be taken."""
         try:
-            values = shlex.split(event.value)
+            values = shlex.split(self._typed("settings"))
         except ValueError as error:
             self._pane.complaint = [clean(f"settings: {error}")]
             self._pane.draw()
-            return
-        self._pane.focus()
-        if values != self._values:
-            self._values = values
+            return None
+        queue = {name: self._typed(name) for name in self._queue}
+        changed = (values, queue) != (self._values, self._queue)
+        if changed:
+            self._values, self._queue = values, queue
             self.run_worker(self._read_plan(), exclusive=True)
+        return changed
 
     @on(Input.Submitted, "#override")
     def _give_reason(self, event: Input.Submitted) -> None:

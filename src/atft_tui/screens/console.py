@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from textual.widget import Widget
 from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
 from atft_core.run.gates import following
-from atft_core.run.state import State, Trial
+from atft_core.run.state import Trial
 from atft_core.run.wording import duration
 from atft_tui import trial_table
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
@@ -42,6 +43,9 @@ from atft_tui.screens.rewinding import RewindingScreen
 from atft_tui.screens.stacks import StacksScreen
 from atft_tui.screens.trial import TrialScreen
 from atft_tui.view import View
+
+COPY_LIMIT = 48 << 10
+"""Characters of a text that terminals take in one piece."""
 
 
 class SinceLine(Pane):
@@ -202,8 +206,9 @@ class ConsoleScreen(RewindingScreen):
 
     def _filter_trials(self, text: str) -> None:
         pane = self.query_one(TrialsPane)
-        state = self.console.view.state if self.console.view else State()
-        chosen = trial_table.parse(text, trial_table.columns(state))
+        view = self.console.view
+        known = trial_table.columns(view.state, view.notes) if view else []
+        chosen = trial_table.parse(text, known)
         pane.choose(replace(pane.choice, filter=chosen))
         self.console.note("atft status {run} --json")
 
@@ -266,6 +271,10 @@ class ConsoleScreen(RewindingScreen):
         view, cursor = self.console.view, self.query_one(TrialsPane).cursor
         return view.state.trials.get(int(cursor)) if view and cursor else None
 
+    def noted_trial(self) -> Trial | None:
+        """The trial under the cursor, where the table has the focus."""
+        return self.chosen_trial() if self.focused is self.query_one(TrialsPane) else None
+
     def action_stacks(self) -> None:
         """Where the run's processes are."""
         view = self.console.view
@@ -287,6 +296,32 @@ class ConsoleScreen(RewindingScreen):
         self.console.note(f"atft settings {{run}} {'' if number is None else number}".rstrip())
         self.app.push_screen(SettingsScreen(number))
 
+    def action_runs(self) -> None:
+        """All runs that are known."""
+        self.console.note("atft status")
+        self.console.choose_run()
+
+    def action_copy(self) -> None:
+        """The path of the run."""
+        view = self.console.view
+        if view is None or view.run is None:
+            self.app.notify("there is no run yet", severity="warning", markup=False)
+            return
+        self.copy(str(view.run.path.absolute()), clean(str(view.run.path.absolute())))
+
+    async def action_copy_config(self) -> None:
+        """The settings of the run, as one can run them again."""
+        view = self.console.view
+        if view is None or view.run is None:
+            self.app.notify("there is no run yet", severity="warning", markup=False)
+            return
+        try:
+            text = await asyncio.to_thread(read_text, view.run.config)
+        except (OSError, ValueError) as error:
+            self.app.notify(f"not copied: {clean(str(error))}", severity="warning", markup=False)
+            return
+        self.copy(text, f"{shown_path(view.run.config)}, {len(text):,} characters")
+
     def action_help(self) -> None:
         """All keys."""
         self.app.push_screen(HelpScreen())
@@ -294,6 +329,15 @@ class ConsoleScreen(RewindingScreen):
     def action_leave(self) -> None:
         """The run goes on."""
         self.app.exit()
+
+
+def read_text(path: Path) -> str:
+    """A small text file; ValueError when a terminal would not take that much."""
+    with path.open(encoding="utf-8") as file:
+        text = file.read(COPY_LIMIT + 1)
+    if len(text) > COPY_LIMIT:
+        raise ValueError(f"{path} has more than {COPY_LIMIT:,} characters")
+    return text
 
 
 def _text(choice: trial_table.Choice) -> str:

@@ -21,7 +21,8 @@ _TITLES = {
     "checklist": "in the checklist", "curves": "in the curves", "log": "in the log",
     "timeline": "timeline",
     "trial": "trial", "evidence": "evidence", "compare": "trials beside each other",
-    "stacks": "stacks", "settings": "settings", "confirm": "before a start",
+    "runs": "list of runs", "stacks": "stacks", "settings": "settings",
+    "confirm": "before a start",
 }  # fmt: skip
 _WORDS = {
     "PASS": "passed", "FAIL": "failed", "PENDING": "may still change", "UNKNOWN": "not measured",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from rich.cells import cell_len
@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from atft_core.run.foreign import clean
 from atft_core.run.wording import duration
 from atft_tui.bindings import Key, footer
 from atft_tui.format import clock, cut, day, line, pad
@@ -148,6 +149,32 @@ class LiveScreen(Screen[ResultT]):
     def looked(self, twin: str) -> None:
         """Say which command shows the same."""
         self.console.note(twin)
+
+    # Commands and the clipboard.
+
+    def _act(self, words: list[str]) -> None:
+        """Run an `atft` command; what it complains about is said."""
+
+        async def act() -> None:
+            outcome = await self.console.run_command(words)
+            self.after(words)
+            if not outcome.ok:
+                said = "\n".join(outcome.complaint)
+                self.app.notify(said, severity="error", timeout=15, markup=False)
+
+        self.run_worker(act())
+
+    def after(self, words: Sequence[str]) -> None:
+        """A command has ended."""
+
+    def copy(self, text: str, what: str) -> None:
+        """Put a text into the clipboard of the terminal, through the line (OSC 52)."""
+        if any(clean(part, len(part)) != part for part in text.split("\n")):
+            said = f"{what} holds characters that a terminal would obey: not copied"
+            self.app.notify(said, severity="warning", markup=False)
+            return
+        self.app.copy_to_clipboard(text)
+        self.app.notify(f"copied: {what}", markup=False)
 
     # Zoom.
 

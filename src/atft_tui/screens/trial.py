@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from atft_core.run.foreign import clean
+from atft_core.run.notes import Note
 from atft_core.run.state import Trial
 from atft_core.run.wording import duration, ratio, several, size
 from atft_tui.bindings import bindings
@@ -51,6 +52,7 @@ class FactsPane(Pane):
         observed = {key: value for key, value in trial.settings.items() if key != "phases"}
         rows = _block("", _summary(trial))
         rows += _told(trial, width)
+        rows += _written(view.notes.of(trial.number), width)
         rows += _traceback(about.traceback, width)
         rows += _checkpoints(trial, view)
         rows += _block("observed in the worker", sorted(flat(observed).items()))
@@ -111,6 +113,15 @@ def _checkpoints(trial: Trial, view: View) -> list[Content]:
     ]  # fmt: skip
     head = f" checkpoints{'' if kept else ': none'}   best epoch {'-' if best is None else best}"
     return [Content(""), line((head, "$text-muted")), *lines]
+
+
+def _written(note: Note, width: int) -> list[Content]:
+    """Tags and note, and who wrote it."""
+    if not note.line:
+        return []
+    by = f" by {note.user}, {clock(note.t)}" if note.user else ""
+    pieces = textwrap.wrap(clean(note.line), max(20, width - 2))
+    return [Content(""), line((f" note{by}", "$text-muted")), *(Content(f" {p}") for p in pieces)]
 
 
 def _phase(trial: Trial) -> list[tuple[str, Any]]:
@@ -214,6 +225,13 @@ class TrialScreen(LiveScreen[None]):
         parts = ("", *_PARTS)
         part = parts[(parts.index(self.zoomed) + step) % len(parts)]
         self.action_zoom(part or self.zoomed)
+
+    def action_copy(self) -> None:
+        """The path of the trial."""
+        view = self.console.view
+        if view is not None and view.run is not None:
+            path = str(view.run.trial(self.number).path.absolute())
+            self.copy(path, clean(path))
 
     def action_close(self) -> None:
         """Out of the line that is typed in, else out of the zoom, else back."""

@@ -1,0 +1,86 @@
+"""Delete a run: one that is a run, is this user's and rests; only what lies in it, never a link."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from atft_core.errors import RunBusyError, RunDirectoryError
+from atft_core.run.access import refuse_change
+from atft_core.run.directory import RunDirectory, find_runs
+from atft_core.run.listing import evidence_of
+from atft_core.run.lock import EngineLock, Holder, probe
+from atft_core.run.status import Status, read_status
+
+
+def refuse_active(run: RunDirectory, verb: str) -> None:
+    """RunBusyError while an engine or a worker is at it."""
+    found = _status(run)
+    if found.live:
+        raise RunBusyError(
+            f"{run.path} is {found.name}: not {verb}.", hint=f"First: atft stop {run.path}"
+        )
+    for number in run.trials():
+        if probe(run.trial(number).lock) is Holder.ENGINE:
+            raise RunBusyError(
+                f"{run.path}: a worker is still at trial {number}: not {verb}.",
+                hint=f"`atft resume {run.path}` takes it over, then `atft stop {run.path}`.",
+            )
+
+
+def _status(run: RunDirectory) -> Status:
+    """What a run is doing; a damaged log does not protect it, its lock does."""
+    try:
+        return read_status(run)[1]
+    except (RunDirectoryError, OSError) as error:
+        return Status("RUNNING" if run.holder() is Holder.ENGINE else "UNREADABLE", str(error))
+
+
+def refuse_deletion(run: RunDirectory) -> None:
+    """RunDirectoryError unless the directory, and nothing but this run, may go."""
+    if run.path.is_symlink():
+        raise RunDirectoryError(
+            f"{run.path} is a symbolic link: not deleted.", hint="Name the directory itself."
+        )
+    refuse_change(run)
+    refuse_active(run, "deleted")
+    others = [other for other in find_runs(run.path) if other.path != run.path]
+    if others:
+        raise RunDirectoryError(
+            f"{run.path} holds other runs ({others[0].path}): not deleted.",
+            hint="Delete or move them first.",
+        )
+    if Path.cwd().is_relative_to(run.path.resolve()):
+        raise RunDirectoryError(
+            f"{run.path} is where you are: not deleted.", hint="cd to another directory first."
+        )
+    if not os.access(run.path.parent, os.W_OK):
+        raise RunDirectoryError(
+            f"{run.path.parent} may not be written: nothing in it can be deleted.",
+            hint=f"chmod u+w {run.path.parent}",
+        )
+
+
+def opened_by(run: RunDirectory) -> list[Path]:
+    """Runs beside this one whose gate was opened by its evidence."""
+    beside = find_runs(run.path.parent)
+    return [other.path for other in beside if evidence_of(other.facts()) == str(run.path)]
+
+
+def delete(run: RunDirectory) -> None:
+    """Remove the directory. Its new name comes first: a run that is half gone is no evidence."""
+    refuse_deletion(run)
+    lock = EngineLock(run.lock)  # nobody resumes it meanwhile
+    doomed = run.path.with_name(f".{run.path.name}.deleted.{os.getpid()}")
+    try:
+        run.path.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        left = doomed if doomed.exists() else run.path
+        raise RunDirectoryError(
+            f"{left} could not be deleted wholly: {error.strerror} ({error.filename}).",
+            hint="What is left can be deleted the same way once that is mended.",
+        ) from error
+    finally:
+        lock.release()
