@@ -7,14 +7,13 @@ the hook and the webhooks, so those come once, however many consoles are open.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from typing import Literal
 
 from textual.app import App
 
 from atft_core.notify.message import message
-from atft_core.notify.settings import Loaded
+from atft_core.notify.settings import Loaded, load_or_default
 from atft_core.notify.terminal import wanted
 from atft_core.run.alerts import BY_STATUS, rank, standing, standing_by_status
 from atft_core.run.state import Alert
@@ -35,8 +34,9 @@ _USUAL_SECONDS = 15.0
 class News:
     """Which alerts came since this console was opened, run by run."""
 
-    def __init__(self) -> None:
-        self._opened = time.time()
+    def __init__(self, opened: float) -> None:
+        """`opened`: when this console was."""
+        self._opened = opened
         self._run: object = None
         self._told = 0
         """Alerts of the log that were seen."""
@@ -95,3 +95,18 @@ def tell(app: App[None], view: View, alerts: Sequence[Alert], loaded: Loaded) ->
         bell = found.pop("bell", bell)
         sequences += "".join(found.values())
     return bell + sequences
+
+
+class Teller:
+    """Tells what is new, as this person wants to be told."""
+
+    def __init__(self, app: App[None], opened: float) -> None:
+        """Settings that cannot be read are said, and the usual ones hold."""
+        self._app, self._news = app, News(opened)
+        self._loaded, complaint = load_or_default()
+        if complaint:
+            app.notify(complaint, severity="warning", timeout=15, markup=False)
+
+    def tell(self, view: View) -> str:
+        """Show the alerts that came with a view; what the terminal is to be sent for them."""
+        return tell(self._app, view, self._news.of(view), self._loaded)

@@ -1,4 +1,7 @@
-"""The console: a window on run directories. It starts commands and draws; it decides nothing."""
+"""The console: a window on run directories. It starts commands and draws; it decides nothing.
+
+What the first frame does not need is imported when it is: on a busy box that is half of the start.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +13,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
 from textual.screen import Screen
 
 from atft_core import launch
-from atft_core.notify.settings import load_or_default
 from atft_core.run.runbook import Runbook
 from atft_core.run.stages import Stage
 from atft_tui import commands, preferences
-from atft_tui.alerting import News, tell
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
 from atft_tui.format import shown_path
-from atft_tui.machine import MachineWatch
+from atft_tui.machine_watch import MachineWatch
 from atft_tui.messages import Sampled, Updated
 from atft_tui.palette import system_commands
-from atft_tui.places import known_runs
 from atft_tui.rewindable import PAST, RewindableApp
-from atft_tui.run_list import Memory
-from atft_tui.screens.confirm import ConfirmScreen
 from atft_tui.screens.console import ConsoleScreen
 from atft_tui.screens.live import LiveScreen
-from atft_tui.screens.runs import RunsScreen
 from atft_tui.terminal.driver import USUAL, ConsoleDriver, Output
 from atft_tui.theme import THEMES, after
 from atft_tui.view import View
+
+if TYPE_CHECKING:
+    from atft_tui.alerting import Teller
+    from atft_tui.run_list import Memory
 
 PATIENCE = 0.1
 """Seconds that the first frame may wait for the run."""
@@ -61,14 +62,15 @@ class ConsoleApp(RewindableApp):
         self._saver = ThreadPoolExecutor(1)  # one after the other, the newest last
         for theme in THEMES:
             self.register_theme(theme)
-        chosen = self._known_theme(self.preferences.theme)
-        self.set_reactive(ConsoleApp.theme, chosen)  # assigned, it would parse all styles twice
+        self._dress(self.preferences.theme)
         self.runbook, self.options = runbook, list(options)
-        self._directory, self._known = directory, Memory()
+        self._directory = directory
+        self._known: Memory | None = None
         self.view: View | None = None
         self.main = ConsoleScreen()
         self._command = ""
-        self._alerts, self._notify = News(), load_or_default()
+        self._opened = time.time()
+        self._teller: Teller | None = None
         self._follower = Follower(runbook, directory, self._follow)
         self._viewed = threading.Event()
         self._watch = MachineWatch(lambda machine: self.post_message(Sampled(machine)))
@@ -82,10 +84,17 @@ class ConsoleApp(RewindableApp):
         """A short run is there in the first frame; a long one comes when it has been read."""
         self._viewed.wait(PATIENCE)
         self.push_screen(self.main)
-        if complaint := self._notify[1]:
-            self.notify(complaint, severity="warning", timeout=15, markup=False)
         self.theme_changed_signal.subscribe(self, lambda theme: self.prefer(theme=theme.name))
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """What the first frame did not need."""
+        from atft_tui.alerting import Teller
+
         self._watch.start()
+        self._teller = Teller(self, self._opened)
+        if self.view is not None:
+            self._tell(self.view)
 
     def on_unmount(self) -> None:
         """Remember what was seen."""
@@ -134,7 +143,7 @@ class ConsoleApp(RewindableApp):
 
     def _tell(self, view: View) -> None:
         """What is new and should not wait until somebody looks."""
-        sequences = tell(self, view, self._alerts.of(view), self._notify[0])
+        sequences = self._teller.tell(view) if self._teller else ""
         if sequences and self._driver is not None:
             self._driver.write(sequences)
 
@@ -170,12 +179,19 @@ class ConsoleApp(RewindableApp):
 
     def confirm(self, stage: Stage, values: Sequence[str] = (), *, overrides: bool = False) -> None:
         """Show what a start would do; `values` are settings that a remedy suggests."""
+        from atft_tui.screens.confirm import ConfirmScreen
+
         if not self.refuses:
             screen = ConfirmScreen(stage, self.options, values, overrides=overrides)
             self.push_screen(screen, self._show_run)
 
     def choose_run(self) -> None:
         """Let somebody choose among all known runs."""
+        from atft_tui.places import known_runs
+        from atft_tui.run_list import Memory
+        from atft_tui.screens.runs import RunsScreen
+
+        self._known = self._known or Memory()
         find = partial(known_runs, self.runbook, self._directory)
         self.push_screen(RunsScreen(find, self._known), self._show_run)
 
@@ -192,8 +208,14 @@ class ConsoleApp(RewindableApp):
 
     # What is remembered of a person.
 
-    def _known_theme(self, name: str) -> str:
-        return name if name in self.available_themes else THEMES[0].name
+    def _dress(self, name: str) -> None:
+        """The theme to begin with. One of ours needs no second parsing of all styles."""
+        if name in self.available_themes and name not in {theme.name for theme in THEMES}:
+            self.theme = name
+            return
+        known = name if name in self.available_themes else THEMES[0].name
+        self.set_reactive(ConsoleApp.theme, known)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def prefer(self, **changes: Any) -> None:
         """Note a choice; the file is written beside the screen's work."""

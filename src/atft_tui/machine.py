@@ -1,4 +1,4 @@
-"""Look at this machine once a second: its GPUs, and the processes of the run that is shown.
+"""A look at this machine: its GPUs, and the processes of the run that is shown.
 
 Evidence is what the engine samples and writes down; this is only for the eye. Where a live run
 writes its own samples they are shown, since the run may be on another host.
@@ -8,104 +8,50 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 import psutil
 
 from atft_core.gpu import Nvml
 from atft_core.run.foreign import clean
 from atft_tui.gpu_feed import GpuFeed
-from atft_tui.gpu_now import HISTORY, GpuNow
+from atft_tui.gpu_now import HISTORY
+from atft_tui.machine_now import Machine, Process
 from atft_tui.view import View
 
-PERIOD = 1.0
-IDLE_PERIOD = 2.0
-"""Seconds between two looks while nothing runs."""
 
+class MachineLook:
+    """Remembers what the next look is compared with."""
 
-@dataclass(frozen=True)
-class Process:
-    """One process of the run; CPU in % of one core."""
-
-    pid: int
-    role: str
-    cpu: float
-    rss: int
-    threads: int
-    read: float | None = None
-    """Bytes a second from disk; None where it is not known yet."""
-    written: float | None = None
-    depth: int = 0
-    """Generations below the engine."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """One look."""
-
-    gpus: tuple[GpuNow, ...] = ()
-    reason: str = ""
-    """Why a GPU, or all, cannot be read."""
-    of_run: bool = False
-    """Whether the samples are those of the run's own sampler."""
-    cpu: float = 0.0
-    cores: int = 1
-    load: float = 0.0
-    mem_used: int = 0
-    mem_total: int = 0
-    processes: tuple[Process, ...] = ()
-    history: tuple[float, ...] = ()
-    """CPU of the whole machine in %, oldest first."""
-
-
-class MachineWatch(threading.Thread):
-    """Posts a Machine every second, every two while nothing runs."""
-
-    def __init__(self, post: Callable[[Machine], object]) -> None:
-        super().__init__(name="atft-machine", daemon=True)
-        self._post = post
-        self._ended = threading.Event()
+    def __init__(self) -> None:
+        self._nvml = Nvml()
         self._view: View | None = None
         self._known: dict[int, psutil.Process] = {}
         self._cpu: deque[float] = deque(maxlen=HISTORY)
         self._io: dict[int, tuple[float, int, int]] = {}
         self._feed = GpuFeed()
-
-    def watch(self, view: View) -> None:
-        """Whose processes to look for."""
-        self._view = view
-
-    def stop(self) -> None:
-        """Let the thread end."""
-        self._ended.set()
-
-    def run(self) -> None:
-        """Look, post, sleep."""
-        nvml = Nvml()
         psutil.cpu_percent(None)
-        pause = 0.2
-        while not self._ended.wait(pause):
-            self._post(self.look(nvml))
-            pause = PERIOD if self._view and self._view.live else IDLE_PERIOD
-        nvml.close()
 
-    def look(self, nvml: Nvml) -> Machine:
-        """One look at everything."""
+    def close(self) -> None:
+        """Let go of the driver."""
+        self._nvml.close()
+
+    def look(self, view: View | None) -> Machine:
+        """One look at everything, and at the processes of a run."""
+        self._view = view
         memory = psutil.virtual_memory()
         cpu = psutil.cpu_percent(None)
         self._cpu.append(cpu)
         roles = self._roles()
         processes = self._processes(roles)
         known = roles | {each.pid: each.role for each in processes}
-        gpus, of_run = self._feed.look(nvml, self._view, known)
+        gpus, of_run = self._feed.look(self._nvml, view, known)
         return Machine(
             gpus=gpus,
-            reason="" if of_run else clean(nvml.reason),
+            reason="" if of_run else clean(self._nvml.reason),
             of_run=of_run,
             cpu=cpu,
             cores=len(os.sched_getaffinity(0)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.message import Message
 
-from atft_tui.machine import Machine
+from atft_tui.machine_now import Machine
 from atft_tui.view import View
 
 

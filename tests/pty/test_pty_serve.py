@@ -103,7 +103,7 @@ async def test_a_browser_shows_the_run_and_q_ends_its_console(page):
         consoles = consoles_of("output/dry")
         assert consoles
         await shown.press("?")
-        await shown.until(lambda: b"this page" in shown.received)
+        await shown.until(lambda: b"main screen" in shown.received)
         await shown.press("q")  # closes the page of keys
         await shown.press("q")
         give_up = time.monotonic() + PATIENCE

@@ -47,7 +47,7 @@ def sent(monkeypatch):
 
 def test_what_was_there_before_the_console_is_no_news(book, live):
     alert(live)
-    news = News()
+    news = News(time.time())
     assert news.of(view(book, live)) == []
     assert news.of(view(book, live)) == []
     alert(live, "1 MiB left")
@@ -56,7 +56,7 @@ def test_what_was_there_before_the_console_is_no_news(book, live):
 
 
 def test_of_a_run_that_began_meanwhile_everything_is_news(book):
-    news = News()
+    news = News(time.time())
     assert news.of(View(time.time(), book)) == []
     run = tui_run.sweep(book)
     alert(run)
@@ -65,13 +65,13 @@ def test_of_a_run_that_began_meanwhile_everything_is_news(book):
 
 def test_another_run_that_is_older_brings_no_old_news(book, finished, live):
     alert(live)
-    news = News()
+    news = News(time.time())
     assert news.of(view(book, finished, "FINISHED")) == []
     assert news.of(view(book, live)) == []
 
 
 def test_a_death_is_told_once_and_not_to_who_comes_later(book, live):
-    news, late = News(), News()
+    news, late = News(time.time()), News(time.time())
     assert news.of(view(book, live)) == []
     (told,) = news.of(view(book, live, "DIED", "the engine is gone"))
     assert (told.key, told.level, told.text) == ("engine_died", "error", "the engine is gone")
@@ -83,7 +83,7 @@ def test_a_death_is_told_once_and_not_to_who_comes_later(book, live):
 
 @pytest.mark.parametrize("first", ["engine", "console", "together"])
 def test_a_hang_that_engine_and_console_notice_is_told_once(book, live, first):
-    news = News()
+    news = News(time.time())
     news.of(view(book, live))
     told = []
     if first == "console":

@@ -3,10 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.color import Color
+from textual.theme import BUILTIN_THEMES
 from tui_console import MIDDLE, SMALL, WIDE, console
 
 from atft_tui import preferences
 from atft_tui.layout import LEAST, TALL, TRIALS, USUAL, Shape
+from atft_tui.preferences import Preferences
 from atft_tui.theme import THEMES
 
 PANES = ("gpu", "verdict", "trials", "curves", "checklist", "log")
@@ -86,6 +89,20 @@ async def test_colours_change_are_said_and_remembered(book, live):
         assert shown.app.theme == "atft-contrast"
         await shown.press("T", "T")
         assert shown.app.theme == "atft"
+
+
+@pytest.mark.parametrize("theme", [*THEMES, BUILTIN_THEMES["textual-light"]], ids=lambda t: t.name)
+async def test_the_first_frame_has_the_colours_that_were_chosen(book, live, theme):
+    preferences.save(Preferences(theme=theme.name))
+    async with console(book, live.path) as shown:
+        assert shown.app.theme == theme.name
+        background = Color.parse(
+            theme.background or theme.to_color_system().generate()["background"]
+        )
+        assert shown.pane("trials").styles.background == background
+        if theme in THEMES:
+            border = Color.parse(theme.variables["border"])
+            assert shown.pane("gpu").styles.border_top[1] == border
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"theme": 7, "usual": {"left": "x", "gpu": 1e9}}',

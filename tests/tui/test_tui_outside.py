@@ -14,7 +14,6 @@ import pytest
 import tui_run
 
 from atft_core.errors import UsageError
-from atft_core.gpu import Nvml
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import EngineLock
 from atft_core.run.status import Status, load, read_status
@@ -22,7 +21,7 @@ from atft_tui import commands, seen
 from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
-from atft_tui.machine import MachineWatch
+from atft_tui.machine import MachineLook
 from atft_tui.panes.gpu import spark
 from atft_tui.plan import command_rows, plan_rows
 from atft_tui.view import View, seconds_left
@@ -245,11 +244,9 @@ def test_a_run_that_ends_between_two_looks_is_shown_as_ended_everywhere(book, lo
 def test_the_machine_shows_the_processes_of_a_live_run(book, live):
     state = load(live)
     state.engine_pid, state.host = os.getpid(), ""
-    watch = MachineWatch(lambda machine: None)
-    watch.watch(View(time.time(), book, run=live, state=state, status=read_status(live)[1]))
-    nvml = Nvml()
-    machine = watch.look(nvml)
-    nvml.close()
+    look = MachineLook()
+    machine = look.look(View(time.time(), book, run=live, state=state, status=read_status(live)[1]))
+    look.close()
     assert ("engine", os.getpid()) in [(p.role, p.pid) for p in machine.processes]
     assert machine.cores == len(os.sched_getaffinity(0))
     assert machine.mem_total > machine.mem_used > 0
@@ -259,16 +256,13 @@ def test_the_machine_shows_the_processes_of_a_live_run(book, live):
 def test_fresh_samples_of_the_run_are_preferred_to_the_consoles_own(book, live):
     sample = {"t": time.time(), "gpu": 0, "p50": 93.0, "power": 600.0, "name": "NVIDIA\x1b[31m H"}
     live.gpu.write_text(json.dumps(sample) + "\ngarbage\n[]\n" + json.dumps({"gpu": "x"}) + "\n")
-    watch = MachineWatch(lambda machine: None)
-    watch.watch(view_of(book, live))
-    nvml = Nvml()
-    machine = watch.look(nvml)
+    look = MachineLook()
+    machine = look.look(view_of(book, live))
     assert machine.of_run
     assert (machine.gpus[0].sm, machine.gpus[0].name) == (93.0, "NVIDIA H")
     live.gpu.unlink()
-    watch.watch(view_of(book, tui_run.finished_dry_run(book)))
-    assert not watch.look(nvml).of_run
-    nvml.close()
+    assert not look.look(view_of(book, tui_run.finished_dry_run(book))).of_run
+    look.close()
 
 
 def test_bars_have_the_newest_value_on_the_right():

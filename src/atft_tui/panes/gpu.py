@@ -12,7 +12,7 @@ from atft_core.run.state import State
 from atft_core.run.wording import MISSING, fixed, size
 from atft_tui.format import clock, cut, figure, line
 from atft_tui.gpu_now import HISTORY, GpuNow, Sample
-from atft_tui.machine import Machine, Process
+from atft_tui.machine_now import Machine, Process
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

@@ -23,7 +23,7 @@ from atft_tui import trial_table
 from atft_tui.bindings import KEYS, Key, bindings, stage_keys
 from atft_tui.format import cut, line, relative, shown_path
 from atft_tui.layout import TALL, USUAL, Body, Shape
-from atft_tui.machine import Machine
+from atft_tui.machine_now import Machine
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.checklist import ChecklistPane
 from atft_tui.panes.curves import CurvesPane
@@ -32,16 +32,8 @@ from atft_tui.panes.log import LogPane
 from atft_tui.panes.stages import StagesPane
 from atft_tui.panes.trials import TrialsPane
 from atft_tui.panes.verdict import VerdictPane
-from atft_tui.screens.columns import ColumnsScreen
-from atft_tui.screens.compare import CompareScreen
-from atft_tui.screens.contrast import ContrastScreen
 from atft_tui.screens.entry import EntryLine, Prompt
-from atft_tui.screens.evidence import EvidenceScreen
-from atft_tui.screens.help import HelpScreen
-from atft_tui.screens.pick import PickScreen
 from atft_tui.screens.rewinding import RewindingScreen
-from atft_tui.screens.stacks import StacksScreen
-from atft_tui.screens.trial import TrialScreen
 from atft_tui.view import View
 
 COPY_LIMIT = 48 << 10
@@ -216,6 +208,9 @@ class ConsoleScreen(RewindingScreen):
 
     @on(Pane.Chosen)
     def _look(self, event: Pane.Chosen) -> None:
+        from atft_tui.screens.evidence import EvidenceScreen
+        from atft_tui.screens.trial import TrialScreen
+
         if isinstance(event.pane, TrialsPane | CurvesPane):
             self.console.note("atft status {run} --json")
             self.app.push_screen(TrialScreen(int(event.key)))
@@ -230,11 +225,15 @@ class ConsoleScreen(RewindingScreen):
 
     def action_columns(self) -> None:
         """Choose the columns of the trial table."""
+        from atft_tui.screens.columns import ColumnsScreen
+
         pane = self.query_one(TrialsPane)
         self.app.push_screen(ColumnsScreen(pane.choice, pane.choose))
 
     def action_compare(self) -> None:
         """The marked trials beside each other; of one, beside the one under the cursor."""
+        from atft_tui.screens.compare import CompareScreen
+
         pane = self.query_one(TrialsPane)
         numbers = dict.fromkeys([*pane.marked, *([int(pane.cursor)] if pane.cursor else [])])
         chosen = pane.marked if len(pane.marked) > 1 else list(numbers)
@@ -246,6 +245,8 @@ class ConsoleScreen(RewindingScreen):
 
     def action_against(self) -> None:
         """Before and after: beside another run, which is chosen first."""
+        from atft_tui.screens.pick import PickScreen
+
         view = self.console.view
         if view is None or view.run is None:
             self.app.notify("there is no run yet", severity="warning", markup=False)
@@ -253,6 +254,8 @@ class ConsoleScreen(RewindingScreen):
         self.app.push_screen(PickScreen(view.run), self._beside)
 
     def _beside(self, other: Path | None) -> None:
+        from atft_tui.screens.contrast import ContrastScreen
+
         if other is not None:
             self.console.note(f"atft check {{run}} --against {shlex.quote(shown_path(other))}")
             self.app.push_screen(ContrastScreen(RunDirectory(other)))
@@ -277,6 +280,8 @@ class ConsoleScreen(RewindingScreen):
 
     def action_stacks(self) -> None:
         """Where the run's processes are."""
+        from atft_tui.screens.stacks import StacksScreen
+
         view = self.console.view
         if view is None or view.run is None or not view.live:
             self.app.notify("nothing is running", severity="warning", markup=False)
@@ -324,6 +329,8 @@ class ConsoleScreen(RewindingScreen):
 
     def action_help(self) -> None:
         """All keys."""
+        from atft_tui.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen())
 
     def action_leave(self) -> None:

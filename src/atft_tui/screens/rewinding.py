@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from atft_tui.screens.acting import ActingScreen
-from atft_tui.screens.timeline import TimelineScreen
 
 
 class RewindingScreen(ActingScreen):
@@ -11,6 +10,8 @@ class RewindingScreen(ActingScreen):
 
     def action_timeline(self) -> None:
         """What happened."""
+        from atft_tui.screens.timeline import TimelineScreen
+
         self.console.note("atft timeline {run}")
         self.app.push_screen(TimelineScreen())
 
