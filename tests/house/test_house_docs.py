@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 CONSOLE_PAGE = ROOT / "docs" / "console.md"
 FEATURE_PAGE = ROOT / "docs" / "features.md"
+WHERE = {"list": "panes", "trials": "trials", "checklist": "checklist", "curves": "curves",
+         "log": "log"}  # fmt: skip
+"""The pane that must have the focus (`tab`, or its number)."""
 
 
 def cell(text):
@@ -35,11 +38,11 @@ def key_table():
     """The keys of the main screen and of its panes."""
     keys = [key for key in KEYS if key.scope in PANES]
     rows = [
-        f"| `{key.shown}` | {cell(key.help)} | {twin(key)} |"
+        f"| {WHERE.get(key.scope, '')} | `{key.shown}` | {cell(key.help)} | {twin(key)} |"
         for key in [*stage_keys(load(shipped("runbook.toml"))), *keys]
     ]
-    head = ["| key | what it does | without a screen |", "|---|---|---|"]
-    tail = "| `ctrl+p` | the palette: everything by name | |"
+    head = ["| where | key | what it does | without a screen |", "|---|---|---|---|"]
+    tail = "| | `ctrl+p` | the palette: everything by name | |"
     return "\n".join([*head, *rows, tail])
 
 
