@@ -187,7 +187,13 @@ class Follower(threading.Thread):
         return recorded(shown.run.gpu, ended, {}) or None
 
     def _scan(self) -> None:
-        """Find the run to show, and how the stages stand."""
+        """Find the run to show, and how the stages stand, even where it is gone."""
+        try:
+            self._follow(self._pick())
+        finally:
+            self._scan_stages()
+
+    def _scan_stages(self) -> None:
         runs = {stage.key: siblings(stage.output_dir) for stage in self._runbook.stages}
         newest = {key: found[-1] for key, found in runs.items() if found}
         holders = {key: run.holder() for key, run in newest.items()}
@@ -195,13 +201,13 @@ class Follower(threading.Thread):
         # A run that falls silent changes neither its log nor its lock.
         words = [status(self._state(r)[0], holders[k], time.time()).name for k, r in newest.items()]
         signature = (marks, holders, words)
-        stale = any(checker.stale for checker in self._checkers.values())
+        checked_late = self._followed is not None and self._followed.checked_late
+        stale = checked_late or any(checker.stale for checker in self._checkers.values())
         if signature != self._signature or stale:
             self._signature, self._stale = signature, True
             self._stages = tuple(
                 self._stage(stage, newest.get(stage.key)) for stage in self._runbook.stages
             )
-        self._follow(self._pick())
 
     def _pick(self) -> RunDirectory | None:
         if self._chosen is not None:
@@ -229,8 +235,14 @@ class Follower(threading.Thread):
     def _stage(self, stage: Stage, run: RunDirectory | None) -> StageView:
         if run is not None:
             state, news = self._state(run)
-            checker = self._checkers.setdefault(run.path, Checker())
-            results = checker.results(state, stage, news)
+            shown = self._followed
+            if shown is not None and shown.run.path == run.path and shown.stage == stage:
+                results = shown.check(state)
+            else:
+                checker = self._checkers.setdefault(run.path, Checker())
+                results = checker.results(state, stage, news)
+            if stage.criteria and not results:
+                return StageView(stage, "PENDING", "...", "the criteria are checked")
             return stage_of_run(stage, state, status(state, run.holder(), time.time()), results)
         if not stage.requires:
             return StageView(stage, "PENDING", "ready", f"ready: press {stage.hotkey}")

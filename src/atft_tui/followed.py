@@ -20,6 +20,9 @@ from atft_core.run.state import State
 from atft_tui import seen
 from atft_tui.view import Frozen, News
 
+MANY = 1000
+"""Trials of a run whose first picture does not wait for its criteria."""
+
 
 class Checker:
     """The criteria of a stage on a state that grows: again after what may change them.
@@ -28,7 +31,9 @@ class Checker:
     nine tenths of its time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
+        """Whether the first answer may be none, where it would take long."""
+        self._patient = patient
         self._mark: object = None
         self._stage: Stage | None = None
         self._results: tuple[Result, ...] = ()
@@ -38,6 +43,9 @@ class Checker:
 
     def results(self, state: State, stage: Stage, mark: object) -> tuple[Result, ...]:
         """`mark` differs when something happened that a criterion may depend on."""
+        if self._patient and len(state.trials) >= MANY:
+            self._patient, self.stale = False, True
+            return ()
         now = time.monotonic()
         other = mark != self._mark
         self.stale = other and now < self._next and stage is self._stage
@@ -66,7 +74,7 @@ class Followed:
     news: int = 0
     """Events so far that a criterion may depend on."""
     _notes_mark: tuple[int, int] | None = None
-    _checker: Checker = field(default_factory=Checker)
+    _checker: Checker = field(default_factory=lambda: Checker(patient=True))
     _frozen: Frozen = field(default_factory=Frozen)
     _changed: set[int] | None = None
     """Trials that events were about since the last copy; None: perhaps all."""

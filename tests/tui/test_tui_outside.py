@@ -13,6 +13,7 @@ import psutil
 import pytest
 import tui_run
 
+from atft_core.bench.runs import long_run
 from atft_core.errors import UsageError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import EngineLock
@@ -21,6 +22,7 @@ from atft_tui import commands, seen
 from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
+from atft_tui.followed import MANY
 from atft_tui.machine import MachineLook
 from atft_tui.panes.gpu import spark
 from atft_tui.plan import command_rows, plan_rows
@@ -287,3 +289,14 @@ def test_a_footer_leaves_out_what_would_do_nothing(book):
     pairs = footer("confirm", without={"override", "renew"})
     assert [word for _, word in pairs] == ["start", "edit", "then", "until", "cancel"]
     assert footer("main", stage_keys(book))[0] == ("d", "dry")
+
+
+def test_the_first_picture_of_a_long_run_does_not_wait_for_its_criteria(book, home):
+    run = long_run(home / "output" / "short", MANY, 1)
+    views = []
+    follower = Follower(book, run.path, views.append)
+    follower.look()
+    assert len(views[0].state.trials) > MANY
+    assert views[0].results == ()
+    follower.look()
+    assert len(views[1].results) == len(views[1].stage.criteria) > 0

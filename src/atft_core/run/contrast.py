@@ -69,7 +69,9 @@ class Line:
         """What the difference means."""
         if self.difference is None:
             return "not known"
-        if self.difference == 0:
+        before, after, _ = self.said
+        alike = self.z is None and before == after  # nobody can see a difference
+        if self.difference == 0 or alike:
             return "the same" if self.before_seen == self.after_seen else "other"
         if self.z is not None and abs(self.z) <= TWO_SIDED_90:
             return "within noise"

@@ -61,7 +61,8 @@ class ChecklistPane(Pane):
             for verdict in Verdict
         ]
         said = "  ".join(f"{glyph} {n}" for n, glyph in counts if n)
-        gate = clean(still_needs(view.runbook, view.stage, view.state, view.results), 80)
+        needs = still_needs(view.runbook, view.stage, view.state, view.results)
+        gate = clean(needs, 80) if view.results else ""
         both = "   ".join(part for part in (said, gate) if part)
         return cut(title, room), both if cell_len(both) <= room else cut(gate, room)
 
@@ -71,8 +72,8 @@ class ChecklistPane(Pane):
             return [Row(line((text, "$text-muted"))) for text in
                     (" an ad hoc run: no criteria, opens no gate",
                      " judge it by a stage: atft check RUN_DIR --stage dry")]  # fmt: skip
-        if view.past is not None and not view.results:
-            return [Row(line((" the criteria of this moment are checked ...", "$text-muted")))]
+        if view.stage.criteria and not view.results:
+            return [Row(line((" the criteria are checked ...", "$text-muted")))]
         return fit(list(view.results), view.stage.gate, width, height)
 
 
