@@ -32,6 +32,9 @@ from atft_core.run.stages import RuleSpec, stage_from_json
 from atft_core.run.state import State
 
 SNAPSHOT_SECONDS = 60.0
+"""Between two snapshots while nothing ends."""
+SNAPSHOT_SHARE = 0.05
+"""Of its time that the engine gives to snapshots: of ten thousand trials one takes a second."""
 
 
 @dataclass
@@ -64,6 +67,7 @@ class Session:
         self._complaint = ""
         self._study: Study | None = None
         self._snapshotted = time.monotonic()
+        self._snapshot_cost = 0.0
 
     def __enter__(self) -> Session:
         self.sampler.start()
@@ -100,7 +104,7 @@ class Session:
         if len(self.state.alerts) > told:
             self._hand_over(told)
         if time.monotonic() - self._snapshotted > SNAPSHOT_SECONDS:
-            self.save_snapshot()
+            self.renew_snapshot()
 
     def _tell(self, stamped: Stamped) -> None:
         told = lines(self.state, stamped)
@@ -127,11 +131,18 @@ class Session:
             self.reserve.write(self.journal.sync)
         return stamped
 
+    def renew_snapshot(self) -> None:
+        """Save one, unless the last one was made just now for what it costs."""
+        if time.monotonic() - self._snapshotted >= self._snapshot_cost / SNAPSHOT_SHARE:
+            self.save_snapshot()
+
     def save_snapshot(self) -> None:
         """Let the next reader start from here instead of from the beginning; disposable."""
-        self._snapshotted = time.monotonic()
+        began = time.monotonic()
         with suppress(OSError):
             snapshot.save(self.run, self.state)
+        self._snapshotted = time.monotonic()
+        self._snapshot_cost = self._snapshotted - began
 
     def announce(self, code: str) -> None:
         """Say which process is the engine now, and which version of the code it runs."""

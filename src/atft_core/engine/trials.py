@@ -291,7 +291,7 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     _already_told(session, trial.number)
     drop_predictions(session)
     _copy_study(session)
-    session.save_snapshot()
+    session.renew_snapshot()
 
 
 def _copy_study(session: Session) -> None:
