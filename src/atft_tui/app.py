@@ -100,7 +100,7 @@ class ConsoleApp(RewindableApp):
         """Remember what was seen."""
         self._watch.stop()
         self._follower.stop()
-        self._saver.shutdown()
+        self._saver.shutdown(wait=False)
         threading.excepthook = threading.__excepthook__
 
     def remember(self) -> None:

@@ -225,6 +225,8 @@ class Follower(threading.Thread):
         known = self._followed
         if known is not None and not known.run.run_json.exists() and run in (None, known.run):
             raise RunDirectoryError(f"{known.run.path} is gone: removed, or renamed")
+        if self.place is not None and known is not None and self._chosen is None:
+            return  # who reads about the past is not thrown into another run's present
         if run is None:
             self._stale |= known is not None
             self._followed = self._past = None

@@ -10,7 +10,8 @@ from atft_core.run.criteria import Result, check
 from atft_core.run.diagnose import verdict_line
 from atft_core.run.runbook import Stage
 from atft_core.run.state import State
-from atft_core.run.timeline import Timeline, status_then
+from atft_core.run.status import Status
+from atft_core.run.timeline import Then, Timeline
 from atft_tui.followed import Followed
 from atft_tui.recording import recorded
 from atft_tui.states import States
@@ -28,7 +29,7 @@ class Past:
     """Reads in slices: all of it belongs into the following thread."""
 
     def __init__(self, followed: Followed) -> None:
-        self._run = followed.run
+        self._run, self._followed = followed.run, followed
         self.timeline = Timeline(followed.run.events)
         self.read_all = False
         """Whether the log has been read to its end once."""
@@ -84,12 +85,13 @@ class Past:
 
     def _made(self, live: View, state: State, rewound: Rewound) -> View:
         """All but the criteria."""
-        now, status = state.t, status_then(state)
+        now = state.t
+        status = Then(state, now, self._states.following).status(self._followed.holder)
         stage = live.stage if state.stage_spec else None
         return replace(
             live,
             now=now,
-            stages=_stages(live.stages, stage, state, (), now),
+            stages=_stages(live.stages, stage, state, status, ()),
             state=state,
             status=status,
             stage=stage,
@@ -111,7 +113,7 @@ class Past:
             results += check(view.state, replace(stage, criteria=(spec,)))
         self._check_seconds = time.monotonic() - began
         found = tuple(results)
-        stages = _stages(view.stages, stage, view.state, found, view.now)
+        stages = _stages(view.stages, stage, view.state, view.status, found)
         return replace(view, results=found, stages=stages)
 
 
@@ -123,17 +125,17 @@ def _stages(
     stages: Sequence[StageView],
     own: Stage | None,
     state: State,
+    status: Status | None,
     results: Sequence[Result],
-    now: float,
 ) -> tuple[StageView, ...]:
     """How far the stages were; of the others only what had ended by then is known."""
     found = []
     for each in stages:
-        if own is not None and each.stage.key == own.key:
-            then = stage_of_run(own, state, status_then(state), results)
+        if own is not None and status is not None and each.stage.key == own.key:
+            then = stage_of_run(own, state, status, results)
             waits = not results and then.ended is not None
             found.append(StageView(own, "PENDING", "checking") if waits else then)
-        elif each.ended is not None and each.ended <= now:
+        elif each.ended is not None and each.ended <= state.t:
             found.append(each)
         else:
             found.append(StageView(each.stage, "PENDING", "not yet"))

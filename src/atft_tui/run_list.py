@@ -6,9 +6,11 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from atft_core.run.directory import RunDirectory, created
+from atft_core.run.foreign import clean
 from atft_core.run.listing import Listed, disk_use, listed
 from atft_core.run.notes import notes_mark
 from atft_core.run.status import Status
@@ -46,6 +48,7 @@ class Listing:
     lines: tuple[Line, ...] = ()
     known: int = 0
     """How many runs there are, read or not."""
+    trouble: str = ""
 
 
 def opened_by(line: Line, lines: Iterable[Line]) -> list[Line]:
@@ -91,11 +94,11 @@ def _listed(run: RunDirectory) -> Listed:
 
 def _mark(run: RunDirectory) -> object:
     """What differs once a run or what is written about it changed."""
-    try:
-        events = run.events.stat()
-        return run.holder(), events.st_size, events.st_mtime_ns, notes_mark(run)
-    except OSError:
-        return None
+    events = None
+    with suppress(OSError):
+        found = run.events.stat()
+        events = found.st_size, found.st_mtime_ns
+    return run.holder(), events, notes_mark(run)
 
 
 class RunLister(threading.Thread):
@@ -126,7 +129,10 @@ class RunLister(threading.Thread):
         while not self._ended.is_set():
             self._again.clear()
             began = time.monotonic()
-            self._look()
+            try:
+                self._look()
+            except OSError as error:  # a place that nobody foresaw ends neither list nor console
+                self._post(replace(self._posted, trouble=clean(f"cannot read: {error}")))
             took = time.monotonic() - began
             self._again.wait(max(_LOOK_SECONDS, _IDLE * took))
 

@@ -44,6 +44,8 @@ class States:
         self._path, self._known = path, known
         self._marks = [Mark(0, State())]
         self._last = self._marks[0]
+        self.following: Stamped | None = None
+        """The event after the one that was asked for last; None: there is none yet."""
 
     @property
     def seq(self) -> int:
@@ -53,6 +55,7 @@ class States:
     def after(self, seq: int, seconds: float = float("inf")) -> State | None:
         """The state after an event; None when that takes longer: then ask again, it goes on."""
         give_up = time.monotonic() + seconds
+        self.following = None
         with collecting_later():
             fold = _Fold(self._nearest(seq), self._known)
             for count, (offset, line) in enumerate(
@@ -60,6 +63,7 @@ class States:
             ):
                 stamped = decoded(line)
                 if stamped is not None and stamped.seq > seq:
+                    self.following = stamped
                     break
                 if stamped is not None:
                     fold.take(stamped)

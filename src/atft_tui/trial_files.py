@@ -24,7 +24,7 @@ class TrialFiles:
     """The directory of a trial, looked at now and then."""
 
     def __init__(self, run: RunDirectory, number: int, horizon: int) -> None:
-        self._files, self._horizon = run.trial(number), horizon
+        self.run, self._files, self._horizon = run, run.trial(number), horizon
         self._days_of: object = None
         self._trace_of: object = None
         self.view = TrialView(number)

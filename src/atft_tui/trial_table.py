@@ -250,7 +250,7 @@ def parse(text: str, known: Sequence[Column]) -> TrialFilter | None:
     """The filter that was typed, None for an empty one; ValueError says what is wrong with it."""
     terms = []
     for word in shlex.split(text):
-        inverse = word[0] in "-!" and len(word) > 1
+        inverse = word[:1] in ("-", "!") and len(word) > 1
         found = _TERM.fullmatch(word[inverse:])
         if found is None:
             terms.append(Term("", ":", word[inverse:].lower(), inverse))

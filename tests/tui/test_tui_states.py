@@ -8,10 +8,11 @@ import tui_run
 from atft_core.run import events as ev
 from atft_core.run.events import Stamped, encode
 from atft_core.run.fold import fold
-from atft_core.run.journal import read_events
+from atft_core.run.journal import Journal, read_events
+from atft_core.run.lock import Holder
 from atft_core.run.state import State
 from atft_core.run.status import load
-from atft_core.run.timeline import status_then
+from atft_core.run.timeline import Then, state_then
 from atft_tui import states
 from atft_tui.states import States
 
@@ -72,8 +73,9 @@ def test_the_state_after_any_event_is_the_fold_up_to_it(written):
 
 def test_the_state_after_the_last_event_is_the_live_one(live):
     state = load(live)
-    assert States(live.events, state).after(state.seq) == state
-    assert status_then(state).name in ("RUNNING", "HUNG")
+    states = States(live.events, state)
+    assert states.after(state.seq) == state
+    assert states.following is None
 
 
 def test_slices_of_time_come_to_the_same_end(written):
@@ -129,4 +131,22 @@ def test_a_failed_run_is_rewound_like_any_other(book):
     for stamped in reversed(every):
         state = found.after(stamped.seq)
         assert state == fold(every[: stamped.seq])
-        assert status_then(state).name == ("FAILED" if stamped is every[-1] else "RUNNING")
+        then = Then(state, state.t, found.following).status(run.holder())
+        special = {every[0].seq: "UNKNOWN", every[-1].seq: "FAILED"}  # no engine yet; the end
+        assert then.name == special.get(stamped.seq, "RUNNING")
+
+
+def test_the_screen_and_the_command_agree_on_what_a_run_was_doing(book):
+    """An engine died after its first trial; a second one took over."""
+    run = tui_run.new_run(book, book.stage("dry"))
+    tui_run.begin_trial(run, 0)
+    with Journal(run.events) as journal:
+        journal.append(ev.EngineStarted(pid=4200, start_time=2.0, host=""))
+    tui_run.end_trial(run, 0, "COMPLETE", 0.02)
+    found, seen = States(run.events, load(run)), []
+    for stamped in read_events(run.events):
+        state = found.after(stamped.seq)
+        on_screen = Then(state, state.t, found.following).status(Holder.NOBODY)
+        assert on_screen == state_then(run, seq=stamped.seq).status(Holder.NOBODY)
+        seen.append(on_screen.name)
+    assert seen.count("DIED") == 2, "before the second engine, and at the end of the log"

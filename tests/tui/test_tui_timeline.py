@@ -228,7 +228,7 @@ def test_every_key_whose_command_changes_a_run_is_about_now():
     changing = {
         key.action for key in KEYS
         if key.twin.startswith("atft ") and key.twin.split()[1] not in looks
-        and key.scope in ("main", "trials", "checklist")
+        and key.scope in ("main", "trials", "checklist", "runs")
     }  # fmt: skip
     assert changing == ABOUT_NOW
 

@@ -25,9 +25,22 @@ _DISK_SECONDS = (5.0, 60.0)
 
 
 def look(session: Session) -> None:
-    """Tell what began and what ended since the last look, and see to what is to be sent."""
+    """Tell what began and what ended since the last look, and see to what is to be sent.
+
+    Watching never ends a run: what goes wrong in it is told, once.
+    """
     if not _due(session, "all", LOOK_SECONDS):
         return
+    try:
+        _look(session)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        said = f"alerts are not watched for: {error!r}"
+        if said not in session.looked:
+            session.looked[said] = time.monotonic()
+            session.record(ev.Alert(key="notify", text=said))
+
+
+def _look(session: Session) -> None:
     for text in session.outbox.turn():
         session.record(ev.Alert(key="notify", text=text))
     _silence(session)

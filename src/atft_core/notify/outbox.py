@@ -110,11 +110,17 @@ class Outbox:
         with process.stdout:
             said = process.stdout.read()
         self._sending = None
-        try:
-            answer = json.loads(said)
-        except ValueError:
-            answer = {"failed": {"sender": f"ended with code {process.returncode}"}, "worked": []}
-        news = {channel: why for channel, why in answer["failed"].items()
-                if channel not in self._failing}  # fmt: skip
-        self._failing = (self._failing | news.keys()) - set(answer["worked"])
+        failed, worked = _told(said, process.returncode)
+        news = {channel: why for channel, why in failed.items() if channel not in self._failing}
+        self._failing = (self._failing | news.keys()) - worked
         return [f"alerts do not get through, {channel}: {why}" for channel, why in news.items()]
+
+
+def _told(said: bytes | str, code: int | None) -> tuple[dict[str, str], set[str]]:
+    """Which channels failed, with the reason, and which worked; a plug-in may have printed, too."""
+    try:
+        answer = json.loads(said)
+        failed, worked = answer["failed"], answer["worked"]
+        return {str(k): str(v) for k, v in failed.items()}, {str(each) for each in worked}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {"sender": f"ended with code {code}"}, set()

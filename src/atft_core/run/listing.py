@@ -109,14 +109,18 @@ def _state(run: RunDirectory) -> tuple[State, bool]:
         return load(run), True
     state = State()
     with run.events.open("rb") as file:
-        ends = file.read(_END)
+        _fold(state, file.read(_END))
+        state.trials.clear()  # how they went on lies between the ends
         file.seek(size - _END)
-        ends += b"\n" + file.read(_END)
-    for line in ends.decode(errors="replace").split("\n"):
+        _fold(state, file.read(_END))
+    return state, False
+
+
+def _fold(state: State, data: bytes) -> None:
+    for line in data.decode(errors="replace").split("\n"):
         stamped = decode(line)
         if stamped is not None:
             apply(state, stamped)
-    return state, False
 
 
 def disk_use(path: Path) -> int:

@@ -17,6 +17,8 @@ from atft_core.run.files import read_json, write_json
 from atft_core.run.journal import Tail
 from atft_core.run.state import State, from_json, to_json
 
+SHAPE = 2
+"""Of what a snapshot holds; another one is folded again."""
 _WINDOW = 4096
 """Bytes before the offset by which a log is recognised."""
 
@@ -26,6 +28,7 @@ def save(run: RunDirectory, state: State) -> None:
     offset = run.events.stat().st_size
     value = {
         "atft": __version__,
+        "shape": SHAPE,
         "offset": offset,
         "before": _hash_before(run.events, offset),
         "state": to_json(state),
@@ -40,7 +43,7 @@ def load_tail(run: RunDirectory) -> tuple[State, Tail]:
             saved: Any = read_json(run.snapshot)
             offset = saved["offset"]
             same_log = saved["before"] == _hash_before(run.events, offset)
-            if same_log and saved["atft"] == __version__:
+            if same_log and (saved["atft"], saved["shape"]) == (__version__, SHAPE):
                 return from_json(saved["state"]), Tail(run.events, offset)
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError, OSError):
         pass  # whatever is wrong with it: without it everything is folded again

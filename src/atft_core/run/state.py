@@ -202,7 +202,7 @@ def from_json(value: Json) -> State:
         epochs = [EpochRow(**row) for row in raw["epochs"]]
         trials[int(key)] = Trial(**{**raw, "epochs": epochs})
     alerts = [Alert(**raw) for raw in value["alerts"]]
-    decisions = [(t, ev.Decision(**raw)) for t, raw in value.get("decisions", [])]
+    decisions = [(t, ev.Decision(**raw)) for t, raw in value["decisions"]]
     answered = {key: (bool(ok), text) for key, (ok, text) in value["answered"].items()}
     found = {"trials": trials, "alerts": alerts, "decisions": decisions, "answered": answered}
-    return State(**{**value, **found, "verdicts": of_rows(value.get("verdicts", []))})
+    return State(**{**value, **found, "verdicts": of_rows(value["verdicts"])})

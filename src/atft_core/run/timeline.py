@@ -108,11 +108,6 @@ class Then:
         return status(self.state, holder, self.t)
 
 
-def status_then(state: State) -> Status:
-    """What a run was doing when its newest event was written: by an engine that lived."""
-    return status(state, Holder.ENGINE, state.t)
-
-
 def state_then(run: RunDirectory, *, seq: int | None = None, t: float | None = None) -> Then:
     """The fold of the first events of a log: up to a number, or up to a time."""
     state = State()

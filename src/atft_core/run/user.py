@@ -18,19 +18,27 @@ def name() -> str:
         return str(os.getuid())
 
 
+def _home() -> Path:
+    """The home directory; one that does not exist where a container gave this user none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
+
+
 def cache() -> Path:
     """Where atft keeps what can be made again; not created."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atft"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "atft"
 
 
 def state() -> Path:
     """Where atft keeps what belongs to no run: the ledger of the holdout; not created."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "atft"
+    return Path(os.environ.get("XDG_STATE_HOME") or _home() / ".local" / "state") / "atft"
 
 
 def config() -> Path:
     """Where a person keeps what holds for all of their runs; not created."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "atft"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or _home() / ".config") / "atft"
 
 
 def unwritable(text: str) -> bool:

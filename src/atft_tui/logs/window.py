@@ -62,6 +62,7 @@ class LogWindow:
         self._choice = Choice()
         self._matcher: Matcher | None = None
         self._reached = ""
+        self._held = False
 
     @property
     def view(self) -> LogView:
@@ -73,7 +74,7 @@ class LogWindow:
             self._top,
             at_start=all(file.start == 0 for file in self._files),
             at_end=self._at_end,
-            waiting=sum(file.unread() for file in self._files),
+            waiting=sum(file.unread() for file in self._files) if self._held else 0,
             choice=self._choice,
             reached=self._reached if self._choice != Choice() else "",
         )
@@ -104,6 +105,7 @@ class LogWindow:
 
     def to_end(self) -> None:
         """The newest lines."""
+        self._held = False
         self._place([file.last_break() for file in self._files])
         self.older()
 
@@ -170,6 +172,7 @@ class LogWindow:
 
     def follow(self) -> None:
         """Everything new; of a burst the end."""
+        self._held = False
         if any(file.size - file.end > MAX_READ for file in self._files):
             changes = self._changes()
             self.to_end()
@@ -192,6 +195,7 @@ class LogWindow:
 
     def hold(self) -> None:
         """From now on only count what is new."""
+        self._held = True
         for file in self._files:
             file.count_from_here()
 

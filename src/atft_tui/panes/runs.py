@@ -79,6 +79,8 @@ class RunsPane(Pane):
     def captions(self, view: View) -> tuple[str, str]:
         """The filter is always visible, and so is how many runs are not."""
         known, read = self.listing.known, len(self.listing.lines)
+        if self.listing.trouble:
+            return "Runs", self.listing.trouble
         parts = ["Runs, newest first" if self.filter is None else "Runs"]
         if self.filter is not None:
             parts.append(f"/{clean(self.filter.text, 40)}/ {len(self._lines)} of {read}")

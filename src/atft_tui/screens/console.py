@@ -34,7 +34,7 @@ from atft_tui.panes.trials import TrialsPane
 from atft_tui.panes.verdict import VerdictPane
 from atft_tui.screens.entry import EntryLine, Prompt
 from atft_tui.screens.rewinding import RewindingScreen
-from atft_tui.view import View
+from atft_tui.view import News, View
 
 COPY_LIMIT = 48 << 10
 """Characters of a text that terminals take in one piece."""
@@ -84,7 +84,7 @@ class ConsoleScreen(RewindingScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._news_read = False
+        self._news_read: News | None = None
 
     def body(self) -> Iterable[Widget]:
         """From top to bottom."""
@@ -115,7 +115,7 @@ class ConsoleScreen(RewindingScreen):
         super().show(view)
 
     def _has_news(self, view: View) -> bool:
-        return view.since is not None and view.past is None and not self._news_read
+        return view.since is not None and view.past is None and view.since is not self._news_read
 
     def show_machine(self, machine: Machine) -> None:
         """Draw a look at the machine."""
@@ -162,7 +162,7 @@ class ConsoleScreen(RewindingScreen):
 
     def on_key(self, event: events.Key) -> None:
         """Stage keys come from the runbook, so they are not in the table of bindings."""
-        self._news_read = True
+        self._news_read = self.console.view.since if self.console.view else None
         self.query_one("#since").display = False
         for stage in self.console.runbook.stages:
             if event.character == stage.hotkey and not self.too_small:

@@ -145,6 +145,7 @@ class SettingsScreen(LiveScreen[None]):
         super().__init__()
         self.number = number
         self._pane = SettingsPane()
+        self._looking = False
 
     def body(self) -> Iterable[Widget]:
         """One pane, and the line in which the filter is typed."""
@@ -158,20 +159,27 @@ class SettingsScreen(LiveScreen[None]):
         self.set_interval(PERIOD, self._look)
 
     def _look(self) -> None:
-        self.run_worker(self._read(), exclusive=True)
+        """One at a time: a slow disk must not be asked again before it has answered."""
+        if not self._looking:
+            self._looking = True
+            self.run_worker(self._read())
 
     async def _read(self) -> None:
-        """Files and processes, beside the screen's thread."""
+        """Files and processes, beside the screen's thread; again where another trial is wanted."""
+        number = None if self.number is None else -1
+        while number != self.number:
+            number = self.number
+            self._show(*await self._found())
+        self._looking = False
+
+    async def _found(self) -> tuple[Effective | None, str]:
         view = self.console.view
         if view is None or view.run is None:
-            self._show(None, "no run is shown")
-            return
+            return None, "no run is shown"
         try:
-            found = await asyncio.to_thread(effective, view.run, view.state, self.number)
+            return await asyncio.to_thread(effective, view.run, view.state, self.number), ""
         except (AtftError, OSError) as error:
-            self._show(None, str(error))
-            return
-        self._show(found)
+            return None, str(error)
 
     def _show(self, found: Effective | None, trouble: str = "") -> None:
         if (found, trouble) != (self._pane.found, self._pane.trouble):

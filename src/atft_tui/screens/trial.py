@@ -177,7 +177,8 @@ class TrialScreen(LiveScreen[None]):
 
     def show(self, view: View) -> None:
         """The trial in the view, its curves beside the best one's; its files are those of now."""
-        known = self._files.view if self._files and not view.past else None
+        ours = self._files is not None and self._files.run == view.run and not view.past
+        known = self._files.view if self._files and ours else None
         best = view.state.best
         drawn, said = [self.number], f"trial {self.number}"
         if best is not None and best.number != self.number:
@@ -190,7 +191,7 @@ class TrialScreen(LiveScreen[None]):
         view = self.console.view
         if view is None or view.run is None:
             return
-        if self._files is None:
+        if self._files is None or self._files.run != view.run:
             self._files = TrialFiles(view.run, self.number, view.state.horizon)
         files, trial = self._files, view.state.trials.get(self.number)
         broken = trial is not None and (trial.state == "FAIL" or trial.crashes > 0)
