@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.screen import Screen
 
 from atft_core import launch
@@ -27,7 +28,7 @@ from atft_tui.follow import Follower
 from atft_tui.format import shown_path
 from atft_tui.machine_watch import MachineWatch
 from atft_tui.messages import Sampled, Updated
-from atft_tui.palette import system_commands
+from atft_tui.palette import Palette, system_commands
 from atft_tui.rewindable import PAST, RewindableApp
 from atft_tui.screens.console import ConsoleScreen
 from atft_tui.screens.live import LiveScreen
@@ -238,6 +239,15 @@ class ConsoleApp(RewindableApp):
             self.notify(f"no picture: {error}", severity="error", markup=False)
             return
         self.notify(f"picture: {shown_path(path)}", markup=False)
+
+    def action_command_palette(self) -> None:
+        """The palette, unless it is open."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
+
+    def pop_screen(self) -> AwaitComplete:
+        """The main screen stays, whoever is told twice to go."""
+        return AwaitComplete() if self.screen is self.main else super().pop_screen()
 
     def action_redraw(self) -> None:
         """Another program wrote on this terminal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from atft_tui.machine_now import Machine
 from atft_tui.view import View
@@ -36,6 +37,7 @@ class MachineWatch(threading.Thread):
 
         look, pause = MachineLook(), 0.2
         while not self._ended.wait(pause):
-            self._post(look.look(self._view))
+            with suppress(OSError):  # the run's directory became something else: the next look
+                self._post(look.look(self._view))
             pause = PERIOD if self._view and self._view.live else IDLE_PERIOD
         look.close()

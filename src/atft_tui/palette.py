@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette
 
 from atft_core.run.foreign import clean
 from atft_tui.bindings import KEYS
@@ -29,3 +32,15 @@ def system_commands(app: ConsoleApp) -> Iterator[SystemCommand]:
     copy = partial(app.main.run_action, "copy_config")
     yield SystemCommand("Copy config", "the effective settings of the run, as TOML", copy)
     yield SystemCommand("Colours", "choose a theme", app.action_change_theme)
+
+
+class Palette(CommandPalette):
+    """Textual's, where keys may come faster than its list is filled."""
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Only what is on top goes."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
+    def _action_command_list(self, action: str) -> None:
+        with suppress(KeyError):  # a page further in a list that has not been laid out
+            super()._action_command_list(action)

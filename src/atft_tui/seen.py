@@ -49,10 +49,18 @@ def _load() -> Json:
     return {}
 
 
+def _key(run: RunDirectory) -> str:
+    """The run's true path; as it is called where links lead round in circles."""
+    try:
+        return str(run.path.resolve())
+    except (OSError, RuntimeError):
+        return str(run.path.absolute())
+
+
 def places() -> list[Path]:
     """Runs that were looked at, the newest look first; some may be gone."""
-    known = _load().items()
-    return [Path(path) for path, _ in sorted(known, key=lambda item: -_when(item[1]))]
+    known = sorted(_load().items(), key=lambda item: -_when(item[1]))
+    return [Path(path) for path, _ in known if not user.unwritable(path)]
 
 
 def remember(view: View) -> None:
@@ -66,7 +74,7 @@ def remember(view: View) -> None:
         view.status.name if view.status else "",
         view.diagnosis.word if view.diagnosis else "",
     )
-    known = _load() | {str(view.run.path.resolve()): asdict(left)}
+    known = _load() | {_key(view.run): asdict(left)}
     newest = sorted(known.items(), key=lambda item: -_when(item[1]))[:_RUNS]
     with suppress(OSError):
         store().parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +87,7 @@ def _when(value: object) -> float:
 
 def left(run: RunDirectory) -> Left | None:
     """What this person saw last of a run; None when they never did."""
-    known = _load().get(str(run.path.resolve()))
+    known = _load().get(_key(run))
     if not isinstance(known, dict):
         return None
     seq, t, made = known.get("seq"), finite(known.get("t")), finite(known.get("made"))

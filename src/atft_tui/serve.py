@@ -92,18 +92,25 @@ class ConsoleServer(Server):
         return guard
 
     def _knows(self, token: str) -> bool:
-        return secrets.compare_digest(token.encode(), self._token.encode())
+        known = self._token.encode()
+        return secrets.compare_digest(token.encode(errors="surrogateescape"), known)
 
 
 def _name(host: str) -> str:
     """The name in a Host header, without its port."""
-    return urlsplit(f"//{host}").hostname or ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _foreign(request: web.Request) -> bool:
     """Whether a page of another site is behind a request."""
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.host
+    try:
+        return origin is not None and urlsplit(origin).netloc != request.host
+    except ValueError:
+        return True
 
 
 async def _asked_to_end() -> None:

@@ -76,10 +76,10 @@ def test_all_runs_below_a_directory_are_listed_the_newest_first(panel, home):
     ]
     assert said[0] == status(second.path)
     header, *lines = atft("status", home / "runs").splitlines()
-    assert header.split() == ["run", "stage", "state", "trials", "best"]
+    assert header.split() == ["run", "stage", "state", "trials", "RankIC", "+-", "disk", "notes"]
     for line, row in zip(lines, said, strict=True):
-        best = f"{row['trials'][0]['value']:+.4f}"
-        assert line.split() == [row["run_dir"], "ad", "hoc", "FINISHED", "1/1", best]
+        best = f"{row['trials'][0]['epochs'][-1]['val']['1']['rank_ic']:+.4f}"
+        assert line.split()[:6] == [row["run_dir"], "ad", "hoc", "FINISHED", "1/1", best]
 
 
 def test_where_there_is_no_run_the_way_to_one_is_shown(home):

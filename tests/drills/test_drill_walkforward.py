@@ -87,7 +87,7 @@ def test_the_result_is_told_in_log_and_status(run):
     (line,) = [
         x for x in atft("status", run.path.parent).splitlines() if x.startswith(str(run.path))
     ]
-    assert line.endswith(f"{said['pooled']['1']['rank_ic']:+.4f}")
+    assert f"{said['pooled']['1']['rank_ic']:+.4f}" in line.split()
     text = atft("status", run.path)
     assert "judged" in text
     assert "Walk-forward, h=1" in text

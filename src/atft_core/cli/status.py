@@ -268,8 +268,9 @@ def _compared(state: State, best: Trial) -> str:
     return table(rows, right=(1, 2))
 
 
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.4f}"
+def _signed(value: object) -> str:
+    known = finite(value)
+    return "-" if known is None else f"{known:+.4f}"
 
 
 def _plain(value: float | None) -> str:

@@ -71,7 +71,7 @@ def parse_value(text: str) -> Any:
     """A value as typed: an array, a table or quoted text as in TOML, all else as it stands."""
     text = text.strip()
     if text[:1] in ("[", "{", '"', "'"):
-        with suppress(tomllib.TOMLDecodeError):
+        with suppress(ValueError):
             return tomllib.loads(f"value = {text}")["value"]
     return text
 

@@ -15,6 +15,7 @@ from typing import Any
 from atft_core.errors import RunDirectoryError, UsageError
 from atft_core.run.files import read_json, write_json
 from atft_core.run.lock import Holder, probe
+from atft_core.run.wording import finite
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _TRIAL = re.compile(r"trial_(\d+)")
@@ -318,7 +319,7 @@ def created(run: RunDirectory) -> float | None:
         return None
     facts = read_json(run.run_json)
     made = facts.get("created") if isinstance(facts, dict) else None
-    return float(made) if isinstance(made, int | float) else 0.0
+    return finite(made) or 0.0
 
 
 def write_request(run: RunDirectory, op: str, args: dict[str, Any], *, user: str, host: str,

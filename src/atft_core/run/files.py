@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """How the system says that there is no room: the disk, this user's share of it, a limit."""
@@ -48,11 +49,25 @@ def write_json(path: Path, value: Any, *, durable: bool = True, readable: bool =
     write_atomically(path, f"{text}\n".encode(), durable=durable)
 
 
+class NotRegularError(OSError):
+    """A place that holds no file: to read a FIFO would be to wait for ever."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file for reading, without waiting for anybody; NotRegularError for what is none."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise NotRegularError(errno.EINVAL, "is no regular file", str(path))
+    return os.fdopen(fd, "rb")
+
+
 def read_json(path: Path) -> Any | None:
     """What `path` holds, or None when it is no file, not for this user or not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+        with open_regular(path) as file:
+            return json.loads(file.read().decode())
+    except (FileNotFoundError, NotADirectoryError, NotRegularError, PermissionError):
         return None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of ten thousand digits
         return None

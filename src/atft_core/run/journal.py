@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from atft_core.run.events import Event, Stamped, decode, encode
+from atft_core.run.files import open_regular
 
 _CHUNK = 1 << 16
 
@@ -96,7 +97,7 @@ class Tail:
     def lines(self) -> list[str]:
         """New complete lines; starts again when the file was replaced or shortened."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 status = os.fstat(file.fileno())
                 replaced = self._inode is not None and status.st_ino != self._inode
                 if replaced or status.st_size < self.offset:

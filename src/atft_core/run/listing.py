@@ -14,7 +14,7 @@ from atft_core.errors import AtftError
 from atft_core.run.access import owner_name, why_not
 from atft_core.run.directory import RunDirectory, created
 from atft_core.run.events import Json, decode
-from atft_core.run.files import read_json
+from atft_core.run.files import open_regular, read_json
 from atft_core.run.fold import apply
 from atft_core.run.notes import NO_NOTE, Note, read_notes
 from atft_core.run.state import ENDED, State
@@ -108,7 +108,7 @@ def _state(run: RunDirectory) -> tuple[State, bool]:
     if size <= _MAX_LOG:
         return load(run), True
     state = State()
-    with run.events.open("rb") as file:
+    with open_regular(run.events) as file:
         _fold(state, file.read(_END))
         state.trials.clear()  # how they went on lies between the ends
         file.seek(size - _END)

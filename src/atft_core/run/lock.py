@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from atft_core.errors import RunBusyError
+from atft_core.run.files import read_json
 
 _FLOCK = "hhqqi4x"  # short l_type, l_whence; off_t l_start, l_len; pid_t l_pid
 
@@ -31,6 +32,12 @@ class Holder(Enum):
     UNKNOWN = "unknown"
 
 
+_LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""A group's members may look, not write; nobody waits for what is no file."""
+_TAKE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+"""A link could lead to a file of somebody's that is no lock: it would be written over."""
+
+
 def _flock(kind: int) -> bytes:
     return struct.pack(_FLOCK, kind, os.SEEK_SET, 0, 0, 0)
 
@@ -38,7 +45,9 @@ def _flock(kind: int) -> bytes:
 def probe(path: Path) -> Holder:
     """Whether an engine holds the lock; never takes it."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a group's members may look, not write
+        fd = os.open(
+            path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        )  # a group's members may look, not write
     except FileNotFoundError:
         return Holder.NOBODY
     except PermissionError:
@@ -57,8 +66,8 @@ def probe(path: Path) -> Holder:
 def owner(path: Path) -> dict[str, Any]:
     """What the last owner wrote about itself: pid, host; empty when it left in order."""
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
+        value = read_json(path)
+    except OSError:
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -69,7 +78,7 @@ class ProcessLock:
     def __init__(self, path: Path, **about: Any) -> None:
         """Take the lock or raise RunBusyError; `about` is written beside pid and host."""
         self.path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._fd = os.open(path, _TAKE, 0o640)
         try:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError) as error:

@@ -63,7 +63,7 @@ def _pair(line: str) -> tuple[str, object, str] | None:
         head, tail = (line[:place], line[place + len(_MARK) :]) if place >= 0 else (line, "")
         try:
             ((name, value),) = tomllib.loads(head).items()
-        except (tomllib.TOMLDecodeError, ValueError):
+        except ValueError:
             if place < 0:
                 return None
             place = line.find(_MARK, place + 1)

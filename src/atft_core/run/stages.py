@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from atft_core.errors import UsageError
+from atft_core.errors import RunDirectoryError, UsageError
 from atft_core.run.events import Json
 
 Bar = Literal["minimum", "target"]
@@ -104,6 +104,9 @@ def stage_from_json(value: Json) -> Stage:
     """The stage that `stage_to_json` was given; fields of a newer version are left out."""
     known = _known(Stage, value)
     known["output_dir"] = Path(known["output_dir"])
+    for row in value.get("criteria", ()):
+        if not isinstance(row.get("name"), str):
+            raise RunDirectoryError(f"a criterion of the run's stage has no name: {row!r:.100}")
     known["criteria"] = tuple(
         CriterionSpec(**_known(CriterionSpec, row)) for row in value.get("criteria", ())
     )

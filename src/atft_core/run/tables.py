@@ -35,7 +35,7 @@ def parse(path: Path) -> Table:
             f"The runbook {path} cannot be read: {getattr(error, 'strerror', 'not UTF-8')}.",
             hint="Name a readable TOML file with --runbook.",
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}.", hint="Correct that place.") from error
 
 

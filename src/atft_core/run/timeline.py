@@ -11,6 +11,7 @@ from pathlib import Path
 from atft_core.errors import UsageError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import EngineStarted, Stamped, decode
+from atft_core.run.files import open_regular
 from atft_core.run.fold import apply
 from atft_core.run.lock import Holder
 from atft_core.run.moments import QUIET, Moment, Teller
@@ -27,7 +28,7 @@ _LINES = 500
 
 def complete_lines(path: Path, offset: int) -> Iterator[tuple[int, bytes]]:
     """Every complete line from `offset` on, and where the next one begins."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):

@@ -14,7 +14,10 @@ def finite(value: Any) -> float | None:
     """`value` as a float; None for what is no finite number (NaN, infinity, True, text)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number that no float can hold
+        return None
 
 
 def fixed(value: float | None, decimals: int, width: int = 0) -> str:

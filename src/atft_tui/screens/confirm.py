@@ -91,7 +91,7 @@ class ConfirmScreen(LiveScreen[Path | None]):
     def on_mount(self) -> None:
         """Ask for the plan at once."""
         super().on_mount()
-        self.query_one("#override-field").display = False
+        self.query("#override-field").set(display=False)
         self._pane.focus()
         self.run_worker(self._read_plan(), exclusive=True)
 
@@ -135,7 +135,7 @@ class ConfirmScreen(LiveScreen[Path | None]):
         self._pane.draw()
         plan = self._pane.plan or {}
         if plan:  # while it is read again, what is being typed stays where it is
-            self.query_one("#override-field").display = self._locked
+            self.query("#override-field").set(display=self._locked)
         useful = {"start": bool(plan), "renew": bool(plan.get("stopped_run")),
                   "override": self._locked}  # fmt: skip
         for footer in self.query(Footer):
@@ -208,20 +208,20 @@ class ConfirmScreen(LiveScreen[Path | None]):
 
     def action_edit(self) -> None:
         """Type settings."""
-        self.query_one("#settings").focus()
+        self.query("#settings").focus()
 
     def action_override(self) -> None:
         """Type a reason, where one is needed."""
         if not self._not_yet() and self._locked:
-            self.query_one("#override").focus()
+            self.query("#override").focus()
 
     def action_follow(self) -> None:
         """Type which stage follows."""
-        self.query_one("#then").focus()
+        self.query("#then").focus()
 
     def action_limit(self) -> None:
         """Type a deadline."""
-        self.query_one("#until").focus()
+        self.query("#until").focus()
 
     def action_renew(self) -> None:
         """Continue the stopped run, or begin a new one."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
@@ -104,6 +105,10 @@ class LiveScreen(Screen[ResultT]):
     def extra_keys(self) -> list[Key]:
         """Keys that are not in the table, because a runbook names them."""
         return []
+
+    def dismiss(self, result: ResultT | None = None) -> AwaitComplete:
+        """A key that came twice must not take the screen below as well."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
 
     def on_mount(self) -> None:
         """Start with what is known."""

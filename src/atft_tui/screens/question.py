@@ -35,4 +35,5 @@ class QuestionScreen(ModalScreen[bool]):
 
     def action_answer(self, answer: bool) -> None:
         """The answer."""
-        self.dismiss(answer)
+        if self.is_current:  # a key that came twice answers once
+            self.dismiss(answer)

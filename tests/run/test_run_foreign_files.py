@@ -1,0 +1,72 @@
+"""Files of a run that are none, or hold what no program wrote: named or passed over, never waited
+for, never followed.
+"""
+
+import json
+import os
+
+import pytest
+
+from atft_core.errors import AtftError
+from atft_core.run.directory import RunDirectory, created, find_runs
+from atft_core.run.files import NotRegularError, open_regular, read_json
+from atft_core.run.journal import Tail
+from atft_core.run.listing import listed
+from atft_core.run.lock import EngineLock, Holder, probe
+from atft_core.run.wording import finite
+
+HUGE = "9" * 5000
+MID = "1" + "0" * 400
+
+
+@pytest.fixture
+def run(tmp_path):
+    made = RunDirectory(tmp_path / "run")
+    made.path.mkdir()
+    made.run_json.write_text('{"created": 5.0}')
+    return made
+
+
+@pytest.mark.parametrize("text", [HUGE, f'{{"a": {HUGE}}}', "[" * 100_000, "\udcff", "{", ""])
+def test_what_is_no_json_is_none(tmp_path, text):
+    path = tmp_path / "file"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    assert read_json(path) is None
+
+
+@pytest.mark.parametrize("made", [HUGE, MID, "-1e999", '"soon"', "true", "null"])
+def test_a_time_that_is_none_orders_a_run_last(run, made):
+    run.run_json.write_text(f'{{"created": {made}}}')
+    assert created(run) == 0.0
+    assert [found.path for found in find_runs(run.path.parent)] == [run.path]
+    assert listed(run).run == run
+
+
+def test_a_number_that_no_float_holds_is_not_known():
+    assert finite(10**400) is None
+
+
+def test_nobody_waits_for_a_fifo(run):
+    for path in (run.events, run.path / "other"):
+        os.mkfifo(path)
+        assert read_json(path) is None
+        with pytest.raises(NotRegularError):
+            open_regular(path)
+    with pytest.raises(OSError, match="is no regular file"):
+        Tail(run.events).lines()
+    assert listed(run).run == run
+    os.mkfifo(run.lock)
+    assert probe(run.lock) is Holder.NOBODY
+
+
+def test_a_lock_that_is_a_link_overwrites_nothing(run, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    run.lock.symlink_to(victim)
+    with pytest.raises((OSError, AtftError)):
+        EngineLock(run.lock)
+    assert victim.read_text() == "mine"
+
+
+def test_json_that_is_there_is_read(run):
+    assert read_json(run.run_json) == json.loads(run.run_json.read_text())
