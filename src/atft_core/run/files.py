@@ -56,8 +56,11 @@ class NotRegularError(OSError):
 def open_regular(path: Path) -> BinaryIO:
     """A file for reading, without waiting for anybody; NotRegularError for what is none."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
         os.close(fd)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise NotRegularError(errno.EINVAL, "is no regular file", str(path))
     return os.fdopen(fd, "rb")
 
@@ -67,7 +70,8 @@ def read_json(path: Path) -> Any | None:
     try:
         with open_regular(path) as file:
             return json.loads(file.read().decode())
-    except (FileNotFoundError, NotADirectoryError, NotRegularError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError,
+            NotRegularError):  # fmt: skip
         return None
     except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of ten thousand digits
         return None
