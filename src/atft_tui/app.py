@@ -8,10 +8,9 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from textual.await_complete import AwaitComplete
 from textual.screen import Screen
 
 from atft_core import launch
+from atft_core.run.directory import RunDirectory
 from atft_core.run.runbook import Runbook
 from atft_core.run.stages import Stage
 from atft_tui import commands, preferences
@@ -39,7 +39,10 @@ from atft_tui.view import View
 if TYPE_CHECKING:
     from atft_tui.alerting import Teller
     from atft_tui.run_list import Memory
+    from atft_tui.screens.runs import RunsScreen
 
+Chosen = Callable[[Path | None], None]
+"""Told the directory that was chosen, or that none was."""
 PATIENCE = 0.1
 """Seconds that the first frame may wait for the run."""
 
@@ -188,13 +191,25 @@ class ConsoleApp(RewindableApp):
 
     def choose_run(self) -> None:
         """Let somebody choose among all known runs."""
+        self.push_screen(self._runs(), self._show_run)
+
+    def choose_other(self, shown: RunDirectory, asked: str, then: Chosen) -> None:
+        """Let somebody choose a run beside the one that is shown."""
+        self.push_screen(self._runs(asked, without=shown), then)
+
+    def _runs(self, asked: str = "", without: RunDirectory | None = None) -> RunsScreen:
         from atft_tui.places import known_runs
         from atft_tui.run_list import Memory
         from atft_tui.screens.runs import RunsScreen
 
         self._known = self._known or Memory()
-        find = partial(known_runs, self.runbook, self._directory)
-        self.push_screen(RunsScreen(find, self._known), self._show_run)
+        shown = self.view.run if self.view else None
+        places = [place for place in (shown and shown.path.parent, self._directory) if place]
+
+        def find() -> list[RunDirectory]:
+            return [run for run in known_runs(self.runbook, places) if run != without]
+
+        return RunsScreen(find, self._known, asked)
 
     def _show_run(self, run_dir: Path | None) -> None:
         if run_dir is None:

@@ -5,7 +5,7 @@ Directories that were typed are kept in the user's state directory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,20 +53,20 @@ def typed_place(text: str) -> Path | None:
     return place
 
 
-def known_runs(runbook: Runbook, directory: Path | None) -> list[RunDirectory]:
-    """All runs that are known, the newest first, each once."""
-    found = {_real(run.path): run for run in _found(runbook, directory)}
+def known_runs(runbook: Runbook, directories: Sequence[Path]) -> list[RunDirectory]:
+    """All runs that are known, or are in or below some directories: the newest first, each once."""
+    found = {_real(run.path): run for run in _found(runbook, directories)}
     dated = ((created(run), path) for path, run in found.items())
     return [
         found[path] for _, path in sorted(((t, p) for t, p in dated if t is not None), reverse=True)
     ]
 
 
-def _found(runbook: Runbook, directory: Path | None) -> Iterator[RunDirectory]:
+def _found(runbook: Runbook, directories: Sequence[Path]) -> Iterator[RunDirectory]:
     """The names that are said first are the ones that are shown: those come last here."""
     yield from map(RunDirectory, reversed(seen.places()))
     typed: Iterable[Path] = reversed(remembered())
-    for place in [*typed, *([directory] if directory else [])]:
+    for place in [*typed, *directories]:
         with suppress(OSError):  # it is gone, or not for this user
             yield from find_runs(place)
     for stage in runbook.stages:

@@ -11,10 +11,10 @@ from tui_console import SMALL, WIDE, console, every_size
 async def beside(shown, name):
     """Press b, choose a run, wait for both to be read."""
     await shown.press("b")
-    await shown.on("PickScreen")
-    pane = shown.pane("evidence")
-    await shown.until(lambda: pane.known is not None)
-    keys = [str(run.path) for run in pane.known]
+    await shown.on("RunsScreen")
+    pane = shown.pane("runs")
+    await shown.until(lambda: pane.listing.lines and len(pane.listing.lines) == pane.listing.known)
+    keys = [line.key for line in pane.listing.lines]
     (pane.cursor,) = [key for key in keys if key.endswith(name)]
     await shown.press("enter")
     await shown.on("ContrastScreen")
@@ -73,9 +73,10 @@ async def test_the_known_runs_are_listed_but_the_one_that_is_shown(book, live):
     async with console(book, live.path, size=SMALL) as shown:
         await shown.press("b")
         await shown.shows("output/full")
-        listed = [run.split()[0].lstrip(">") for run in shown.pane("evidence").text.splitlines()]
-        assert sorted(listed) == ["output/dry", "output/full"]
-        assert "Which run was before output/short?" in shown.said("evidence")
+        await shown.until(lambda: len(shown.pane("runs").listing.lines) == 2)
+        listed = [line.found.run.path.name for line in shown.pane("runs").listing.lines]
+        assert sorted(listed) == ["dry", "full"]
+        assert "Which run was before output/short?" in shown.said("runs")
         await shown.press("escape")
         assert shown.screen == "ConsoleScreen"
 
@@ -85,7 +86,7 @@ async def test_without_another_run_it_says_so(book, finished):
         await shown.press("b")
         await shown.shows("there is no other run here")
         await shown.press("enter")
-        assert shown.screen == "PickScreen"
+        assert shown.screen == "RunsScreen"
 
 
 async def test_without_any_run_there_is_nothing_to_compare(book):
@@ -119,7 +120,7 @@ async def test_hostile_names_are_drawn_as_text(book, live, finished):
 
 
 async def beside_hostile(shown, place):
-    shown.pane("evidence").cursor = str(place)
+    shown.pane("runs").cursor = str(place)
     await shown.press("enter")
     await shown.on("ContrastScreen")
     await shown.until(lambda: shown.pane("evidence").contrast)

@@ -151,17 +151,17 @@ async def test_a_run_that_was_looked_at_elsewhere_is_known(book, three, home):
     shutil.copytree(three[0].path, home / "old")
     run = RunDirectory(home / "old")
     seen.remember(View(0.0, book, run=run, state=load(run)))
-    found = [run.path for run in places.known_runs(book, None)]
+    found = [run.path for run in places.known_runs(book, [])]
     assert run.path in found
     shutil.rmtree(run.path)
-    assert run.path not in [run.path for run in places.known_runs(book, None)]
+    assert run.path not in [run.path for run in places.known_runs(book, [])]
 
 
 def test_a_run_is_listed_once_by_whatever_names_it_is_known(book, three, home):
     (home / "link").symlink_to(home / "output")
     places.remember(home / "link")
     places.remember(home / "output")
-    assert len(places.known_runs(book, home)) == 3
+    assert len(places.known_runs(book, [home])) == 3
 
 
 def test_damaged_memories_are_survived(book, three):
@@ -169,7 +169,7 @@ def test_damaged_memories_are_survived(book, three):
     places.store().write_text("{")
     seen.store().write_text('{"x": 5, "/y": {"t": "late"}}')
     assert places.remembered() == []
-    assert len(places.known_runs(book, None)) == 3
+    assert len(places.known_runs(book, [])) == 3
 
 
 # Filters.
@@ -353,7 +353,7 @@ async def test_a_thousand_runs_are_listed_and_only_those_in_sight_are_drawn(book
 def test_rows_are_shown_while_others_are_still_read(book, three, monkeypatch):
     monkeypatch.setattr("atft_tui.run_list._POST_SECONDS", 0)
     posted = []
-    RunLister(lambda: places.known_runs(book, None), Memory(), posted.append)._look()
+    RunLister(lambda: places.known_runs(book, []), Memory(), posted.append)._look()
     assert [len(listing.lines) for listing in posted[:3]] == [1, 2, 3]
     assert all(listing.known == 3 for listing in posted)
     sizes = [sum(line.disk is not None for line in listing.lines) for listing in posted]
@@ -363,7 +363,7 @@ def test_rows_are_shown_while_others_are_still_read(book, three, monkeypatch):
 
 def test_what_did_not_change_is_not_read_again(book, three, monkeypatch):
     memory, posted = Memory(), []
-    lister = RunLister(lambda: places.known_runs(book, None), memory, posted.append)
+    lister = RunLister(lambda: places.known_runs(book, []), memory, posted.append)
     lister._look()
     with monkeypatch.context() as patch:
         patch.setattr("atft_tui.run_list.listed", lambda run: pytest.fail(f"read again: {run}"))

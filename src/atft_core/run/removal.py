@@ -9,6 +9,7 @@ from pathlib import Path
 from atft_core.errors import RunBusyError, RunDirectoryError
 from atft_core.run.access import refuse_change
 from atft_core.run.directory import RunDirectory, find_runs
+from atft_core.run.files import read_json
 from atft_core.run.listing import evidence_of
 from atft_core.run.lock import EngineLock, Holder, probe
 from atft_core.run.status import Status, read_status
@@ -65,7 +66,9 @@ def refuse_deletion(run: RunDirectory) -> None:
 def opened_by(run: RunDirectory) -> list[Path]:
     """Runs beside this one whose gate was opened by its evidence."""
     beside = find_runs(run.path.parent)
-    return [other.path for other in beside if evidence_of(other.facts()) == str(run.path)]
+    facts = ((other.path, read_json(other.run_json)) for other in beside)  # some may be damaged
+    return [path for path, found in facts
+            if isinstance(found, dict) and evidence_of(found) == str(run.path)]  # fmt: skip
 
 
 def delete(run: RunDirectory) -> None:

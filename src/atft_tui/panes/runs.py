@@ -43,8 +43,10 @@ class RunsPane(Pane):
     class Moved(Message):
         """The cursor is on another run, or the run is another one than before."""
 
-    def __init__(self, id: str | None = None) -> None:
+    def __init__(self, id: str | None = None, asked: str = "") -> None:
+        """`asked`: what the run is chosen for; nothing: to be shown."""
         super().__init__(id=id, focus=True)
+        self._asked = asked
         self.listing = Listing(known=-1)
         self.filter: RunFilter | None = None
         self.archived = False
@@ -81,7 +83,8 @@ class RunsPane(Pane):
         known, read = self.listing.known, len(self.listing.lines)
         if self.listing.trouble:
             return "Runs", self.listing.trouble
-        parts = ["Runs, newest first" if self.filter is None else "Runs"]
+        usual = "Runs, newest first" if self.filter is None else "Runs"
+        parts = [self._asked or usual]
         if self.filter is not None:
             parts.append(f"/{clean(self.filter.text, 40)}/ {len(self._lines)} of {read}")
         if known < 0 or read < known:
@@ -114,6 +117,8 @@ class RunsPane(Pane):
             return ["looking ..."]
         if self.listing.lines:
             return ["no run matches (/ changes the filter, A shows archived ones)"]
+        if self._asked:
+            return ["there is no other run here", "", "/ and a path: look there"]
         return ["no run yet", "", "escape, then d starts the dry run", "/ and a path: look there"]
 
     def _widths(self, width: int) -> _Widths:

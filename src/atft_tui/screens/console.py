@@ -245,13 +245,12 @@ class ConsoleScreen(RewindingScreen):
 
     def action_against(self) -> None:
         """Before and after: beside another run, which is chosen first."""
-        from atft_tui.screens.pick import PickScreen
-
         view = self.console.view
         if view is None or view.run is None:
             self.app.notify("there is no run yet", severity="warning", markup=False)
             return
-        self.app.push_screen(PickScreen(view.run), self._beside)
+        asked = f"Which run was before {shown_path(view.run.path)}?"
+        self.console.choose_other(view.run, asked, self._beside)
 
     def _beside(self, other: Path | None) -> None:
         from atft_tui.screens.contrast import ContrastScreen

@@ -36,20 +36,23 @@ class Found(Message):
 
 
 class RunsScreen(LiveScreen[Path | None]):
-    """Answers with the run to show, or None."""
+    """Answers with the run that was chosen, or None."""
 
     SCOPE = "runs"
     HOME = "runs"
     BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
 
-    def __init__(self, find: Callable[[], Sequence[RunDirectory]], memory: Memory) -> None:
+    def __init__(
+        self, find: Callable[[], Sequence[RunDirectory]], memory: Memory, asked: str = ""
+    ) -> None:
         """`find` says which runs there are, from a thread; `memory` is kept for the next time."""
         super().__init__()
+        self._asked = asked
         self._lister = RunLister(find, memory, lambda listing: self.post_message(Found(listing)))
 
     def body(self) -> Iterable[Widget]:
         """The table and the line to type in."""
-        yield RunsPane(id="runs")
+        yield RunsPane(id="runs", asked=self._asked)
         yield AboutPane(id="about")
         yield EntryLine(id="entry")
 
@@ -92,7 +95,8 @@ class RunsScreen(LiveScreen[Path | None]):
 
     @on(Pane.Chosen)
     def _show(self, event: Pane.Chosen) -> None:
-        self.console.note(f"atft-tui {shlex.quote(shown_path(Path(event.key)))}")
+        if not self._asked:
+            self.console.note(f"atft-tui {shlex.quote(shown_path(Path(event.key)))}")
         self.dismiss(Path(event.key))
 
     def action_choose(self) -> None:
