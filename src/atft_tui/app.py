@@ -5,6 +5,7 @@ What the first frame does not need is imported when it is: on a busy box that is
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import threading
 import time
@@ -45,6 +46,7 @@ Chosen = Callable[[Path | None], None]
 """Told the directory that was chosen, or that none was."""
 PATIENCE = 0.1
 """Seconds that the first frame may wait for the run."""
+_NO_LIGATURES = "text { font-variant-ligatures: none; }"
 
 
 class ConsoleApp(RewindableApp):
@@ -174,7 +176,11 @@ class ConsoleApp(RewindableApp):
             return commands.Outcome(2, "", PAST, 0.0)
         shown = launch.shown(*(word for word in words if word != "--json"))
         self.record(shown, "...")
-        outcome = await commands.run(*words, looks=looks)
+        try:
+            outcome = await commands.run(*words, looks=looks)
+        except asyncio.CancelledError:
+            self.record(shown, "not waited for")
+            raise
         if outcome.ok:
             self.record(shown, f"ok {outcome.seconds:.1f} s", "$text-success")
         else:
@@ -254,6 +260,11 @@ class ConsoleApp(RewindableApp):
             self.notify(f"no picture: {error}", severity="error", markup=False)
             return
         self.notify(f"picture: {shown_path(path)}", markup=False)
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        """As an SVG file in which `>=` and `->` stay two characters each."""
+        drawn = super().export_screenshot(title=title, simplify=simplify)
+        return drawn.replace("<style>", f"<style>{_NO_LIGATURES}", 1)
 
     def action_command_palette(self) -> None:
         """The palette, unless it is open."""

@@ -16,7 +16,7 @@ from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.files import read_json
 from atft_core.run.runbook import Runbook, load
-from atft_core.run.shipped import shipped
+from atft_core.run.shipped import shipped, typed
 from atft_tui import demo, plain
 from atft_tui.terminal import attached
 
@@ -121,7 +121,7 @@ def _options(runbook: Runbook, args: argparse.Namespace) -> list[str]:
     would find its gate locked.
     """
     named = {
-        "--runbook": None if runbook.path == shipped("runbook.toml") else runbook.path,
+        "--runbook": None if runbook.path == shipped("runbook.toml") else typed(runbook.path),
         "--config": args.config,
         "--data-path": demo.ensure_panel() if args.demo else args.data_path,
     }

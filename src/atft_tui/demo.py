@@ -8,7 +8,7 @@ from pathlib import Path
 
 from atft_core import launch
 from atft_core.errors import EngineError
-from atft_core.run.shipped import shipped
+from atft_core.run.shipped import shipped, typed
 
 PANEL = Path("output") / "demo_panel.parquet"
 
@@ -20,7 +20,7 @@ def runbook() -> Path:
 
 def options(panel: Path) -> tuple[str, ...]:
     """What a run of the demo is started with."""
-    return ("--runbook", str(runbook()), "--data-path", str(panel))
+    return ("--runbook", typed(runbook()), "--data-path", str(panel))
 
 
 def ensure_panel() -> Path:

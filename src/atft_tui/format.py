@@ -5,6 +5,8 @@ Foreign text passes `clean` once and is shown as `Content`, which knows no marku
 
 from __future__ import annotations
 
+import re
+import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +22,10 @@ from atft_core.run.wording import MISSING
 
 clock = wording.clock
 """Time of day of a Unix time, in the local zone."""
+
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|h|W|C|KiB|MiB|GiB)(?!\w))")
+TIED = "\u00a0"
+"""A space at which `wrapped` breaks no line."""
 
 
 def cut(text: str, width: int) -> str:
@@ -46,6 +52,18 @@ def pad(text: str, width: int) -> str:
     """`text` cut or filled to exactly `width` cells."""
     text = cut(text, width)
     return text + " " * (width - cell_len(text))
+
+
+def wrapped(text: str, width: int, lines: int = 0) -> list[str]:
+    """`text` in lines of at most `width`; a number keeps its unit.
+
+    What does not fit into that many `lines` (0: any) is announced by an ellipsis.
+    """
+    tied = _UNIT.sub(TIED, text)
+    pieces = [piece.replace(TIED, " ") for piece in textwrap.wrap(tied, max(20, width))]
+    if lines and len(pieces) > lines:
+        pieces = [*pieces[: lines - 1], cut(f"{pieces[lines - 1]} …", max(20, width))]
+    return pieces
 
 
 def figure(value: float | int | str | bool | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
 from textual.await_complete import AwaitComplete
-from textual.command import CommandPalette
+from textual.command import CommandPalette, SearchIcon
 
 from atft_core.run.foreign import clean
 from atft_tui.bindings import KEYS
@@ -35,7 +35,11 @@ def system_commands(app: ConsoleApp) -> Iterator[SystemCommand]:
 
 
 class Palette(CommandPalette):
-    """Textual's, where keys may come faster than its list is filled."""
+    """Textual's, where keys may come faster than its list is filled; without its emoji."""
+
+    def on_mount(self) -> None:
+        """Two characters wide in some terminals, one in others: it would move what follows."""
+        self.query_one(SearchIcon).icon = ">"
 
     def dismiss(self, result: None = None) -> AwaitComplete:
         """Only what is on top goes."""

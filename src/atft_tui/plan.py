@@ -9,7 +9,7 @@ from textual.content import Content
 
 from atft_core.run.foreign import clean
 from atft_core.run.wording import duration, scale, size
-from atft_tui.format import figure, line, table
+from atft_tui.format import TIED, figure, line, table, wrapped
 
 
 def plan_rows(plan: dict[str, Any], width: int, *, resume: bool) -> list[Content]:
@@ -31,7 +31,7 @@ def plan_rows(plan: dict[str, Any], width: int, *, resume: bool) -> list[Content
 
 
 def _pair(name: str, text: str, width: int, style: str = "") -> list[Content]:
-    pieces = textwrap.wrap(text, max(20, width - 12)) or [""]
+    pieces = wrapped(text, width - 12) or [""]
     return [
         line((f" {name if i == 0 else '':8} ", "$text-muted"), (piece, style))
         for i, piece in enumerate(pieces)
@@ -55,7 +55,8 @@ def _data(data: dict[str, Any]) -> str:
     counted = f"{rows:,} rows" if isinstance(rows, int) else ""
     shape = f"{figure(data.get('stocks'))} stocks x {figure(data.get('days'))} days"
     span = f"{figure(data.get('first'))} .. {figure(data.get('last'))}"
-    return f"{clean(str(data.get('path')))}  {counted}  {shape}  {span}"
+    figures = (part.replace(" ", TIED) for part in (counted, shape, span) if part)
+    return "  ".join((clean(str(data.get("path"))), *figures))
 
 
 def _split(split: dict[str, Any]) -> list[Content]:

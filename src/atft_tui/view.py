@@ -152,13 +152,16 @@ _PACE = 50
 def seconds_left(state: State, now: float) -> float | None:
     """Seconds until all planned trials are through, at the pace of the newest trials' epochs.
 
-    Pruning can only shorten it. Before the first epoch it is the estimate of the preflight.
+    Pruning can only shorten it. Before the first epoch it is the estimate of the preflight, from
+    the first trial on; where that was too short, it is not known.
     """
     newest = nlargest(_PACE, state.trials.values(), key=lambda trial: trial.heard)
     epochs = [row.seconds for trial in newest for row in trial.epochs]
     if not epochs:
         sweep = state.estimate.get("sweep_seconds")
-        return None if sweep is None else max(0.0, float(sweep) - (now - state.started))
+        began = min((trial.started for trial in state.trials.values()), default=now)
+        rest = 0.0 if sweep is None else float(sweep) - (now - began)
+        return rest if rest > 0 else None
     pace = median(epochs)
     ended = sum(trial.state in ENDED for trial in state.trials.values())
     running = state.current

@@ -39,6 +39,8 @@ def test_a_stopped_run_starts_nothing_until_it_is_resumed_and_finished(panel, ho
     wait_for(dry, lambda state: queued(dry))
     assert queued(dry) == [f"next stage short started: {short.path}"]
     wait_for(short, lambda state: state.engines)
+    assert short.facts()["argv"][1:] == dry.facts()["argv"][1:], "a console there starts the same"
+    assert "--data-path" in short.facts()["argv"]
     atft("stop", short.path, "--now")
     assert wait_for_end(short)[1].name == "STOPPED"
 

@@ -64,7 +64,7 @@ def test_what_stopping_saves_and_whether_it_acts():
     log = trial_log([0.01] * 6, se=0.001)
     (advice,) = on_trial(log, SECOND)
     assert advice.saves_hours == pytest.approx(2.0)
-    assert advice.said.endswith("against 0.015; this saves about 2 h")
+    assert advice.said.endswith("against 0.015; this saves about 2h00")
     assert "stop (advice)" in advice.said
     (acting,) = on_trial(log, RuleSpec("second_look", 0.75, 0.015, acts=True))
     assert acting.acts

@@ -8,7 +8,7 @@ import pytest
 from atft_core.errors import UsageError
 from atft_core.run.criteria import CRITERIA
 from atft_core.run.runbook import load, stage_from_json, stage_to_json
-from atft_core.run.shipped import shipped
+from atft_core.run.shipped import shipped, typed
 
 STAGE = """
 [[stage]]
@@ -269,3 +269,15 @@ def test_rules_are_read_with_their_usual_bars(tmp_path):
 )
 def test_rules_that_make_no_sense_are_refused(tmp_path, rules, why):
     assert why in refused(tmp_path, STAGE + f"rules = {rules}\n")
+
+
+def test_a_shipped_runbook_is_typed_by_its_name_unless_something_else_is_called_so(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert typed(shipped("cpu.toml")) == "cpu"
+    assert load(Path(typed(shipped("demo.toml")))).name == "demo"
+    (tmp_path / "cpu.toml").write_text("")
+    assert typed(tmp_path / "cpu.toml") == str(tmp_path / "cpu.toml")
+    (tmp_path / "cpu").mkdir()
+    assert typed(shipped("cpu.toml")) == str(shipped("cpu.toml"))

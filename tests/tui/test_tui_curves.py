@@ -145,7 +145,7 @@ def title(shown):
 async def test_keys_go_through_the_metrics_and_back(book, live):
     async with console(book, size=SMALL) as shown:
         await shown.press("5")
-        await shown.until(lambda: title(shown).startswith("5 val RankIC, horizon 1  1 of "))
+        await shown.until(lambda: title(shown).startswith("5 val RankIC, horizon 1  metric 1 of "))
         count = int(title(shown).split(" of ")[1].split()[0])
         names = set()
         for _ in range(count):
@@ -153,7 +153,7 @@ async def test_keys_go_through_the_metrics_and_back(book, live):
             assert_harmless(shown)
             await shown.press("m")
         assert len(names) == count
-        assert title(shown).startswith("5 val RankIC, horizon 1  1 of ")
+        assert title(shown).startswith("5 val RankIC, horizon 1  metric 1 of ")
         await shown.press("M")
         assert f"{count} of {count}" in title(shown)
         for wanted in ("train loss", "loss term huber", "learning rate", "epoch time, s",
@@ -222,7 +222,7 @@ async def test_beside_each_other_the_curves_have_the_same_keys(book, live):
         await shown.press("space", "space", "c")
         await shown.on("CompareScreen")
         await shown.press("5", "m", "left")
-        assert title(shown).startswith("5 val RankIC, horizon 5  2 of ")
+        assert title(shown).startswith("5 val RankIC, horizon 5  metric 2 of ")
         await shown.shows(" epoch 9 ")
         assert shown.pane("curves").cursor == "3", "the one that was marked first"
         await shown.press("enter")

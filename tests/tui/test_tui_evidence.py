@@ -40,7 +40,7 @@ async def test_the_facts_have_value_interval_bars_and_margin(book, live, size):
         facts = " ".join(shown.said("evidence").split())
         for said in (
             ".. PENDING val RankIC, horizon 1", "value .046 +-.011, 90 % interval .028 to .064",
-            "minimum > 0 (decides)", "target > .040, reached",
+            "minimum > 0 (decides)", "goal > .040, reached",
             "margin +.046, +4.2 standard errors", "samples 252, trial 1, epoch 10",
             "missing waits for the end of 2 more trials",
             "means Mean over the validation days of the rank correlation",

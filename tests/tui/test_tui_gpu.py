@@ -60,7 +60,7 @@ def test_what_ails_a_card_stands_out_and_is_the_last_to_go(view):
         said = text(machine(ill), view, height=height)
         assert "throttled: power cap, heat (hardware)" in said
         assert "Xid 79" in said and "3 memory errors" in said
-    assert "Xid 79" in compact(machine(ill), 200).plain
+    assert "Xid 79" in compact(machine(ill), 200, wanted=True).plain
     assert "Xid" not in text(machine(gpu(ecc=0)), view)
 
 

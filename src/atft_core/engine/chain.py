@@ -46,7 +46,7 @@ def start_next(session: Session, end: ev.RunEnded) -> None:
                 "stage": key,
                 "runbook": facts["runbook"],
                 "until": session.deadline,
-                "argv": ["--then", key],
+                "argv": facts.get("argv", []),  # it says on what, and that this stage follows
             }
         )
         text = f"next stage {key} started: {run_dir}"

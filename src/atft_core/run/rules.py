@@ -24,7 +24,7 @@ from atft_core.run.events import Decision, Json
 from atft_core.run.measure_model import MIN_DAYS, ONE_SIDED_90, luck, tried
 from atft_core.run.stages import RuleSpec
 from atft_core.run.state import ENDED, EpochRow, State, Trial
-from atft_core.run.wording import several
+from atft_core.run.wording import duration, several
 
 SETTLING_EPOCHS = 1
 """First epochs that do not count for whether a trial rises: the weights come from nowhere."""
@@ -219,11 +219,11 @@ def _stop(
 ) -> Decision:
     about, number = _about(trial)
     hours = _hours_left(state, trial)
+    saved = duration(3600 * hours)
     advice = "" if rule.acts else " (advice)"
     return Decision(rule=rule.name, verdict="stop", trial=number, reason=reason,
                     evidence=evidence, acts=rule.acts, saves_hours=hours,
-                    said=f"{about}: stop{advice}, {reason}; this saves about {hours:.2g} h",
-                    )  # fmt: skip
+                    said=f"{about}: stop{advice}, {reason}; this saves about {saved}")  # fmt: skip
 
 
 def _about(trial: Trial | None) -> tuple[str, int | None]:

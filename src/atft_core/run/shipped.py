@@ -15,6 +15,12 @@ def folders() -> tuple[Path, Path]:
     return package / "configs", package.parents[1] / "configs"
 
 
+def typed(runbook: Path) -> str:
+    """A runbook as it is typed: a shipped one by its name, unless something here is called so."""
+    known = runbook in [folder / runbook.name for folder in folders()]
+    return runbook.stem if known and not Path(runbook.stem).exists() else str(runbook)
+
+
 def shipped(name: str) -> Path:
     """The file of this name, as runbook.toml or objective/rank.toml; UsageError without one."""
     for folder in folders():

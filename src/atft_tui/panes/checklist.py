@@ -36,9 +36,9 @@ _ALARM = "leak?"
 _QUIET = "$text-muted"
 _COLUMNS: tuple[tuple[str, int, Callable[[Result], str]], ...] = (
     ("margin", 9, margin),
-    ("in se", 6, lambda result: margin_errors(result).removesuffix(" se")),
+    ("in se", 7, lambda result: margin_errors(result).removesuffix(" se")),
     ("error", 8, error),
-    ("n", 7, lambda result: str(result.n or "")),
+    ("n", 6, lambda result: str(result.n or "")),
 )
 """Head, width and cell of what follows the bars, as far as there is room."""
 
@@ -112,7 +112,7 @@ def _heading(section: list[Result], gate: Bar, width: int, *, first: bool) -> Co
     columns = _fitting(width)
     if not first or not columns:
         return line((cut(said, width), _QUIET))
-    bars = ("  target", "  minimum") if gate == "target" else ("  minimum", "  goal")
+    bars = ("  goal", "  minimum") if gate == "target" else ("  minimum", "  goal")
     heads = "".join(f"{head:>{wide}}" for head, wide, _ in columns)
     lead = pad(said, 4 + _lead(width))
     return line((f"{lead}{bars[0]:{_BAR}}{bars[1]:{_BAR}}{heads}", _QUIET))
@@ -152,11 +152,10 @@ def _row(result: Result, gate: Bar, width: int) -> Row:
     cells = [cut(clean(cell(result)), wide - 1).rjust(wide) for _, wide, cell in columns]
     if result.alarm and room < _NOTE:
         cells[0] = f"{_ALARM:>{columns[0][1]}}"
-    wrong = result.alarm or (result.margin or 0) < 0
-    parts.append((cells[0], "$text-error" if wrong else ""))
+    parts.append((cells[0], _tone(result)))
     parts.append(("".join(cells[1:]), _QUIET))
     if room >= _NOTE:
-        parts.append((f"  {cut(_note(result), room)}", "$text-error" if result.alarm else _QUIET))
+        parts.append((f"  {cut(_note(result), room)}", _tone(result) if result.alarm else _QUIET))
     return Row(line(*parts), result.name)
 
 
@@ -174,9 +173,15 @@ def _narrow(result: Result, gate: Bar) -> list[tuple[str, str]]:
     limit = bar(result, gate).removesuffix(" %").removesuffix(" s").replace(" ", "")
     space = margin(result).removesuffix(" %").removesuffix(" s")
     space = space.partition(".")[0] if len(space) > 5 else space
-    wrong = result.alarm or (result.margin or 0) < 0
     said = _ALARM if result.alarm else cut(space, 5)
-    return [(f" {pad(limit, 6)}", _QUIET), (f" {said:>5}", "$text-error" if wrong else "")]
+    return [(f" {pad(limit, 6)}", _QUIET), (f" {said:>5}", _tone(result))]
+
+
+def _tone(result: Result) -> str:
+    """Of a margin: too good is a warning, for it may have passed; too bad is an error."""
+    if result.alarm:
+        return "$text-warning"
+    return "$text-error" if (result.margin or 0) < 0 else ""
 
 
 def _why(result: Result) -> str:

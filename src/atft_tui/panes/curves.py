@@ -67,14 +67,15 @@ class CurvesPane(Pane):
         every, metric = self._metrics(view.state), self._metric(view.state)
         unit = f", {metric.unit}" if metric.unit else ""
         scale = "log" if self._log else "linear"
-        place = f"{every.index(metric) + 1} of {len(every)}"
-        return f"5 {metric.name}{unit}  {place}  {scale}", which or _KEYS
+        place = f"metric {every.index(metric) + 1} of {len(every)}"
+        below = "   ".join(part for part in (which, _KEYS) if part)
+        return f"5 {metric.name}{unit}  {place}  {scale}", below
 
     def _which(self, state: State) -> str:
         if self.chosen:
             return self._why
         shown, known = len(self._trials(state)), len(state.trials)
-        return f"best and newest {shown} of {known} trials" if shown < known else ""
+        return f"best and newest {shown} of {known} trials" if 0 < shown < known else ""
 
     def _trials(self, state: State) -> list[Trial]:
         """Those that are drawn; of ten thousand they are looked for once per state."""

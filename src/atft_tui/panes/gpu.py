@@ -60,15 +60,15 @@ class GpuPane(Pane):
         if machine is None:
             return [Row(line((" looking at the machine ...", "$text-muted")))]
         if height == 1:
-            return [Row(compact(machine, width))]
+            return [Row(compact(machine, width, wanted=_wanted(view)))]
         return [Row(content) for content in full(machine, view, width, height)]
 
 
-def compact(machine: Machine, width: int) -> Content:
-    """Everything that matters in one line."""
+def compact(machine: Machine, width: int, *, wanted: bool) -> Content:
+    """Everything that matters in one line; `wanted`: a criterion asks for a GPU."""
     parts: list[str | tuple[str, str]] = [" ", *_cards(machine)]
     if not machine.gpus:
-        parts += [("no NVML", "$text-warning"), "  "]
+        parts += [("no GPU", "$text-warning" if wanted else "$text-muted"), "  "]
     parts.append(f"cpu {machine.cpu:3.0f} % of {machine.cores}  ")
     parts.append(f"mem {_gib(machine.mem_used)}/{_gib(machine.mem_total)} GiB")
     for process in machine.processes[:3]:
@@ -141,13 +141,18 @@ def fit(pieces: Sequence[Piece], height: int) -> list[Content]:
 
 def _missing(machine: Machine, view: View, width: int, *, zoomed: bool) -> list[Content]:
     """That no GPU can be asked, what follows, and why where there is room."""
-    wanted = any(result.name == "gpu_utilisation" for result in view.results)
+    wanted = _wanted(view)
     follows = ": GPU criteria stay ??" if wanted else "; no criterion needs one"
     style = "$text-warning" if wanted else "$text-muted"
     lines = [line((f" no GPU can be read here{follows}", style))]
     if zoomed:
         lines.append(line((cut(f" {machine.reason}", width), "$text-muted")))
     return lines
+
+
+def _wanted(view: View) -> bool:
+    """Whether a criterion asks for a GPU."""
+    return any(result.name == "gpu_utilisation" for result in view.results)
 
 
 # One GPU.
@@ -267,9 +272,11 @@ def _running(machine: Machine, width: int, room: int) -> list[Content]:
 
 def _pairs(machine: Machine, width: int, room: int) -> list[Content]:
     """Processes side by side where there are few lines."""
-    texts = [f"{cut(p.role, 10):10} {p.cpu:4.0f} % {_gib(p.rss):>4} GiB" for p in machine.processes]
-    lines = []
     half = (width - 2) // 2
+    role = min(10, half - 16)
+    texts = [f"{cut(p.role, role):{role}} {p.cpu:4.0f} % {_gib(p.rss)} GiB"
+             for p in machine.processes]  # fmt: skip
+    lines = []
     for i in range(0, min(len(texts), 2 * room), 2):
         pair = "  ".join(cut(text, half - 1).ljust(half - 1) for text in texts[i : i + 2])
         lines.append(line((f" {pair}", "$text-muted")))

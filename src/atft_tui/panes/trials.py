@@ -51,6 +51,8 @@ class TrialsPane(Pane):
         self.marked: list[int] = []
         """In the order in which they were marked."""
         self._shown: list[Column] = []
+        self._wanted = 0
+        """Columns that there would be with more room."""
 
     def captions(self, view: View) -> tuple[str, str]:
         """What is chosen, and how much of the best value luck alone explains."""
@@ -62,6 +64,8 @@ class TrialsPane(Pane):
             parts.append(f"by {self._head(choice.order)} {'up' if choice.ascending else 'down'}")
         if self.marked:
             parts.append(f"marked {', '.join(map(str, self.marked))}")
+        if self._wanted > len(self._shown):
+            parts.append(f"{len(self._shown)} of {self._wanted} columns")
         return "  ".join(parts), noise_floor(view.state)
 
     @property
@@ -76,6 +80,7 @@ class TrialsPane(Pane):
         state = view.state
         known = columns(state, view.notes)
         self._shown = fitting(known, self.choice, width)
+        self._wanted = sum(column.name not in self.choice.hidden for column in known)
         head = " " + "".join(f" {c.head:>{c.width}}" for c in self._shown)
         head = head.replace("     state", " state    ", 1)
         room = width - len(head) - 2

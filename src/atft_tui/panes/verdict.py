@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from heapq import nlargest
 
@@ -13,7 +12,7 @@ from atft_core.run.foreign import clean
 from atft_core.run.state import Alert, EpochRow, State
 from atft_core.run.verdicts import Stretch
 from atft_core.run.wording import duration, fixed
-from atft_tui.format import clock, cut, line
+from atft_tui.format import clock, cut, line, wrapped
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
@@ -49,7 +48,7 @@ class VerdictPane(Pane):
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """As much as there is room for."""
         lines = summary(view, width, height)
-        lines += conclusion(view.state, width)[: max(0, height - len(lines))]
+        lines += conclusion(view.state, width, height - len(lines))
         if height > 8:
             lines += details(view.state, width)
         return [Row(content) for content in lines]
@@ -58,9 +57,7 @@ class VerdictPane(Pane):
 def summary(view: View, width: int, height: int) -> list[Content]:
     """The word, its evidence and one thing to do, in as many lines as there are."""
     if view.trouble:
-        return [
-            line((f" {text}", "$text-error")) for text in textwrap.wrap(view.trouble, width - 1)
-        ]
+        return [line((f" {text}", "$text-error")) for text in wrapped(view.trouble, width - 1)]
     found = view.diagnosis
     if found is None:
         first = view.stages[0].stage if view.stages else None
@@ -72,20 +69,21 @@ def summary(view: View, width: int, height: int) -> list[Content]:
     said = f"{word}  {clean(found.text)}{action}"
     if height == 1:
         return [line(" ", (word, style), said[len(word) :])]
-    pieces = textwrap.wrap(said, max(20, width - 2))
-    pieces = pieces if height > 4 else pieces[:height]
+    pieces = wrapped(said, width - 2, 0 if height > 4 else height)
     return [
         line(" ", (word, style), pieces[0][len(word) :]),
         *(Content(f" {p}") for p in pieces[1:]),
     ]
 
 
-def conclusion(state: State, width: int) -> list[Content]:
-    """What all trials say together, once a run has ended."""
+def conclusion(state: State, width: int, room: int) -> list[Content]:
+    """What all trials say together, once a run has ended, in as many lines as there are."""
+    if room <= 0:
+        return []
     for name, found in (("walk-forward", state.walk), ("luck", state.significance)):
         if found:
             said = f"{name}  {clean(str(found.get('said', '')), 600)}"
-            first, *rest = textwrap.wrap(said, max(20, width - 2))
+            first, *rest = wrapped(said, width - 2, room)
             head = line(" ", (name, "bold"), first[len(name) :])
             return [head, *(Content(f" {part}") for part in rest)]
     return []
@@ -137,7 +135,7 @@ def _alert(alert: Alert, width: int) -> list[Content]:
     when, word = f" {clock(alert.since)} ", clean(alert.level, 8)
     style = _LEVEL_STYLE.get(alert.level, "$text-warning")
     margin = len(when) + 8
-    first, *rest = textwrap.wrap(clean(alert.text), max(20, width - margin)) or [""]
+    first, *rest = wrapped(clean(alert.text), width - margin) or [""]
     head = line((when, "$text-muted"), (f"{word:8}", style), first)
     return [head, *(Content(" " * margin + part) for part in rest)]
 

@@ -15,7 +15,7 @@ from atft_tui.bindings import bindings
 from atft_tui.format import line, pad
 from atft_tui.pane import Pane, Row
 from atft_tui.screens.live import LiveScreen
-from atft_tui.trial_table import Choice, columns
+from atft_tui.trial_table import Choice, Column, columns
 from atft_tui.view import View
 
 
@@ -32,16 +32,15 @@ class ColumnsPane(Pane):
 
     def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
         """One line each."""
-        return [
-            Row(
-                line(
-                    " ", ("--" if column.name in self.choice.hidden else "ok", "$text-success"),
-                    f" {pad(clean(column.head, 10), 10)} ", (clean(column.name, 40), "$text-muted"),
-                ),
-                column.name,
-            )
-            for column in columns(view.state, view.notes)
-        ]  # fmt: skip
+        head = line((f" shown  {'head':10}  as filters call it", "$text-muted"))
+        return [Row(head), *(self._row(each) for each in columns(view.state, view.notes))]
+
+    def _row(self, column: Column) -> Row:
+        box = (
+            ("[ ]", "$text-muted") if column.name in self.choice.hidden else ("[x]", "$text-accent")
+        )
+        head = f"    {pad(clean(column.head.strip(), 10), 10)}  "
+        return Row(line(" ", box, head, (clean(column.name, 40), "$text-muted")), column.name)
 
 
 class ColumnsScreen(LiveScreen[None]):

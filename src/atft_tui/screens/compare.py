@@ -16,15 +16,17 @@ from atft_core.run.foreign import clean
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import fixed, ratio
 from atft_tui.bindings import bindings
-from atft_tui.format import cut, figure, flat, line, pad
+from atft_tui.format import GLYPHS, cut, figure, flat, line, pad
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.curves import CurvesPane
 from atft_tui.screens.live import LiveScreen
 from atft_tui.screens.trial import TrialScreen
-from atft_tui.trial_table import state_word
+from atft_tui.trial_table import STATES, state_word
 from atft_tui.view import View
 
 _CELL = 12
+_OWN = ("phases", "pid")
+"""What every worker has for itself: no difference between trials."""
 
 
 class DifferencesPane(Pane):
@@ -58,7 +60,7 @@ def _results(view: View) -> list[tuple[str, Callable[[Trial], str]]]:
         return lambda trial: ratio(trial.last(name, h))
 
     return [
-        ("state", state_word),
+        ("state", _state),
         ("epochs", lambda trial: str(len(trial.epochs))),
         (f"val RankIC, h = {h}", metric("rank_ic")),
         ("its error", metric("rank_ic_se")),
@@ -70,17 +72,23 @@ def _results(view: View) -> list[tuple[str, Callable[[Trial], str]]]:
     ]
 
 
+def _state(trial: Trial) -> str:
+    return f"{GLYPHS[STATES.get(trial.state, ('UNKNOWN', ''))[0]][0]} {state_word(trial)}"
+
+
 def _differing(trials: Sequence[Trial]) -> list[tuple[str, list[str]]]:
-    """Keys whose values are not the same everywhere: asked for, then found in the workers."""
+    """Keys whose values are not the same everywhere: asked for, then what else workers found."""
     found: list[tuple[str, list[str]]] = []
     for sources in (
         [trial.params for trial in trials],
-        [flat({k: v for k, v in trial.settings.items() if k != "phases"}) for trial in trials],
+        [flat({k: v for k, v in trial.settings.items() if k not in _OWN}) for trial in trials],
     ):
         for key in sorted({key for source in sources for key in source}):
             values: list[Any] = [source.get(key) for source in sources]
-            if len({str(value) for value in values}) > 1:
-                found.append((key, [figure(value) for value in values]))
+            shown = [figure(value) for value in values]
+            said = any(shown == told and f".{name}".endswith(f".{key}") for name, told in found)
+            if len({str(value) for value in values}) > 1 and not said:
+                found.append((key, shown))
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -21,7 +20,7 @@ from atft_core.run.traces import Trace, trace
 from atft_core.run.wording import MISSING, finite
 from atft_tui import commands
 from atft_tui.bindings import bindings
-from atft_tui.format import GLYPHS, line, relative, shown_path
+from atft_tui.format import GLYPHS, line, relative, shown_path, wrapped
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.measured import EventsPane, PlotPane
 from atft_tui.screens.live import Footer
@@ -114,7 +113,7 @@ def _bars(result: Result, stage: Stage | None) -> list[tuple[str, str]]:
     errors = result.margin_errors
     apart = f", {errors:+.1f} standard errors" if errors is not None else ""
     return [
-        ("minimum", low), ("target", high),
+        ("minimum", low), ("goal", high),
         ("margin", f"{margin(result) or MISSING}{apart}"),
     ]  # fmt: skip
 
@@ -128,7 +127,7 @@ def _interval(result: Result) -> str:
 
 
 def _wrapped(name: str, text: str, width: int) -> list[Content]:
-    pieces = textwrap.wrap(clean(text), max(20, width - 12)) or [""]
+    pieces = wrapped(clean(text), width - 12) or [""]
     return [
         line((f" {name if i == 0 else '':9} ", "$text-muted"), piece)
         for i, piece in enumerate(pieces)
@@ -150,7 +149,7 @@ def remedies(stage: Stage, result: Result, width: int) -> list[Row]:
         )
         rows += [
             Row(line((f"    {piece}", "$text-muted")))
-            for piece in textwrap.wrap(clean(remedy.text), max(20, width - 6))
+            for piece in wrapped(clean(remedy.text), width - 6)
         ]
     return rows
 

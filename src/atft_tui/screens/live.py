@@ -72,7 +72,7 @@ class PastLine(Pane):
         t, back = past.moment.t, duration(past.end - past.moment.t)
         said = f" rewound to {day(t)} {clock(t)}, {back} before the end"
         what = f" of the log - {past.moment.about}: {past.moment.text}"
-        keys = " - [ ] move, escape: now " if self._steps else " "
+        keys = "  [ ] move, escape: now " if self._steps else " "
         room = width - cell_len(said) - cell_len(keys)
         said += cut(what, room) if room > _WHAT else ""
         text = pad(said, max(0, width - cell_len(keys))) + keys
