@@ -62,7 +62,7 @@ PICTURES = (
     Picture("trial", ("enter",), (160, 46)),
     Picture("compare", ("space", "down", "space", "c")),
     Picture("columns", ("v",)),
-    Picture("evidence", ("4", "end", "up", "up", "up", "up", "up", "enter")),
+    Picture("evidence", ("4", "end", "up", "up", "up", "up", "up", "up", "enter")),
     Picture("settings", ("e", "equals_sign")),
     Picture("timeline", ("t",)),
     Picture("rewound", ("t", "end", "up", "up", "enter")),

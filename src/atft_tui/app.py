@@ -213,7 +213,8 @@ class ConsoleApp(RewindableApp):
         places = [place for place in (shown and shown.path.parent, self._directory) if place]
 
         def find() -> list[RunDirectory]:
-            return [run for run in known_runs(self.runbook, places) if run != without]
+            known, left_out = known_runs(self.runbook, places), without and without.path.absolute()
+            return [run for run in known if run.path.absolute() != left_out]
 
         return RunsScreen(find, self._known, asked)
 

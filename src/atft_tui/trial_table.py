@@ -169,7 +169,7 @@ def _param(name: str) -> Column:
         number = finite(found)
         return number if number is not None or found is None else str(found)
 
-    return Column(name, head, max(6, len(head)), cell, value)
+    return Column(name, head, 7, cell, value)
 
 
 # Order.

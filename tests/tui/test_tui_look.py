@@ -16,9 +16,11 @@ from atft_tui.commands import Outcome
 from atft_tui.format import TIED, wrapped
 from atft_tui.machine_now import Machine, Process
 from atft_tui.panes.gpu import compact, full
+from atft_tui.panes.terms import TermsPane
 from atft_tui.panes.verdict import conclusion
 from atft_tui.plan import plan_rows
-from atft_tui.view import View, seconds_left
+from atft_tui.trial_table import columns
+from atft_tui.view import TrialView, View, seconds_left
 
 
 @pytest.fixture
@@ -156,3 +158,40 @@ async def test_before_the_first_epoch_no_curve_is_counted(book, home):
     async with console(book, run.path, size=WIDE) as shown:
         await shown.shows("no epoch has ended yet")
         assert "best and newest" not in shown.text
+
+
+def test_no_column_of_the_loss_is_cut(view):
+    of_trial = replace(view, about=TrialView(3))
+    for width in range(34, 80):
+        shown = TermsPane().rows(of_trial, width, 12)
+        assert all(row.content.cell_length <= width for row in shown)
+        assert shown[0].content.plain.split()[-1] in ("pull", "all", "moved")
+
+
+def test_a_small_learning_rate_moves_no_column():
+    rates = (1e-3, 8.7e-4, 1.25e-5, 0.5)
+    trials = {
+        n: Trial(n, state="COMPLETE", params={"train.learning_rate": rate, "model.hidden": 32})
+        for n, rate in enumerate(rates)
+    }
+    for column in columns(State(trials=trials)):
+        assert all(len(column.cell(trial)) <= column.width for trial in trials.values())
+
+
+async def test_the_run_itself_is_not_offered_as_the_one_before(book, live, monkeypatch):
+    monkeypatch.chdir(live.path.parents[1])
+    assert live.path.is_absolute()
+    relative = live.path.relative_to(live.path.parents[1])
+    async with console(book, relative, size=WIDE) as shown:
+        await shown.press("b")
+        await shown.shows("Which run was before")
+        await shown.until(lambda: "1 run" in shown.said("runs"))
+        assert "/short" not in shown.pane("runs").text
+
+
+def test_load_and_memory_stand_at_the_right_edge(view):
+    look = Machine(cores=2, mem_used=2**30, mem_total=2**34, history=(50.0,) * 90)
+    for width in (60, 100, 160):
+        (said,) = (c.plain for c in full(look, view, width, 4) if c.plain.startswith(" cpu"))
+        assert len(said) == width - 1
+        assert said.endswith("16.0 GiB")

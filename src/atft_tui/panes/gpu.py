@@ -254,7 +254,8 @@ def _cpu(machine: Machine, width: int) -> Content:
     left = f" cpu {machine.cpu:3.0f} % of {machine.cores} cores  "
     right = (f"  load {machine.load:.1f}  mem {_gib(machine.mem_used)}/"
              f"{_gib(machine.mem_total)} GiB")  # fmt: skip
-    bars = spark(machine.history, max(0, min(60, width - len(left) - len(right) - 1)))
+    room = max(0, width - len(left) - len(right) - 1)
+    bars = spark(machine.history, min(60, room)).rjust(room)
     return line(left, (bars, "$text-primary"), right)
 
 

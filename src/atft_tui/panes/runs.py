@@ -105,11 +105,11 @@ class RunsPane(Pane):
         if not self._lines:
             return [header, *(Row(line((f"    {text}", "$text-muted"))) for text in self._empty())]
         shown, now = self._lines, time.time()
-        here = view.run.path if view.run else None
+        here = view.run.path.absolute() if view.run else None
         return Table(
             [header],
             [each.key for each in shown],
-            lambda i: _row(shown[i], widths, now, here=shown[i].found.run.path == here),
+            lambda i: _row(shown[i], widths, now, here=shown[i].found.run.path.absolute() == here),
         )
 
     def _empty(self) -> list[str]:

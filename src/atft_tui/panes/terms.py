@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from atft_core.run.epochs import EpochRow
 from atft_core.run.foreign import clean
 from atft_core.run.state import Trial
@@ -30,9 +32,10 @@ class TermsPane(Pane):
         trial = view.trial
         if trial is None or not trial.epochs:
             return [Row(line((" no epoch has ended yet", "$text-muted")))]
-        room = (width - _LABEL - 1) // 9
-        shown = _COLUMNS if room >= 5 else _COLUMNS[1 : 1 + max(2, room)]
-        first = _COLUMNS.index(shown[0])
+        first = int(sum(wide for _, wide in _COLUMNS) > width - _LABEL - 1)  # without the weight
+        ends = accumulate(wide for _, wide in _COLUMNS[first:])
+        fitting = sum(end <= width - _LABEL - 1 for end in ends)
+        shown = _COLUMNS[first : first + max(2, fitting)]
         head = "".join(f"{name:>{wide}}" for name, wide in shown)
         rows = [Row(line((f" {'':{_LABEL}}{head}", "$text-muted")))]
         for name in _terms(trial.epochs[-1]):

@@ -148,7 +148,7 @@ def noise_floor(state: State) -> str:
     error = best.last("rank_ic_se", state.horizon) if best else None
     if error is None or error <= 0 or count < 2:
         return ""
-    return f"luck: best of {count} is {ratio(luck(state, error))}"
+    return f"luck: best of {count} reaches {ratio(luck(state, error))}"
 
 
 def fitting(known: Sequence[Column], choice: Choice, width: int) -> list[Column]:

@@ -25,7 +25,7 @@ from atft_tui.trial_table import STATES, state_word
 from atft_tui.view import View
 
 _CELL = 12
-_OWN = ("phases", "pid")
+_OWN = ("phases", "pid", "feed_reason")
 """What every worker has for itself: no difference between trials."""
 
 
