@@ -5,7 +5,10 @@ import json
 import pytest
 from run_builders import dry_run, sweep, written
 
+from atft_core.bench.runs import long_run
+from atft_core.run.criteria import check
 from atft_core.run.snapshot import load_tail, save
+from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State
 from atft_core.run.status import evidence, load
 
@@ -21,7 +24,7 @@ def test_a_snapshot_and_the_tail_after_it_are_the_whole_log(tmp_path):
         offset = run.events.stat().st_size
         save(run, load(run))
         run.events.write_bytes(b"".join(lines))
-        state, tail = load_tail(run)
+        state, tail, _ = load_tail(run)
         assert (state.seq, tail.offset) == (cut, offset)
         assert load(run) == whole
         run.snapshot.unlink()
@@ -49,7 +52,7 @@ def test_what_is_no_snapshot_is_ignored(tmp_path, snapshot):
         {"state": []}, {"state": {"trials": []}}, {"state": {"trials": {}, "born_later": 1}},
         {"offset": 10**9}, {"offset": -1}, {"offset": "x"}, {"offset": float("inf")},
         {"offset": None}, {"atft": "0.0.1"}, {"shape": 1}, {"shape": None}, {"before": "0" * 64},
-        {"epochs": 1}, {"epochs": None},
+        {"epochs": 1}, {"epochs": None}, {"results": None}, {"results": [{"verdict": "WELL"}]},
     ],
 )  # fmt: skip
 def test_a_damaged_or_foreign_snapshot_is_ignored(tmp_path, changes):
@@ -57,7 +60,7 @@ def test_a_damaged_or_foreign_snapshot_is_ignored(tmp_path, changes):
     whole = evidence(run)
     save(run, load(run))
     forged(run, **changes)
-    state, tail = load_tail(run)
+    state, tail, _ = load_tail(run)
     assert (state, tail.offset) == (State(), 0)
     assert load(run) == whole
     assert whole.end_state == "FINISHED"
@@ -70,10 +73,10 @@ def test_a_snapshot_with_any_byte_of_its_epochs_changed_is_ignored(tmp_path):
     body = whole.index(b"\n") + 1
     for place in range(body, len(whole), 7):
         run.snapshot.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert load_tail(run)[0] == State()
+        assert load_tail(run).state == State()
     for damaged in (whole[:-1], whole[:body], whole + b"[]\n"):
         run.snapshot.write_bytes(damaged)
-        assert load_tail(run)[0] == State()
+        assert load_tail(run).state == State()
 
 
 def test_epochs_of_a_snapshot_are_decoded_when_they_are_looked_at(tmp_path):
@@ -81,7 +84,7 @@ def test_epochs_of_a_snapshot_are_decoded_when_they_are_looked_at(tmp_path):
     run = written(log, tmp_path / "run")
     whole = evidence(run)
     save(run, whole)
-    state, _ = load_tail(run)
+    state = load_tail(run).state
     rows, known = state.trials[1].epochs, whole.trials[1].epochs
     assert len(rows) == len(known) > 1
     assert rows[-1] == known[-1]
@@ -110,3 +113,21 @@ def test_evidence_is_what_the_log_says_whatever_the_snapshot_says(tmp_path):
     forged(run, state=state)
     assert load(run).trials[0].value == 7.7, "it is good for a look"
     assert evidence(run) == truth
+
+
+def test_a_snapshot_says_what_the_criteria_said(tmp_path):
+    run = long_run(tmp_path / "run", trials=2, epochs=2)
+    assert load_tail(run).results == ()
+    state = evidence(run)
+    save(run, state)
+    known = check(state, stage_from_json(state.stage_spec))
+    assert any(result.value is not None for result in known)
+    assert load_tail(run).results == known
+
+
+def test_a_stage_that_cannot_be_read_does_not_keep_a_snapshot_from_being_made(tmp_path):
+    run = written(dry_run(), tmp_path / "run")
+    state = evidence(run)
+    assert "output_dir" not in state.stage_spec
+    save(run, state)
+    assert (load_tail(run).state, load_tail(run).results) == (state, [])
