@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
-from types import UnionType
-from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from atft_core.run.fits import Fits, fitting
 
 SCHEMA_VERSION = 1
 Json = dict[str, Any]
@@ -289,37 +289,8 @@ KINDS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
-Fits = Callable[[Any], bool]
-
-
-def _fits(hint: Any) -> Fits:
-    """The question whether a JSON value is of the type that a field wants.
-
-    Made once per field: a night's log has a million of them.
-    """
-    kind, inner = get_origin(hint) or hint, get_args(hint)
-    if kind is Any:
-        return lambda value: True
-    if kind in (UnionType, Union):  # the second name is that of Python 3.14
-        choices = [_fits(each) for each in inner]
-        return lambda value: any(fits(value) for fits in choices)
-    if kind in (int, float):  # True is a number to Python, and a whole one counts as a float
-        return lambda value: isinstance(value, (int, kind)) and not isinstance(value, bool)
-    if not inner or inner[-1] is Any:
-        return lambda value: isinstance(value, kind)
-    member = _fits(inner[-1])
-    if kind is dict:
-        return lambda value: isinstance(value, dict) and all(map(member, value.values()))
-    return lambda value: isinstance(value, kind) and all(map(member, value))
-
-
 _FIELDS: dict[type[Event], dict[str, Fits]] = {}
 """What each field may be, by kind; made when the first of its kind is read."""
-
-
-def _fields(cls: type[Event]) -> dict[str, Fits]:
-    hints = get_type_hints(cls)
-    return {f.name: _fits(hints[f.name]) for f in fields(cls)}
 
 
 def encode(stamped: Stamped) -> str:
@@ -334,7 +305,7 @@ def decode(line: str) -> Stamped | None:
     try:
         record = json.loads(line)
         cls = KINDS[record["kind"]]
-        known = _FIELDS.get(cls) or _FIELDS.setdefault(cls, _fields(cls))
+        known = _FIELDS.get(cls) or _FIELDS.setdefault(cls, fitting(cls))
         given = {key: value for key, value in record.items() if key in known}
         if not all(known[key](value) for key, value in given.items()):
             return None

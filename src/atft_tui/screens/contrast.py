@@ -137,9 +137,9 @@ class ContrastScreen(WorkedOutScreen[Contrast | str]):
         """Both runs by all measures, or why the other one cannot be read."""
         try:
             self._before = self._before or load(self._other)
+            return contrast(self._before, view.state, view.stage)
         except (AtftError, OSError) as error:
             return clean(str(error).partition("\n")[0])
-        return contrast(self._before, view.state, view.stage)
 
     def found(self, found: Contrast | str) -> None:
         """Into the pane."""
