@@ -24,8 +24,9 @@ def alert(run, text="the disk is nearly full", level="error", key="disk_low", **
         journal.append(ev.Alert(level=level, key=key, text=text, **kind))
 
 
-def view(book, run, name="RUNNING", reason="", state=None):
-    return View(time.time(), book, run=run, state=state or load(run), status=Status(name, reason))
+def view(book, run, name="RUNNING", reason="", state=None, trial=None):
+    status = Status(name, reason, trial=trial)
+    return View(time.time(), book, run=run, state=state or load(run), status=status)
 
 
 @pytest.fixture
@@ -96,6 +97,17 @@ def test_a_hang_that_engine_and_console_notice_is_told_once(book, live, first):
     assert [a.ended for a in news.of(view(book, live))] == [True]
     alert(live, "HUNG, silent once more", key="hung")
     assert len(news.of(view(book, live, "HUNG", "silent"))) == 1
+
+
+def test_each_trial_that_hangs_is_told(book, live):
+    news = News(time.time())
+    news.of(view(book, live))
+    alert(live, "HUNG, trial 3", key="hung", trial=3)
+    assert [a.trial for a in news.of(view(book, live, "HUNG", "trial 3", trial=3))] == [3]
+    (told,) = news.of(view(book, live, "HUNG", "trial 4", trial=4))
+    assert (told.key, told.trial, told.text) == ("hung", 4, "trial 4")
+    alert(live, "HUNG, trial 4", key="hung", trial=4)
+    assert news.of(view(book, live, "HUNG", "trial 4", trial=4)) == []
 
 
 # How they are told.

@@ -206,7 +206,7 @@ def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagno
 
 def _alert(alert: Alert) -> Json:
     return {"t": alert.since, "level": alert.level, "text": alert.text, "key": alert.key,
-            "ended": alert.ended}  # fmt: skip
+            "ended": alert.ended, "trial": alert.trial}  # fmt: skip
 
 
 def _trial_json(trial: Trial) -> Json:

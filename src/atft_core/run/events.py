@@ -244,6 +244,8 @@ class Alert(Event):
     """What it is about: a word of `alerts.KEYS`."""
     ended: bool = False
     """Whether it says that what began under this key is over."""
+    trial: int | None = None
+    """Which trial hangs."""
 
 
 @dataclass(frozen=True, kw_only=True)
