@@ -111,6 +111,26 @@ async def test_its_curves_stand_beside_the_best_and_enter_goes_there(book, kept)
         assert shown.said("curves").splitlines()[1] == "trial 1"
 
 
+@pytest.mark.parametrize("lag", [0, 1, None])
+async def test_a_sharpe_ratio_says_of_which_entry_lag_it_is(book, kept, lag):
+    facts = {} if lag is None else {"entry_lag": lag}  # runs of older versions do not say
+    said = "entry lag ?" if lag is None else f"entry lag {lag}"
+    row = {"rank_ic": 0.04, "rank_ic_se": 0.01, "ls_sharpe_ann": 1.234}
+    with Journal(kept.events) as journal:
+        journal.append(ev.DataReady(facts=facts))
+        journal.append(ev.Epoch(trial=3, worker_seq=900, epoch=8, val={"1": row}))
+    async with console(book, kept.path, size=SMALL) as shown:
+        await shown.press("enter", "4")
+        await shown.shows("1.23")
+        assert f"4 Validation by horizon, L/S: Sharpe p.a., {said} " in shown.drawn("horizons")[0]
+        await shown.press("5")
+        names = set()
+        for _ in range(60):
+            await shown.press("m")
+            names.add(shown.said("curves").splitlines()[0].split("  ")[0])
+        assert f"5 val long-short Sharpe, year, {said}, horizon 1" in names
+
+
 async def test_it_moves_while_the_trial_runs(book, kept):
     async with console(book, kept.path, size=WIDE) as shown:
         await shown.press("enter")
