@@ -74,6 +74,36 @@ async def test_the_timeline_lists_what_happened(book, apart, size):
         assert shown.screen == "ConsoleScreen"
 
 
+async def test_each_day_begins_with_its_date(book, live):
+    """Also where a line has no room for one."""
+    spread = [Stamped(s.seq, BEGAN + 7200 * s.seq, s.event) for s in read_events(live.events)]
+    live.events.write_text("".join(encode(stamped) + "\n" for stamped in spread))
+    async with console(book, live.path, size=SMALL) as shown:
+        await shown.press("t")
+        await shown.on("TimelineScreen")
+        await shown.shows("done .046")
+        moments = shown.app.view.moments.all
+        lines = shown.pane("moments").text.splitlines()[1:]
+        days = [stamp(moment.t)[:10] for moment in moments]
+        assert len(set(days)) > 2
+        for place, (text, moment) in enumerate(zip(lines, moments, strict=True)):
+            date = stamp(moment.t)[:10]
+            assert (date in text) is (place == 0 or days[place - 1] != date)
+            assert stamp(moment.t)[11:] in text
+            assert text[26:].startswith(moment.about)
+
+
+async def test_a_time_that_no_calendar_knows_is_a_dash(book, apart):
+    with apart.events.open("a") as log:
+        log.write(encode(Stamped(len(apart.events.read_text().splitlines()) + 1, 1e300,
+                                 ev.Alert(text="at no time"))) + "\n")  # fmt: skip
+    for size in (SMALL, WIDE):
+        async with console(book, apart.path, size=size) as shown:
+            await shown.press("t")
+            await shown.on("TimelineScreen")
+            await shown.shows("at no time")
+
+
 def apart_time(shown, place):
     return shown.app.view.moments.all[place].t
 
