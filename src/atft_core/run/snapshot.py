@@ -17,7 +17,7 @@ from atft_core.run.files import read_json, write_json
 from atft_core.run.journal import Tail
 from atft_core.run.state import State, from_json, to_json
 
-SHAPE = 2
+SHAPE = 3
 """Of what a snapshot holds; another one is folded again."""
 _WINDOW = 4096
 """Bytes before the offset by which a log is recognised."""
