@@ -29,7 +29,7 @@ async def test_every_part_has_a_key_and_what_it_promises(book, kept, size):
         await shown.until(lambda: shown.app.screen._files and shown.app.screen._files.view.days)
         for key, (name, texts) in enumerate(
             {
-                "facts": ("1 Trial 1", "complete", "checkpoints", "3.0 MiB", "best", "resident"),
+                "facts": ("1 Trial 1", "done", "checkpoints", "3.0 MiB", "best", "resident"),
                 "params": ("2 Parameters", "train.learning_rate", "0.0003"),
                 "terms": ("3 Loss by term", "rank_ic", "0.3000", "-0.0200", "0.50", "1.20e-03"),
                 "horizons": ("4 Validation by horizon", "RankIC", ".011", "4.2", "reversal"),
