@@ -6,7 +6,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from atft_core.run.state import EpochRow, Trial
+from atft_core.run.epochs import EpochRow
+from atft_core.run.state import Trial
 from atft_tui.canvas import HUGE, Polyline
 from atft_tui.metrics import Metric
 

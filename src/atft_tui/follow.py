@@ -111,7 +111,7 @@ class Follower(threading.Thread):
             self._scanned = time.monotonic()
             self._scan_trouble = _trouble(self._scan)
         trouble = _trouble(self._read) or self._scan_trouble
-        if self._stale or self._drawn is None or self._drawn.live:
+        if self._due():
             trouble = _trouble(self._draw) or trouble
         live = replace(self._drawn or self._nothing(), trouble=trouble)
         trouble = _trouble(lambda: self._look_back(live))
@@ -121,6 +121,11 @@ class Follower(threading.Thread):
         if mark != self._posted:
             self._posted = mark
             self._post(view)
+
+    def _due(self) -> bool:
+        """Whether what was drawn may be wrong by now: a live run falls silent by the second."""
+        drawn = self._drawn
+        return self._stale or drawn is None or (drawn.live and int(drawn.now) != int(time.time()))
 
     def _look_back(self, live: View) -> None:
         """What the past adds to the picture, or puts in its place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from atft_core.run.collecting import collecting_later
@@ -31,9 +32,9 @@ class Checker:
     nine tenths of its time.
     """
 
-    def __init__(self, *, patient: bool = False) -> None:
-        """Whether the first answer may be none, where it would take long."""
-        self._patient = patient
+    def __init__(self, saved: Sequence[Result] | None = None) -> None:
+        """`saved`: what to answer first, where it takes long: what a snapshot says, or nothing."""
+        self._saved = saved
         self._mark: object = None
         self._stage: Stage | None = None
         self._results: tuple[Result, ...] = ()
@@ -43,9 +44,10 @@ class Checker:
 
     def results(self, state: State, stage: Stage, mark: object) -> tuple[Result, ...]:
         """`mark` differs when something happened that a criterion may depend on."""
-        if self._patient and len(state.trials) >= MANY:
-            self._patient, self.stale = False, True
-            return ()
+        saved, self._saved = self._saved, None
+        if saved is not None and len(state.trials) >= MANY:
+            self.stale = True
+            return tuple(saved)
         now = time.monotonic()
         other = mark != self._mark
         self.stale = other and now < self._next and stage is self._stage
@@ -74,14 +76,15 @@ class Followed:
     news: int = 0
     """Events so far that a criterion may depend on."""
     _notes_mark: tuple[int, int] | None = None
-    _checker: Checker = field(default_factory=lambda: Checker(patient=True))
+    _checker: Checker = field(init=False)
     _frozen: Frozen = field(default_factory=Frozen)
     _changed: set[int] | None = None
     """Trials that events were about since the last copy; None: perhaps all."""
 
     def __post_init__(self) -> None:
         self.made = created(self.run)
-        self.state, self.tail = load_tail(self.run)
+        self.state, self.tail, results = load_tail(self.run)
+        self._checker = Checker(results)
         with collecting_later():
             self.read()
         gc.freeze()  # else each collection stops the screen to look at ten thousand trials

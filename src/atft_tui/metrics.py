@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from atft_core.run.epochs import EpochRow
 from atft_core.run.foreign import clean
-from atft_core.run.state import EpochRow, State
+from atft_core.run.state import State
 from atft_core.run.wording import finite, fixed, ratio
 
 Show = Callable[[float | None], str]

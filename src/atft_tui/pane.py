@@ -106,6 +106,7 @@ class Pane(ScrollView):
     def __init__(self, id: str | None = None, *, focus: bool = False) -> None:
         super().__init__(id=id)
         self.can_focus = self.chosen_focus = focus
+        self.set_reactive(Pane.auto_links, False)  # else each line is searched for some
         self.view: View | None = None
         self._rows: Sequence[Row] = []
         self._captions = ("", "")
@@ -148,7 +149,7 @@ class Pane(ScrollView):
     def _replace(self, rows: Sequence[Row]) -> None:
         old, self._rows = self._rows, rows
         self._keep_cursor(old)
-        self.virtual_size = Size(self.scrollable_content_region.width, len(rows))
+        self._hold(len(rows))
         if len(old) != len(rows):
             self.refresh()
             return
@@ -156,6 +157,17 @@ class Pane(ScrollView):
         for y in range(top, min(len(rows), top + self.scrollable_content_region.height)):
             if not old[y].same(rows[y]):
                 self.refresh_line(y)
+
+    def _hold(self, lines: int) -> None:
+        """Scroll over so many lines. Setting the size alone would lay out the whole screen again,
+        at every line of a log; that is needed only where the height of the pane follows from it.
+        """
+        size = Size(self.scrollable_content_region.width, lines)
+        if self.styles.is_auto_height:
+            self.virtual_size = size
+        elif size != self.virtual_size:
+            self.set_reactive(Pane.virtual_size, size)
+            self._scroll_update(size)
 
     def on_resize(self) -> None:
         """Another width, other lines."""
@@ -166,11 +178,11 @@ class Pane(ScrollView):
         index = y + self.scroll_offset.y
         width = self.scrollable_content_region.width
         if index >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
-        content = self._decorated(self._rows[index], width)
-        strips = Visual.to_strips(self, content, width, 1, self.visual_style, apply_selection=False)
+            return Strip.blank(width, self.visual_style.rich_style)
+        content, style = self._decorated(self._rows[index], width), self.visual_style
+        strips = Visual.to_strips(self, content, width, 1, style, apply_selection=False)
         strip = strips[0] if strips else Strip.blank(width)
-        return strip.adjust_cell_length(width, self.rich_style)
+        return strip.adjust_cell_length(width, style.rich_style)
 
     def _decorated(self, row: Row, width: int) -> Content:
         """A row with the cursor: a mark for everybody, a background where it has the focus."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from atft_core.run.collecting import collecting_later
+from atft_core.run.epochs import Epochs
 from atft_core.run.events import EngineStarted, Epoch, Event, Stamped
 from atft_core.run.fold import apply
 from atft_core.run.state import State, Trial
@@ -131,8 +132,9 @@ class _Fold:
 def unshared(value: T) -> T:
     """A copy whose own lists and dicts may be changed; what is in them is still shared."""
     made = copy(value)
+    own = (list, dict, Epochs)
     vars(made).update(
-        {key: copy(held) for key, held in vars(value).items() if isinstance(held, list | dict)}
+        {key: copy(held) for key, held in vars(value).items() if isinstance(held, own)}
     )
     if isinstance(made, State):
         made.verdicts = copied(made.verdicts)

@@ -134,7 +134,7 @@ class Frozen:
         for number in numbers:
             if number in state.trials:
                 trial = state.trials[number]
-                self._trials[number] = replace(trial, epochs=list(trial.epochs))
+                self._trials[number] = trial.copy()
         return replace(
             state,
             trials=dict(self._trials),

@@ -4,8 +4,9 @@ import pytest
 from run_builders import SETTINGS, Log, metrics, sweep
 
 from atft_core.run.criteria import CRITERIA, check
+from atft_core.run.epochs import EpochRow
 from atft_core.run.stages import CriterionSpec, Stage
-from atft_core.run.state import EpochRow, State
+from atft_core.run.state import State
 from atft_core.run.traces import LISTED, PLOTTED, SOURCES, thinned, trace
 
 

@@ -8,8 +8,9 @@ from test_tui_hostile import assert_harmless, hostile
 from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 
 from atft_core.run import events as ev
+from atft_core.run.epochs import EpochRow
 from atft_core.run.journal import Journal
-from atft_core.run.state import EpochRow, State, Trial
+from atft_core.run.state import State, Trial
 from atft_tui.curve import Curve, Curves
 from atft_tui.metrics import loss, metrics, rank_ic
 from atft_tui.panes.curves import drawn

@@ -12,9 +12,9 @@ from tui_console import SMALL, WIDE, console, every_size
 
 from atft_core.run import events as ev
 from atft_core.run.criteria import check
+from atft_core.run.epochs import EpochRow
 from atft_core.run.journal import Journal, read_events
 from atft_core.run.lock import EngineLock
-from atft_core.run.state import EpochRow
 from atft_core.run.status import load
 from atft_core.run.traces import LISTED
 from atft_core.train.results import split_column, write_table

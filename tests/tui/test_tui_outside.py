@@ -15,9 +15,12 @@ import tui_run
 
 from atft_core.bench.runs import long_run
 from atft_core.errors import UsageError
+from atft_core.run import events as ev
+from atft_core.run import snapshot
 from atft_core.run.directory import RunDirectory
+from atft_core.run.journal import Journal
 from atft_core.run.lock import EngineLock
-from atft_core.run.status import Status, load, read_status
+from atft_core.run.status import Status, evidence, load, read_status
 from atft_tui import commands, seen
 from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys
 from atft_tui.farewell import farewell
@@ -300,3 +303,12 @@ def test_the_first_picture_of_a_long_run_does_not_wait_for_its_criteria(book, ho
     assert views[0].results == ()
     follower.look()
     assert len(views[1].results) == len(views[1].stage.criteria) > 0
+
+    snapshot.save(run, evidence(run))
+    again = Follower(book, run.path, views.append)
+    again.look()
+    assert views[2].results == views[1].results, "as they were when the snapshot was made"
+    with Journal(run.events) as journal:
+        journal.append(ev.WorkerExited(trial=MANY, ok=False, reason="killed"))
+    again.look()
+    assert views[3].results != views[1].results, "and checked again"

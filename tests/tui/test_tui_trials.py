@@ -4,7 +4,8 @@ import pytest
 import tui_run
 from tui_console import SMALL, console
 
-from atft_core.run.state import EpochRow, State, Trial
+from atft_core.run.epochs import EpochRow
+from atft_core.run.state import State, Trial
 from atft_tui.trial_table import (
     USUAL,
     Choice,

@@ -68,7 +68,8 @@ def _peer(*options: str) -> list[str]:
     return [sys.executable, "-m", "atft_tui.peer", *options]
 
 
-# Bytes and processor time while all panes change once a second, and while nothing does.
+# Bytes and processor time while all panes change once a second, while nothing is heard of the run
+# (its clock and the machine's load still change), and when it has ended.
 
 
 def _live(folder: Path, columns: int, rows: int, sizes: ConsoleSizes, say: Say) -> dict[str, Any]:
@@ -87,8 +88,11 @@ def _live(folder: Path, columns: int, rows: int, sizes: ConsoleSizes, say: Say) 
             say(f"{name}: the same, and {BURST_LINES} log lines a second")
             burst = _ticking(live, screen, sizes.seconds, lines=BURST_LINES)
             memory = screen.memory()
+            say(f"{name}: the run goes on, but nothing is heard of it")
+            silent = _settled(screen, lambda: screen.used(sizes.seconds))
+        live.end()
     with opened(_console(live.run), columns, rows) as screen:
-        say(f"{name}: nothing happens")
+        say(f"{name}: the run has ended")
         screen.until(READY)
         idle = _settled(screen, lambda: screen.used(sizes.seconds))
     return {
@@ -100,6 +104,8 @@ def _live(folder: Path, columns: int, rows: int, sizes: ConsoleSizes, say: Say) 
         "processor_share": round(ours.processor, 4),
         "peer_processor_share": round(peer.processor, 4),
         "burst_processor_share": round(burst.processor, 4),
+        "silent_processor_share": round(silent.processor, 4),
+        "silent_bytes_per_s": round(silent.bytes_per_s),
         "idle_processor_share": round(idle.processor, 4),
         "idle_bytes_per_s": round(idle.bytes_per_s),
         "rss_mb": round(memory / 1e6, 1),

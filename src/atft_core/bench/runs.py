@@ -128,6 +128,10 @@ class LiveRun:
         with self.run.log.open("a") as log:
             log.writelines(f"{stamp} {line}\n" for line in lines)
 
+    def end(self) -> None:
+        """The engine says that it is through."""
+        self._journal.append(ev.RunEnded())
+
     def close(self) -> None:
         """Let go of the lock."""
         self._journal.close()

@@ -87,6 +87,12 @@ class Screen:
         return float(times.user + times.system)
 
 
+def _environment() -> dict[str, str]:
+    """As on a user's machine, where Python keeps what it compiled."""
+    usual = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**usual, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+
+
 @contextmanager
 def opened(command: list[str], columns: int, rows: int) -> Iterator[Screen]:
     """A program in a terminal of that size, ended afterwards."""
@@ -98,7 +104,7 @@ def opened(command: list[str], columns: int, rows: int) -> Iterator[Screen]:
         stdout=follower,
         stderr=follower,
         start_new_session=True,
-        env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+        env=_environment(),
     )
     os.close(follower)
     try:

@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from atft_core.run.fits import Fits, fitting
+from atft_core.run.fits import Fits, fits, fitting
 
 SCHEMA_VERSION = 1
 Json = dict[str, Any]
@@ -295,6 +295,9 @@ _FIELDS: dict[type[Event], dict[str, Fits]] = {}
 """What each field may be, by kind; made when the first of its kind is read."""
 
 
+_read = json.JSONDecoder().raw_decode
+
+
 def encode(stamped: Stamped) -> str:
     """One line without its newline; raises ValueError on NaN or infinity."""
     event = stamped.event
@@ -305,12 +308,15 @@ def encode(stamped: Stamped) -> str:
 def decode(line: str) -> Stamped | None:
     """The event of a line, or None when the line is damaged or of an unknown kind."""
     try:
-        record = json.loads(line)
+        record, end = _read(line)
+        if line[end:].strip():
+            return None
         cls = KINDS[record["kind"]]
         known = _FIELDS.get(cls) or _FIELDS.setdefault(cls, fitting(cls))
         given = {key: value for key, value in record.items() if key in known}
-        if not all(known[key](value) for key, value in given.items()):
-            return None
+        for key, value in given.items():
+            if not fits(value, known[key]):
+                return None
         return Stamped(int(record["seq"]), float(record["t"]), cls(**given))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

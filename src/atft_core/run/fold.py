@@ -13,9 +13,10 @@ from typing import Any
 
 from atft_core.run import events as ev
 from atft_core.run.alerts import raised
+from atft_core.run.epochs import EpochRow, Epochs
 from atft_core.run.events import Event, Stamped
 from atft_core.run.limits import split_of
-from atft_core.run.state import ENDED, Alert, EpochRow, State, Trial, from_json, to_json
+from atft_core.run.state import ENDED, Alert, State, Trial, from_json, to_json
 from atft_core.run.verdicts import Stretch, add_epoch, add_mishap
 from atft_core.run.wording import finite, several
 
@@ -125,8 +126,8 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
     trial = _news_of(state, event, t)
     if trial is None:
         return
-    place = bisect_left(trial.epochs, event.epoch, key=lambda row: row.epoch)
-    if place < len(trial.epochs) and trial.epochs[place].epoch == event.epoch:
+    place = _place(trial.epochs, event.epoch)
+    if place is None:
         return  # a resumed worker repeats the epoch it was killed in; the first report stands
     trial.epoch = event.epoch
     row = EpochRow(
@@ -139,6 +140,14 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
         state.verdicts, trial.number, event.said or t, finite(event.seconds) or 0.0, split,
         event=(state.seq, t),
     )  # fmt: skip
+
+
+def _place(rows: Epochs, epoch: int) -> int | None:
+    """Where an epoch belongs; None where it is there. Nearly always it is the next one."""
+    if not rows or rows[-1].epoch < epoch:
+        return len(rows)
+    place = bisect_left(rows, epoch, key=lambda row: row.epoch)
+    return None if rows[place].epoch == epoch else place
 
 
 def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:

@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from atft_core.run.state import ENDED, EpochRow, State, Trial
+from atft_core.run.epochs import EpochRow
+from atft_core.run.state import ENDED, State, Trial
 
 _PLACE = re.compile(r"trial (\d+), epoch (\d+)")
 

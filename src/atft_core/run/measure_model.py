@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import NormalDist
 
+from atft_core.run.epochs import EpochRow
 from atft_core.run.measure import Measure, live, place, settled
 from atft_core.run.noise import noise_floor
 from atft_core.run.stages import CriterionSpec
-from atft_core.run.state import EpochRow, State, Trial
+from atft_core.run.state import State, Trial
 from atft_core.run.wording import finite, ratio, several
 
 ONE_SIDED_90 = NormalDist().inv_cdf(0.90)

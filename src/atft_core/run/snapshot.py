@@ -2,52 +2,112 @@
 
 It is for looking only: gates and checks fold the whole log. It is used where the log still ends
 there as it did, so that it never speaks of another one.
+
+A line of JSON with everything but epochs, then a line for each trial with its epochs: these are
+nine tenths of it, and decoded when somebody looks at them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from atft_core import __version__
+from atft_core.errors import AtftError
 from atft_core.run.collecting import collecting_later
+from atft_core.run.criteria import Result, Verdict, check
 from atft_core.run.directory import RunDirectory
-from atft_core.run.files import read_json, write_json
+from atft_core.run.epochs import EpochRow, Epochs, Later
+from atft_core.run.files import open_regular, write_atomically
 from atft_core.run.journal import Tail
+from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, from_json, to_json
 
-SHAPE = 3
+SHAPE = 5
 """Of what a snapshot holds; another one is folded again."""
 _WINDOW = 4096
 """Bytes before the offset by which a log is recognised."""
 
 
+class Start(NamedTuple):
+    """From where a log is read on."""
+
+    state: State
+    tail: Tail
+    results: Sequence[Result] = ()
+    """What the criteria of its stage said of that state, where that is known."""
+
+
 def save(run: RunDirectory, state: State) -> None:
     """Keep `state`, which is the fold of all that is in the log now."""
     offset = run.events.stat().st_size
+    held, lines = to_json(state), []
+    for trial in held["trials"].values():
+        rows = trial["epochs"]
+        trial["epochs"] = {"count": len(rows), "newest": rows[-1] if rows else None}
+        lines.append(_json(rows))
     value = {
         "atft": __version__,
         "shape": SHAPE,
         "offset": offset,
         "before": _hash_before(run.events, offset),
-        "state": to_json(state),
+        "epochs": zlib.crc32(b"".join(lines)),
+        "results": [asdict(result) for result in _checked(state)],
+        "state": held,
     }
-    write_json(run.snapshot, value, durable=False, readable=False)
+    write_atomically(run.snapshot, b"".join([_json(value), *lines]), durable=False)
 
 
-def load_tail(run: RunDirectory) -> tuple[State, Tail]:
-    """State and reading position to start from; the beginning where there is no good snapshot."""
+def _checked(state: State) -> list[Result]:
+    """Nothing where the run has no stage, or one that this version cannot read."""
     try:
-        with collecting_later():
-            saved: Any = read_json(run.snapshot)
+        return check(state, stage_from_json(state.stage_spec)) if state.stage_spec else []
+    except (LookupError, TypeError, ValueError, AtftError):
+        return []
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+
+def load_tail(run: RunDirectory) -> Start:
+    """Where to start; at the beginning where there is no good snapshot."""
+    try:
+        with collecting_later(), open_regular(run.snapshot) as file:
+            saved: Any = json.loads(file.readline())
             offset = saved["offset"]
             same_log = saved["before"] == _hash_before(run.events, offset)
             if same_log and (saved["atft"], saved["shape"]) == (__version__, SHAPE):
-                return from_json(saved["state"]), Tail(run.events, offset)
-    except (AttributeError, TypeError, KeyError, ValueError, OverflowError, OSError):
+                _put_back(saved["state"]["trials"], file.read(), saved["epochs"])
+                results = [Result(**{**raw, "verdict": Verdict(raw["verdict"])})
+                           for raw in saved["results"]]  # fmt: skip
+                return Start(from_json(saved["state"]), Tail(run.events, offset), results)
+    except (
+        AttributeError,
+        TypeError,
+        KeyError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        OSError,
+    ):
         pass  # whatever is wrong with it: without it everything is folded again
-    return State(), Tail(run.events)
+    return Start(State(), Tail(run.events))
+
+
+def _put_back(trials: Any, data: bytes, checksum: int) -> None:
+    """Give each trial its epochs; ValueError where they are not what was written."""
+    if zlib.crc32(data) != checksum:
+        raise ValueError("epochs were damaged")
+    for trial, line in zip(trials.values(), data.splitlines(), strict=True):
+        count, newest = int(trial["epochs"]["count"]), trial["epochs"]["newest"]
+        later = Later(line, count, EpochRow(**newest)) if count else None
+        trial["epochs"] = Epochs(later=later)
 
 
 def _hash_before(path: Path, offset: int) -> str:

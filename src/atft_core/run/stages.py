@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from atft_core.errors import RunDirectoryError, UsageError
 from atft_core.run.events import Json
-from atft_core.run.fits import Fits, fitting
+from atft_core.run.fits import Fits, fits, fitting
 from atft_core.run.foreign import clean
 from atft_core.run.wording import finite
 
@@ -134,11 +134,12 @@ class _DamagedError(Exception):
 
 def _known(cls: type[Any], value: Json, where: str) -> Json:
     """The fields of a dataclass, each of its type, none missing that it needs."""
-    fits = _FITS.get(cls) or _FITS.setdefault(cls, fitting(cls))
-    found = {key: item for key, item in value.items() if key in fits}
+    wanted = _WANTED.get(cls) or _WANTED.setdefault(cls, fitting(cls))
+    found = {key: item for key, item in value.items() if key in wanted}
     for key, item in found.items():
         number = isinstance(item, int | float) and not isinstance(item, bool)
-        if not fits[key](item) or (number and finite(item) is None):
+        strange = key == "gate" and item not in get_args(Bar)
+        if strange or not fits(item, wanted[key]) or (number and finite(item) is None):
             raise _DamagedError(f"{where} has {key} = {clean(repr(item)[:_SHOWN])}")
     needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
     if missing := [name for name in needed if name not in found]:
@@ -146,6 +147,6 @@ def _known(cls: type[Any], value: Json, where: str) -> Json:
     return found
 
 
-_FITS: dict[type[Any], dict[str, Fits]] = {}
+_WANTED: dict[type[Any], dict[str, Fits]] = {}
 _SHOWN = 60
 """Characters of a wrong value that are shown."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import asdict, dataclass, field
 
 from atft_core.run import events as ev
+from atft_core.run.epochs import EpochRow, Epochs
 from atft_core.run.events import Json
 from atft_core.run.verdicts import Stretch, of_rows, to_rows
 from atft_core.run.wording import finite
@@ -35,28 +37,6 @@ class Alert:
 
 
 @dataclass
-class EpochRow:
-    """One epoch of a trial, as the first worker that finished it reported it."""
-
-    epoch: int
-    t: float
-    seconds: float
-    batches: int
-    batches_available: int
-    time: Json
-    train: Json
-    val: Json
-    gpu: Json | None
-    rates: Json = field(default_factory=dict)
-    seq: int = 0
-    """Which event of the log said so."""
-
-    def metric(self, name: str, horizon: int) -> float | None:
-        """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
-        return finite(self.val.get(str(horizon), {}).get(name))
-
-
-@dataclass
 class Trial:
     """One trial."""
 
@@ -76,8 +56,7 @@ class Trial:
     worker_seq: int = 0
     started: float = 0.0
     ended: float = 0.0
-    epochs: list[EpochRow] = field(default_factory=list)
-    """In order of epoch."""
+    epochs: Epochs = field(default_factory=Epochs)
     settings: Json = field(default_factory=dict)
     settings_seq: int = 0
     ended_seq: int = 0
@@ -95,6 +74,12 @@ class Trial:
     def running(self) -> bool:
         """Whether the trial has a worker, as far as the log knows."""
         return self.state == "RUNNING"
+
+    def copy(self) -> Trial:
+        """A trial that later events do not change; epochs that have ended are shared."""
+        made = copy(self)
+        made.epochs = self.epochs.copy()
+        return made
 
     def last(self, name: str, horizon: int) -> float | None:
         """A validation metric of the newest epoch."""
@@ -201,7 +186,8 @@ def from_json(value: Json) -> State:
     """The state that `to_json` was given."""
     trials = {}
     for key, raw in value["trials"].items():
-        epochs = [EpochRow(**row) for row in raw["epochs"]]
+        rows = raw["epochs"]
+        epochs = rows if isinstance(rows, Epochs) else Epochs(EpochRow(**row) for row in rows)
         trials[int(key)] = Trial(**{**raw, "epochs": epochs})
     alerts = [Alert(**raw) for raw in value["alerts"]]
     decisions = [(t, ev.Decision(**raw)) for t, raw in value["decisions"]]

@@ -98,7 +98,8 @@ def silent_trials(state: State, now: float) -> Iterator[Status]:
 
 def load(run: RunDirectory) -> State:
     """The state of a run, from its snapshot where there is one, and the events after it."""
-    return _fold_all(run, *load_tail(run))
+    start = load_tail(run)
+    return _fold_all(run, start.state, start.tail)
 
 
 def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:

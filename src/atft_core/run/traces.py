@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from atft_core.run.criteria import Result
+from atft_core.run.epochs import EpochRow
 from atft_core.run.measure import placed
 from atft_core.run.measure_model import ONE_SIDED_90, luck
 from atft_core.run.measure_run import (
@@ -22,7 +23,7 @@ from atft_core.run.measure_run import (
     word,
 )
 from atft_core.run.stages import CriterionSpec
-from atft_core.run.state import ENDED, EpochRow, State, Trial
+from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.wording import finite, trial_word
 
 LISTED = 500

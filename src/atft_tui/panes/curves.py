@@ -97,6 +97,11 @@ class CurvesPane(Pane):
 
     # Drawing.
 
+    def show(self, view: View) -> None:
+        """Of long curves that takes longest: a key that comes now is answered before it."""
+        self.view = view
+        self.call_later(self.draw)
+
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """What is the same as before is not drawn again."""
         trials = self._trials(view.state)

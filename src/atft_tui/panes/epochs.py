@@ -8,7 +8,7 @@ from typing import Any
 
 from textual.content import Content
 
-from atft_core.run.state import EpochRow
+from atft_core.run.epochs import EpochRow
 from atft_core.run.wording import finite, fixed, ratio
 from atft_tui.format import line
 from atft_tui.pane import Pane, Row, Table

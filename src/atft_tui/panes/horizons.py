@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import accumulate
 
+from atft_core.run.epochs import EpochRow
 from atft_core.run.foreign import clean
-from atft_core.run.state import EpochRow
 from atft_core.run.wording import fixed, ratio
 from atft_tui.format import line
 from atft_tui.metrics import entry_lag

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from atft_core.run.epochs import EpochRow
 from atft_core.run.foreign import clean
-from atft_core.run.state import EpochRow, Trial
+from atft_core.run.state import Trial
 from atft_core.run.wording import finite, fixed
 from atft_tui.format import cut, line, pad
 from atft_tui.pane import Pane, Row

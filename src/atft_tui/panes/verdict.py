@@ -8,9 +8,10 @@ from heapq import nlargest
 
 from textual.content import Content
 
+from atft_core.run.epochs import EpochRow
 from atft_core.run.events import Decision, Json
 from atft_core.run.foreign import clean
-from atft_core.run.state import Alert, EpochRow, State
+from atft_core.run.state import Alert, State
 from atft_core.run.verdicts import Stretch
 from atft_core.run.wording import duration, fixed
 from atft_tui.format import clock, cut, line

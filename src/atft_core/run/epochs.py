@@ -1,0 +1,111 @@
+"""The epochs of a trial, in order; those of a snapshot are decoded when somebody looks at them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, MutableSequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from atft_core.run.events import Json
+from atft_core.run.wording import finite
+
+
+@dataclass
+class EpochRow:
+    """One epoch of a trial, as the first worker that finished it reported it."""
+
+    epoch: int
+    t: float
+    seconds: float
+    batches: int
+    batches_available: int
+    time: Json
+    train: Json
+    val: Json
+    gpu: Json | None
+    rates: Json = field(default_factory=dict)
+    seq: int = 0
+    """Which event of the log said so."""
+
+    def metric(self, name: str, horizon: int) -> float | None:
+        """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
+        return finite(self.val.get(str(horizon), {}).get(name))
+
+
+class Later:
+    """Rows that are still text. All copies of the epochs share them, decoded once."""
+
+    def __init__(self, text: bytes, count: int, newest: EpochRow) -> None:
+        self.count, self.newest = count, newest
+        self._text = text
+        self._rows: list[EpochRow] = []
+
+    def rows(self) -> list[EpochRow]:
+        """All of them."""
+        if text := self._text:  # another thread may be at it, too: the rows come first
+            self._rows = [*(EpochRow(**row) for row in json.loads(text)[:-1]), self.newest]
+            self._text = b""
+        return self._rows
+
+
+class Epochs(MutableSequence[EpochRow]):
+    """A list of rows.
+
+    How many there are and the newest one are known without decoding the rest: a screen of ten
+    thousand trials needs no more.
+    """
+
+    __slots__ = ("_later", "_rows")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, rows: Iterable[EpochRow] = (), later: Later | None = None) -> None:
+        """`later`: the rows, instead of `rows`."""
+        self._rows, self._later = list(rows), later
+
+    def _all(self) -> list[EpochRow]:
+        if self._later is not None:
+            self._rows = list(self._later.rows())
+            self._later = None
+        return self._rows
+
+    def copy(self) -> Epochs:
+        """Other epochs of the same rows."""
+        return Epochs(self._rows, self._later)
+
+    __copy__ = copy
+
+    def __len__(self) -> int:
+        return len(self._rows) if self._later is None else self._later.count
+
+    @overload
+    def __getitem__(self, place: int) -> EpochRow: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[EpochRow]: ...
+    def __getitem__(self, place: int | slice) -> EpochRow | list[EpochRow]:
+        if self._later is not None and place == -1:
+            return self._later.newest
+        return self._all()[place]
+
+    @overload
+    def __setitem__(self, place: int, value: EpochRow) -> None: ...
+    @overload
+    def __setitem__(self, place: slice, value: Iterable[EpochRow]) -> None: ...
+    def __setitem__(self, place: Any, value: Any) -> None:
+        self._all()[place] = value
+
+    def __delitem__(self, place: int | slice) -> None:
+        del self._all()[place]
+
+    def insert(self, index: int, value: EpochRow) -> None:
+        """Put a row before another."""
+        self._all().insert(index, value)
+
+    def __iter__(self) -> Iterator[EpochRow]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Epochs | list) and list(self) == list(other)
+
+    def __repr__(self) -> str:
+        return f"Epochs({self._all()!r})"
