@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Literal
 
 from textual.app import App
 
 from atft_core.notify.message import message
-from atft_core.notify.settings import Loaded, load_or_default
+from atft_core.notify.settings import Loaded
 from atft_core.notify.terminal import wanted
-from atft_core.run.alerts import BY_STATUS, rank, standing, standing_by_status
+from atft_core.run.alerts import BY_STATUS, rank, standing_by_status, standing_trials
 from atft_core.run.state import Alert
 from atft_core.run.wording import several
+from atft_tui.format import shown_path
 from atft_tui.view import View
 
 _AT_ONCE, _AT_ONCE_SMALL = 3, 1
@@ -31,6 +33,10 @@ _SECONDS = {"info": 6.0}
 _USUAL_SECONDS = 15.0
 
 
+_What = tuple[str, int | None]
+"""What an alert is about: its key, and the trial that hangs."""
+
+
 class News:
     """Which alerts came since this console was opened, run by run."""
 
@@ -40,7 +46,7 @@ class News:
         self._run: object = None
         self._told = 0
         """Alerts of the log that were seen."""
-        self._standing: set[str] = set()
+        self._standing: set[_What] = set()
         """What began, by log or by status, and is not over: told once, whoever noticed first."""
 
     def of(self, view: View) -> list[Alert]:
@@ -54,23 +60,29 @@ class News:
             self._standing = set() if began_here else on
         before, self._standing = self._standing, on
         fresh = [each for each in view.state.alerts[self._told :]
-                 if each.ended or each.key not in before]  # fmt: skip
+                 if each.ended or _what(each) not in before]  # fmt: skip
         self._told = len(view.state.alerts)
-        if by_status and by_status.key not in before | {each.key for each in fresh}:
+        if by_status and _what(by_status) not in before | set(map(_what, fresh)):
             fresh.append(by_status)
         return fresh
 
 
 def _by_status(view: View) -> Alert | None:
     status = view.status
-    return standing_by_status(status.name, status.reason, view.state) if status else None
+    if status is None:
+        return None
+    return standing_by_status(status.name, status.reason, view.state, status.trial)
 
 
-def _on(view: View) -> set[str]:
+def _what(alert: Alert) -> _What:
+    return alert.key, alert.trial
+
+
+def _on(view: View) -> set[_What]:
     """What the status can tell and now holds."""
     by_status = _by_status(view)
-    told = {key for key in BY_STATUS if standing(view.state, key)}
-    return told | ({by_status.key} if by_status else set())
+    told = {(key, trial) for key in BY_STATUS for trial in standing_trials(view.state, key)}
+    return told | ({_what(by_status)} if by_status else set())
 
 
 def tell(app: App[None], view: View, alerts: Sequence[Alert], loaded: Loaded) -> str:
@@ -98,15 +110,38 @@ def tell(app: App[None], view: View, alerts: Sequence[Alert], loaded: Loaded) ->
 
 
 class Teller:
-    """Tells what is new, as this person wants to be told."""
+    """Tells what is new, as this person wants to be told; before that is known, it waits."""
 
     def __init__(self, app: App[None], opened: float) -> None:
-        """Settings that cannot be read are said, and the usual ones hold."""
         self._app, self._news = app, News(opened)
-        self._loaded, complaint = load_or_default()
-        if complaint:
-            app.notify(complaint, severity="warning", timeout=15, markup=False)
+        self._loaded: Loaded | None = None
+        self._view: View | None = None
+        self._waiting: list[Alert] = []
 
     def tell(self, view: View) -> str:
         """Show the alerts that came with a view; what the terminal is to be sent for them."""
-        return tell(self._app, view, self._news.of(view), self._loaded)
+        self._view = view
+        self._waiting += self._news.of(view)
+        if self._loaded is None:
+            return ""
+        alerts, self._waiting = self._waiting, []
+        return tell(self._app, view, alerts, self._loaded)
+
+    def heed(self, loaded: Loaded, complaint: str) -> str:
+        """Settings that were read, the first time or again; what the terminal is to be sent.
+
+        What is wrong with them is said, and the usual ones hold.
+        """
+        before, self._loaded = self._loaded, loaded
+        if complaint:
+            self._app.notify(complaint, severity="warning", timeout=15, markup=False)
+        elif before is not None:
+            self._app.notify(_changed(before, loaded), markup=False)
+        return self.tell(self._view) if self._view is not None else ""
+
+
+def _changed(before: Loaded, after: Loaded) -> str:
+    """Which keys differ; their values may be secrets."""
+    old, new = asdict(before.settings), asdict(after.settings)
+    keys = ", ".join(key for key in new if new[key] != old[key])
+    return f"{shown_path(after.path)} was read again: {keys or 'nothing'} changed"

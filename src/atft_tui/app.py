@@ -28,7 +28,7 @@ from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
 from atft_tui.format import shown_path
 from atft_tui.machine_watch import MachineWatch
-from atft_tui.messages import Sampled, Updated
+from atft_tui.messages import Heeded, Sampled, Updated
 from atft_tui.palette import Palette, system_commands
 from atft_tui.rewindable import PAST, RewindableApp
 from atft_tui.screens.console import ConsoleScreen
@@ -36,6 +36,7 @@ from atft_tui.screens.live import LiveScreen
 from atft_tui.terminal.driver import USUAL, ConsoleDriver, Output
 from atft_tui.theme import THEMES, after
 from atft_tui.view import View
+from atft_tui.wishes import WishesWatch
 
 if TYPE_CHECKING:
     from atft_tui.alerting import Teller
@@ -80,6 +81,7 @@ class ConsoleApp(RewindableApp):
         self._follower = Follower(runbook, directory, self._follow)
         self._viewed = threading.Event()
         self._watch = MachineWatch(lambda machine: self.post_message(Sampled(machine)))
+        self._wishes = WishesWatch(lambda *found: self.post_message(Heeded(*found)))
 
     def on_load(self) -> None:
         """What will be shown is read while the screen is made."""
@@ -98,6 +100,7 @@ class ConsoleApp(RewindableApp):
         from atft_tui.alerting import Teller
 
         self._watch.start()
+        self._wishes.start()
         self._teller = Teller(self, self._opened)
         if self.view is not None:
             self._tell(self.view)
@@ -105,6 +108,7 @@ class ConsoleApp(RewindableApp):
     def on_unmount(self) -> None:
         """Remember what was seen."""
         self._watch.stop()
+        self._wishes.stop()
         self._follower.stop()
         self._saver.shutdown(wait=False)
         threading.excepthook = threading.__excepthook__
@@ -149,7 +153,14 @@ class ConsoleApp(RewindableApp):
 
     def _tell(self, view: View) -> None:
         """What is new and should not wait until somebody looks."""
-        sequences = self._teller.tell(view) if self._teller else ""
+        self._send(self._teller.tell(view) if self._teller else "")
+
+    def on_heeded(self, message: Heeded) -> None:
+        """Tell alerts as this person wants by now."""
+        self._send(self._teller.heed(message.loaded, message.complaint) if self._teller else "")
+
+    def _send(self, sequences: str) -> None:
+        """To the terminal, beside the screen."""
         if sequences and self._driver is not None:
             self._driver.write(sequences)
 

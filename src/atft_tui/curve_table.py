@@ -27,7 +27,7 @@ def table(
     head = f" {_where(epoch):<17}" + "".join(f"{name:>{wide}}" for name, wide in _COLUMNS)
     rows = [Row(line((head, "$text-muted")))]
     for trial, curve, colour in zip(trials, curves, COLOURS, strict=False):
-        glyph, style = GLYPHS[STATES.get(trial.state, ("UNKNOWN", ""))[0]]
+        glyph, style = GLYPHS[STATES.get(trial.state, "UNKNOWN")]
         cells = zip(_cells(curve, metric, _place(curve, epoch)), _COLUMNS, strict=True)
         content = line(
             "  ", (f"{trial.number:<4}", colour), " ", (glyph, style),

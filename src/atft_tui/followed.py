@@ -101,7 +101,7 @@ class Followed:
             apply(self.state, stamped)
             self._note(stamped.event)
         if self.stage is None and self.state.stage_spec:
-            self.stage = stage_from_json(self.state.stage_spec)
+            self.stage = stage_from_json(self.state.stage_spec, self.run.path)
         return self._read_notes() or seq != self.state.seq or before is not self.holder
 
     def _read_notes(self) -> bool:

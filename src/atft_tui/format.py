@@ -104,8 +104,11 @@ def relative(path: Path) -> Path:
 
 
 def day(t: float) -> str:
-    """Date of a Unix time, in the local zone."""
-    return time.strftime("%Y-%m-%d", time.localtime(t))
+    """Date of a Unix time, in the local zone; a dash for what is none."""
+    try:
+        return time.strftime("%Y-%m-%d", time.localtime(t))
+    except (ValueError, OverflowError, OSError):
+        return MISSING
 
 
 def line(*parts: str | tuple[str, str]) -> Content:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
 
 from atft_tui.machine_now import Machine
 from atft_tui.view import View
+
+if TYPE_CHECKING:
+    from atft_core.notify.settings import Loaded
 
 
 class Updated(Message):
@@ -30,3 +35,11 @@ class Sampled(Message):
     def can_replace(self, message: Message) -> bool:
         """Only the newest sample is drawn."""
         return isinstance(message, Sampled)
+
+
+class Heeded(Message):
+    """How this person wants to be told of alerts, and what is wrong with the file that says so."""
+
+    def __init__(self, loaded: Loaded, complaint: str) -> None:
+        super().__init__()
+        self.loaded, self.complaint = loaded, complaint

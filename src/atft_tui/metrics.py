@@ -8,6 +8,7 @@ from functools import partial
 
 from atft_core.run.epochs import EpochRow
 from atft_core.run.foreign import clean
+from atft_core.run.state import State
 from atft_core.run.wording import finite, fixed, ratio
 
 Show = Callable[[float | None], str]
@@ -70,6 +71,8 @@ _VALIDATION: dict[str, tuple[str, Show, bool]] = {
     "days": ("days", _whole, False),
     "invalid_days": ("invalid days", _whole, False),
 }
+_EARNED = ("ls_sharpe_daily", "ls_sharpe_ann")
+"""What depends on when one could have bought."""
 _MACHINE: dict[tuple[str, ...], tuple[str, str, Show]] = {
     ("rates", "learning_rate"): ("learning rate", "", _power),
     ("seconds",): ("epoch time", "s", _tenths),
@@ -98,10 +101,20 @@ def loss(term: str = "loss") -> Metric:
     return Metric(("train", term), name, "", _loss)
 
 
-def metrics(rows: Iterable[EpochRow], horizon: int) -> list[Metric]:
+def entry_lag(state: State) -> str:
+    """Days between the features of a prediction and the close at which its return begins.
+
+    At 0 a Sharpe ratio buys at the very close that the features know.
+    """
+    found = state.facts.get("entry_lag")
+    return f"entry lag {found if isinstance(found, int) else '?'}"
+
+
+def metrics(rows: Iterable[EpochRow], horizon: int, lag: str = "") -> list[Metric]:
     """All that these epochs have, and RankIC and loss whatever they have.
 
-    RankIC and IC come first, then the loss and its terms, the machine, and the rest.
+    RankIC and IC come first, then the loss and its terms, the machine, and the rest. `lag` is said
+    with what would be earned by it.
     """
     found: dict[tuple[str, ...], Metric] = {m.path: m for m in (rank_ic(horizon), loss())}
     for row in rows:
@@ -112,7 +125,7 @@ def metrics(rows: Iterable[EpochRow], horizon: int) -> list[Metric]:
         paths += [("time", name) for name in row.time if name not in _CLOCK]
         found |= {path: _MAKE.get(path[0], _machine)(path) for path in paths if path not in found}
         found |= {
-            ("val", h, name): _validation(h, name)
+            ("val", h, name): _validation(h, name, lag)
             for h, values in row.val.items()
             for name in values
             if not name.endswith("_se") and name != "baseline"
@@ -120,8 +133,9 @@ def metrics(rows: Iterable[EpochRow], horizon: int) -> list[Metric]:
     return sorted(found.values(), key=lambda metric: _place(metric.path, horizon))
 
 
-def _validation(horizon: str, name: str) -> Metric:
+def _validation(horizon: str, name: str, lag: str = "") -> Metric:
     about, show, signed = _VALIDATION.get(name, (clean(name, 24), ratio, True))
+    about += f", {lag}" if lag and name in _EARNED else ""
     title = f"val {about}, horizon {clean(horizon, 6)}"
     return Metric(("val", horizon, name), title, "", show, signed)
 

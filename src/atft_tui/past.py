@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from atft_core.run.criteria import Result, check
 from atft_core.run.diagnose import verdict_line
+from atft_core.run.moments import Moment
 from atft_core.run.runbook import Stage
 from atft_core.run.state import State
 from atft_core.run.status import Status
 from atft_core.run.timeline import Then, Timeline
+from atft_core.run.turns import Turns
 from atft_tui.followed import Followed
 from atft_tui.recording import recorded
 from atft_tui.states import States
@@ -34,6 +37,9 @@ class Past:
         self.read_all = False
         """Whether the log has been read to its end once."""
         self._states = States(followed.run.events, followed.state)
+        self._turns, self._taken = Turns(), 0
+        self._all: list[Moment] = []
+        """What happened, and when the verdict turned: places in it never change."""
         self._shown = Moments(share=0.0)
         self._view: View | None = None
         """The last moment that was shown."""
@@ -50,9 +56,19 @@ class Past:
     def moments(self) -> Moments:
         """What has been read of them."""
         share = 1.0 if self.read_all else self.timeline.share
-        if (len(self._shown.all), self._shown.share) != (len(self.timeline.moments), share):
-            self._shown = Moments(tuple(self.timeline.moments), share)
+        self._take()
+        if (len(self._shown.all), self._shown.share) != (len(self._all), share):
+            self._shown = Moments(tuple(self._all), share)
         return self._shown
+
+    def _take(self) -> None:
+        """What is new up to the event that both have read: the timeline and the state."""
+        state, known = self._followed.state, self.timeline.moments
+        until = min(state.seq, self.timeline.seq)
+        end = bisect_right(known, until, lo=self._taken, key=lambda moment: moment.seq)
+        new = [*known[self._taken : end], *self._turns.read(state.verdicts, until)]
+        self._taken = end
+        self._all += sorted(new, key=lambda moment: moment.seq)
 
     def at(self, place: int, live: View, moved: Callable[[], bool]) -> View:
         """The picture at a moment; places below 0 count from the end.

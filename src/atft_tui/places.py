@@ -40,10 +40,13 @@ def remember(place: Path) -> None:
         write_json(store(), kept, durable=False)
 
 
-def typed_place(text: str) -> Path | None:
-    """The directory that a text names; None where it is no path. ValueError: there is none."""
-    if not text.startswith(("/", "~", "./", "../")):
-        return None
+def is_path(text: str) -> bool:
+    """Whether a text that was typed means a directory."""
+    return text.startswith(("/", "~", "./", "../"))
+
+
+def typed_place(text: str) -> Path:
+    """The directory that a text names; ValueError: there is none. Its disk may let one wait."""
     try:
         place = user.absolute(Path(text))
     except AtftError as error:

@@ -24,7 +24,8 @@ from atft_core.errors import UsageError
 LOOPBACK = "127.0.0.1"
 OURS = ("127.0.0.1", "localhost", "::1")
 """Names under which a browser may ask for this machine; the port may be that of a tunnel."""
-COOKIE = "atft-console"
+COOKIE = "atft-console-{port}"
+"""A browser sends cookies to every port of a host: each console has one of its own name."""
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'; connect-src 'self' ws:"
@@ -79,9 +80,9 @@ class ConsoleServer(Server):
                 raise web.HTTPForbidden(text="This console answers to its own page only.\n")
             if self._knows(request.query.get("token", "")):
                 welcome = web.HTTPFound("/")  # the token is in no address bar and in no history
-                welcome.set_cookie(COOKIE, self._token, httponly=True, samesite="Strict")
+                welcome.set_cookie(_cookie(request), self._token, httponly=True, samesite="Strict")
                 raise welcome
-            if not self._knows(request.cookies.get(COOKIE, "")):
+            if not self._knows(request.cookies.get(_cookie(request), "")):
                 raise web.HTTPForbidden(text="Open the address that atft-tui --serve printed.\n")
             answer = await handler(request)
             if not answer.prepared:
@@ -102,6 +103,15 @@ def _name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _cookie(request: web.Request) -> str:
+    """Named by the port that the browser sees, which may be that of a tunnel."""
+    try:
+        port = urlsplit(f"//{request.host}").port
+    except ValueError:
+        port = None
+    return COOKIE.format(port=port or 80)
 
 
 def _foreign(request: web.Request) -> bool:

@@ -13,7 +13,7 @@ from atft_core.run.criteria import TWO_SIDED_90
 from atft_core.run.foreign import clean
 from atft_core.run.notes import NO_NOTES, Notes
 from atft_core.run.state import State, Trial
-from atft_core.run.wording import finite, fixed, ratio
+from atft_core.run.wording import finite, fixed, ratio, trial_word
 from atft_tui.format import cut, figure, pad
 
 _ORDER = ("RUNNING", "WAITING", "ASKED", "COMPLETE", "PRUNED", "FAIL")
@@ -24,10 +24,15 @@ _SHORT = {
     "huber": "w.hub", "weight_decay": "decay", "lookback": "back",
 }  # fmt: skip
 STATES = {
-    "COMPLETE": ("PASS", "done"), "PRUNED": ("LOCKED", "pruned"), "FAIL": ("FAIL", "failed"),
-    "RUNNING": ("RUNNING", "runs"), "WAITING": ("PENDING", "waits"), "ASKED": ("PENDING", "asked"),
+    "COMPLETE": "PASS", "PRUNED": "LOCKED", "FAIL": "FAIL", "RUNNING": "RUNNING",
+    "WAITING": "PENDING", "ASKED": "PENDING",
 }  # fmt: skip
-"""Glyph and word of each state."""
+"""Glyph of each state."""
+_ALSO = {
+    "COMPLETE": ("completed", "finished"), "RUNNING": ("running",),
+    "WAITING": ("waiting",),
+}  # fmt: skip
+"""What people type for a state beside its word and its name."""
 Value = float | str | None
 
 
@@ -42,6 +47,8 @@ class Column:
     cell: Callable[[Trial], str]
     value: Callable[[Trial], Value]
     """What is sorted and compared by."""
+    spellings: Callable[[Trial], Sequence[str]] | None = None
+    """In small letters, what a filter may call the value; None: as it is said."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def _fixed(state: State) -> list[Column]:
 
     return [
         Column("number", "#", digits, lambda t: str(t.number), lambda t: t.number),
-        Column("state", "state", 9, state_word, state_word),
+        Column("state", "state", 9, state_word, state_word, spellings=_spellings),
         Column("epochs", "ep", 5, lambda t: _epochs(t, state.max_epochs), lambda t: len(t.epochs)),
         metric("rank_ic", "RankIC"),
         metric("rank_ic_se", "+-", width=5),
@@ -116,7 +123,12 @@ def _fixed(state: State) -> list[Column]:
 
 def state_word(trial: Trial) -> str:
     """A state as a person says it."""
-    return STATES[trial.state][1] if trial.state in STATES else clean(trial.state, 6).lower()
+    return trial_word(trial.state)
+
+
+def _spellings(trial: Trial) -> Sequence[str]:
+    """A state's word, its name in files, and what else people type."""
+    return state_word(trial), trial.state.lower(), *_ALSO.get(trial.state, ())
 
 
 def noise_bound(state: State) -> float | None:
@@ -220,7 +232,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
 }  # fmt: skip
 _TERM = re.compile(r"([\w.#/]+)(>=|<=|!=|>|<|=|:)(.+)")
-HOW = "words and comparisons: complete  rank_ic>.03  lr<1e-3  -model.hidden=32"
+HOW = "words and comparisons: done  rank_ic>.03  lr<1e-3  -model.hidden=32"
 
 
 @dataclass(frozen=True)
@@ -278,18 +290,19 @@ def named(name: str, known: Sequence[Column]) -> Column:
 
 def _holds(term: Term, trial: Trial, known: Sequence[Column]) -> bool:
     if not term.column:
-        own = (str(trial.number), trial.state, state_word(trial), trial.reason)
+        own = (str(trial.number), *_spellings(trial), trial.reason)
         texts = (*own, *map(str, trial.params.values()))
         return any(term.wanted in text.lower() for text in texts)
-    value = next((c.value(trial) for c in known if c.name == term.column), None)
-    if value is None:
+    column = next((c for c in known if c.name == term.column), None)
+    value = column.value(trial) if column else None
+    if column is None or value is None:
         return False
     wanted = _number(term.wanted)
     if term.sign == ":" or wanted is None or isinstance(value, str):
-        said = _spoken(value)
+        said = column.spellings(trial) if column.spellings else (_spoken(value),)
         if term.sign in ("=", "!="):
-            return (said == term.wanted) is (term.sign == "=")
-        return term.wanted in said
+            return (term.wanted in said) is (term.sign == "=")
+        return any(term.wanted in each for each in said)
     if term.sign in ("=", "!="):
         return math.isclose(value, wanted, rel_tol=1e-6) is (term.sign == "=")
     return _OPERATORS[term.sign](value, wanted)

@@ -159,3 +159,22 @@ def test_a_place_that_is_no_run_is_refused(atft, tmp_path):
     done = atft("check", "dry", "--against", "empty")
     assert done.code != 0
     assert "empty is not a run directory" in done.err
+
+
+@pytest.mark.parametrize("words", [("dry",), ("dry", "--against", "fine"),
+                                   ("fine", "--against", "dry")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "value"), [("criteria", 5), ("criteria", ["x"]), ("gate", 7), ("n_trials", "many")]
+)
+def test_a_run_whose_stored_stage_is_damaged_is_said_in_one_line(atft, tmp_path, words, key, value):
+    a_run(tmp_path / "fine")
+    run = a_run(tmp_path / "dry")
+    first, *rest = run.events.read_text().splitlines()
+    event = json.loads(first)
+    event["stage_spec"][key] = value
+    run.events.write_text("\n".join([json.dumps(event), *rest]) + "\n")
+    done = atft("check", *words)
+    assert (done.code, done.out) == (1, "")
+    said, hint = done.err.splitlines()
+    assert said.startswith(f"atft: {run.path}: its event log has a damaged stage: ")
+    assert "--stage KEY" in hint

@@ -38,6 +38,19 @@ def test_notes_and_tags_are_shown_by_status(atft, runs):
     assert value["trials"][0]["tags"] == []
 
 
+def test_the_status_calls_the_states_of_trials_as_the_console_does(atft, tmp_path):
+    log = run_builders.sweep([0.02, 0.05, 0.03, 0.01], pruned=(1,), failed=(2,), end="")
+    log.worker(4)
+    run_builders.written(log, tmp_path / "run")
+    rows = [line.split() for line in atft("status", "run").out.splitlines()]
+    words = {row[0]: row[1] for row in rows if row and row[0] in ("0", "1", "2", "3", "4")}
+    assert words == {"0": "done", "1": "pruned", "2": "failed", "3": "done", "4": "runs"}
+    told = json.loads(atft("status", "run", "--json").out)["trials"]
+    assert [trial["state"] for trial in told] == [
+        "COMPLETE", "PRUNED", "FAIL", "COMPLETE", "RUNNING",
+    ], "programs get the names of Optuna"  # fmt: skip
+
+
 def test_a_tag_that_is_added_and_taken_away_is_as_it_was_said_last(atft, runs):
     assert atft("tag", "output/dry", "+a", "-a").out.endswith("no note, no tags\n")
     assert atft("tag", "output/dry", "-hold", "+hold").out.endswith("#hold\n")

@@ -93,3 +93,18 @@ def test_a_place_without_a_run_and_a_run_without_events(atft, run, tmp_path):
     run.events.write_text("")
     assert atft("timeline", run.path).out == "Nothing has happened yet.\n"
     assert atft("status", run.path, "--at", "03:12").code == 2
+
+
+def test_a_verdict_that_turned_is_among_the_moments(atft, tmp_path):
+    run = create(tmp_path / "turned")
+    write_json(run.run_json, {"schema": 1, "created": 0.0})
+    epochs = [ev.Epoch(trial=0, worker_seq=n, epoch=n, seconds=10.0,
+                       time={"wait": wait, "compute": 10.0 - wait})
+              for n, wait in enumerate((0.1, 8.0, 8.0), start=1)]  # fmt: skip
+    events = [*EVENTS[:3], *epochs, EVENTS[4]]
+    lines = [encode(Stamped(n, BEGAN + 60 * n, event)) for n, event in enumerate(events, start=1)]
+    run.events.write_text("\n".join(lines) + "\n")
+    done = atft("timeline", run.path)
+    told = json.loads(atft("timeline", run.path, "--json").out)["moments"]
+    assert [moment["seq"] for moment in told] == [1, 2, 3, 5, 7]
+    assert "??  verdict  data-bound from here on, before: compute-bound" in done.out

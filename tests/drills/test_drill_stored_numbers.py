@@ -147,7 +147,9 @@ def test_means_of_the_daily_correlations_are_those_in_metrics_json(runs, lag):
 
 @pytest.mark.parametrize("lag", LAGS)
 def test_log_study_and_metrics_tell_the_same_value(runs, lag):
-    (trial,) = load(runs[lag]).trials.values()
+    state = load(runs[lag])
+    assert state.facts["entry_lag"] == lag, "a Sharpe ratio is of that lag"
+    (trial,) = state.trials.values()
     metrics = json.loads(runs[lag].trial(0).metrics.read_text())
     told = [row["val"]["1"]["rank_ic"] for row in metrics["epochs"]]
     assert [row.metric("rank_ic", 1) for row in trial.epochs] == told

@@ -8,7 +8,9 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
+from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from pty_console import PATIENCE
@@ -63,6 +65,29 @@ def test_only_the_token_opens_it(page):
         assert answer.url == f"{root}/", "the token stays in no address bar"
         assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
         assert "ws://127.0.0.1" in answer.read().decode()
+
+
+def test_two_consoles_on_two_ports_do_not_put_each_other_out(page):
+    first, root = page
+    port = free_port()
+    with served("output/dry", port=port) as (second, _):
+        jar = CookieJar()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        for url in (first, second, f"{root}/", f"http://127.0.0.1:{port}/"):
+            with opener.open(url) as answer:
+                assert answer.status == 200
+        tokens = {cookie.name: cookie.value for cookie in jar}
+        mine, other = f"atft-console-{port}", f"atft-console-{urlsplit(root).port}"
+        assert set(tokens) == {mine, other}
+        for cookie in (f"{other}={tokens[other]}", f"{mine}={tokens[other]}",
+                       f"{other}={tokens[mine]}", f"atft-console={tokens[mine]}"):  # fmt: skip
+            assert answered(f"http://127.0.0.1:{port}/", Cookie=cookie)[0] == 403
+        assert answered(f"http://127.0.0.1:{port}/", Cookie=f"{mine}={tokens[mine]}")[0] == 200
+
+
+def test_a_host_with_a_port_that_is_none_is_answered(page):
+    _, root = page
+    assert answered(f"{root}/", Host="localhost:99999")[0] == 403
 
 
 def test_other_sites_and_other_names_are_refused(page):

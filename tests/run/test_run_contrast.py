@@ -7,6 +7,7 @@ from run_builders import IDENTITY, Log, dry_run, metrics, sweep
 
 from atft_core.run.contrast import GLYPH, contrast
 from atft_core.run.criteria import CRITERIA
+from atft_core.run.events import DataReady
 from atft_core.run.runbook import load, shipped
 from atft_core.run.state import State
 
@@ -112,3 +113,12 @@ def test_what_is_not_the_same_is_named():
 def test_lines_are_json():
     found = contrast(sweep([0.05]).state, sweep([0.04]).state, SHORT)
     json.dumps([vars(line) for line in found.lines], allow_nan=False)
+
+
+@pytest.mark.parametrize("days", [5, True, "x", None, {}, [], [None], float("nan")])
+def test_validation_days_that_are_none_stop_nothing(days):
+    odd = dry_run()
+    odd.add(DataReady(split={"val": days}, facts={"path": days}))
+    found = contrast(odd.state, dry_run().state, SHORT)
+    assert contrast(dry_run().state, odd.state, SHORT).lines
+    assert found.lines

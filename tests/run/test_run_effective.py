@@ -144,7 +144,7 @@ def test_producers_of_a_ring_are_counted(tmp_path):
 
 def test_nothing_is_guessed_about_a_worker_that_cannot_be_seen(tmp_path):
     cases = {
-        "ended": ({"end": "COMPLETE"}, "trial 0 is complete: its worker has ended"),
+        "ended": ({"end": "COMPLETE"}, "trial 0 has no worker: done"),
         "host": ({"host": "elsewhere"}, "the run is on host elsewhere"),
         "gone": ({"pid": 999_999_999}, "(pid 999999999) is gone"),
     }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -160,9 +161,35 @@ def test_a_link_in_its_place_is_not_written_through(run, tmp_path):
     other = tmp_path / "other"
     other.write_text("mine\n")
     run.notes.symlink_to(other)
-    with pytest.raises(RunDirectoryError, match="Cannot write"):
+    with pytest.raises(RunDirectoryError, match="cannot write"):
         write_note(run, "x")
     assert other.read_text() == "mine\n"
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, a_socket, lambda path: os.mknod(path, 0o20600, os.makedev(1, 3))],
+    ids=["fifo", "directory", "socket", "device"],
+)  # fmt: skip
+def test_what_is_no_file_takes_no_note_and_that_is_said(run, make):
+    try:
+        make(run.notes)
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    for write in (
+        lambda: write_note(run, "x"),
+        lambda: write_tags(run, ["x"]),
+        lambda: write_archived(run, archived=True),
+    ):
+        with pytest.raises(RunDirectoryError) as error:
+            write()
+        assert str(run.notes) in error.value.message
+        assert error.value.hint.endswith(f"mv {run.notes} {run.notes}.old")
+    assert read_notes(run) == NO_NOTES
 
 
 def test_many_who_write_at_once_lose_nothing(run):

@@ -1,6 +1,8 @@
 """A run is deleted whole, alone and only by its owner; archiving it changes no gate."""
 
 import os
+import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from atft_core.run.files import read_json, write_json
 from atft_core.run.gates import gate
 from atft_core.run.lock import EngineLock, ProcessLock
 from atft_core.run.notes import write_archived
-from atft_core.run.removal import delete, opened_by
+from atft_core.run.removal import delete, hold_moved, opened_by
 from atft_core.run.stages import CriterionSpec, Runbook, Stage
 
 
@@ -73,6 +75,73 @@ def test_a_run_whose_worker_is_at_work_is_not_deleted(run):
         lock.release()
     delete(run)
     assert not run.path.exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of a few pages and files."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=60", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(place: Path, *, files: bool) -> None:
+    """Until not a byte fits any more; with `files`, no empty file either."""
+    full = place / "full"
+    with suppress(OSError), full.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    with suppress(OSError):
+        while files:
+            (place / f"empty.{len(list(place.iterdir()))}").touch()
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("files", [False, True])
+def test_a_run_on_a_full_disk_is_deleted(small_disk, there, files):
+    run = run_builders.written(run_builders.dry_run(), small_disk / "output" / "dry")
+    if there:
+        run.lock.touch()
+    fill(small_disk, files=files)
+    with pytest.raises(OSError, match="No space left"):
+        EngineLock(run.lock)
+    delete(run)
+    assert list(run.path.parent.iterdir()) == []
+
+
+def test_a_live_run_on_a_full_disk_is_not_deleted(small_disk):
+    run = run_builders.written(run_builders.dry_run(), small_disk / "output" / "dry")
+    lock = EngineLock(run.lock)
+    fill(small_disk, files=True)
+    with pytest.raises(RunBusyError, match="running engine"):
+        delete(run)
+    os.close(lock._fd)  # its owner's death
+    delete(run)
+    assert not run.path.exists()
+
+
+def test_an_engine_that_made_its_lock_just_before_the_run_was_renamed_gets_it_back(run):
+    lock = EngineLock(run.lock)
+    doomed = run.path.with_name(".dry.deleted.1")
+    run.path.rename(doomed)
+    try:
+        with pytest.raises(RunBusyError):
+            hold_moved(run, doomed)
+    finally:
+        lock.release()
+    assert run.run_json.exists()
+
+
+def test_a_lock_that_cannot_be_taken_stops_a_deletion_with_a_word(run):
+    run.lock.symlink_to("elsewhere")
+    with pytest.raises(RunDirectoryError, match=r"engine\.lock") as error:
+        delete(run)
+    assert str(run.lock) in error.value.hint
+    assert run.run_json.exists()
 
 
 def test_a_link_to_a_run_is_not_deleted(run):

@@ -1,14 +1,16 @@
 """A runbook is read as a whole or refused with the file, the key and the fix."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from atft_core.errors import UsageError
+from atft_core.errors import RunDirectoryError, UsageError
 from atft_core.run.criteria import CRITERIA
 from atft_core.run.runbook import load, stage_from_json, stage_to_json
 from atft_core.run.shipped import shipped, typed
+from atft_core.run.stages import CriterionSpec, Remedy, Stage
 
 STAGE = """
 [[stage]]
@@ -281,3 +283,42 @@ def test_a_shipped_runbook_is_typed_by_its_name_unless_something_else_is_called_
     assert typed(tmp_path / "cpu.toml") == str(tmp_path / "cpu.toml")
     (tmp_path / "cpu").mkdir()
     assert typed(shipped("cpu.toml")) == str(shipped("cpu.toml"))
+
+
+# --- a stage that the log of a run has
+
+
+def damaged(stored, *path, to):
+    value = json.loads(json.dumps(stored))
+    inner = value
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = to
+    return value
+
+
+@pytest.mark.parametrize("to", [5, "x", None, [5], ["a"], {"a": 1}, True, float("nan"), 10**400])
+@pytest.mark.parametrize(
+    "path", [(f.name,) for f in fields(Stage)] + [("criteria", 0, f.name) for f in
+    fields(CriterionSpec)] + [("remedies", 0, f.name) for f in fields(Remedy)],
+    ids=lambda path: ".".join(map(str, path)),
+)  # fmt: skip
+def test_a_stored_stage_with_a_value_of_a_wrong_type_is_one_clean_error(path, to):
+    stored = stage_to_json(load(shipped("runbook.toml")).stage("short"))
+    try:
+        stage = stage_from_json(damaged(stored, *path, to=to), "output/dry")
+    except RunDirectoryError as error:
+        assert error.message.startswith("output/dry: its event log has a damaged stage: ")
+        assert f"{path[-1]} = " in error.message or f"row 1 of {path[-1]}" in error.message
+        assert "--stage KEY" in error.hint
+    else:
+        assert json.loads(json.dumps(stage_to_json(stage))) == damaged(stored, *path, to=to)
+
+
+def test_a_stored_stage_that_lacks_what_it_needs_is_one_clean_error():
+    stored = stage_to_json(load(shipped("runbook.toml")).stage("short"))
+    for rows in ({"criteria": [{}]}, {"remedies": [{"title": "t"}]}):
+        with pytest.raises(RunDirectoryError, match=r"row 1 of (criteria has no name|.* no text)"):
+            stage_from_json({**stored, **rows})
+    with pytest.raises(RunDirectoryError, match="the stage has no key, title, hotkey"):
+        stage_from_json({"n_trials": 3, "max_epochs": 2})

@@ -13,7 +13,7 @@ from atft_core.run import events as ev
 from atft_core.run.journal import Journal
 from atft_core.run.state import Alert, State
 from atft_core.run.status import Status, load
-from atft_tui.alerting import News, tell
+from atft_tui.alerting import News, Teller, tell
 from atft_tui.view import View
 
 HOSTILE = "a\x1b]52;c;b3duZWQ=\x07\x1b[2J\x9b31mb\u202e[red]c[/red]"
@@ -24,8 +24,9 @@ def alert(run, text="the disk is nearly full", level="error", key="disk_low", **
         journal.append(ev.Alert(level=level, key=key, text=text, **kind))
 
 
-def view(book, run, name="RUNNING", reason="", state=None):
-    return View(time.time(), book, run=run, state=state or load(run), status=Status(name, reason))
+def view(book, run, name="RUNNING", reason="", state=None, trial=None):
+    status = Status(name, reason, trial=trial)
+    return View(time.time(), book, run=run, state=state or load(run), status=status)
 
 
 @pytest.fixture
@@ -98,6 +99,17 @@ def test_a_hang_that_engine_and_console_notice_is_told_once(book, live, first):
     assert len(news.of(view(book, live, "HUNG", "silent"))) == 1
 
 
+def test_each_trial_that_hangs_is_told(book, live):
+    news = News(time.time())
+    news.of(view(book, live))
+    alert(live, "HUNG, trial 3", key="hung", trial=3)
+    assert [a.trial for a in news.of(view(book, live, "HUNG", "trial 3", trial=3))] == [3]
+    (told,) = news.of(view(book, live, "HUNG", "trial 4", trial=4))
+    assert (told.key, told.trial, told.text) == ("hung", 4, "trial 4")
+    alert(live, "HUNG, trial 4", key="hung", trial=4)
+    assert news.of(view(book, live, "HUNG", "trial 4", trial=4)) == []
+
+
 # How they are told.
 
 
@@ -154,9 +166,44 @@ async def test_a_file_that_is_wrong_is_said_and_the_console_opens(book, live, ho
     folder.mkdir(parents=True)
     (folder / "notify.toml").write_text('bel = "off"')
     async with console(book, size=WIDE) as shown:
+        await shown.until(shown.notices)
         assert "did you mean bell?" in shown.notices()[0]
         alert(live)
         await shown.until(lambda: "\x1b]9;" in sent())
+
+
+async def test_a_file_that_changes_holds_from_then_on_and_that_is_said(book, live, home, sent):
+    file = home / "config" / "atft" / "notify.toml"
+    async with console(book, size=WIDE) as shown:
+        file.parent.mkdir(parents=True)
+        file.write_text('silent = ["rule"]\nbell = "off"')
+        await shown.until(shown.notices)
+        assert shown.notices() == ["config/atft/notify.toml was read again: bell, silent changed"]
+        alert(live, "by a rule", key="rule")
+        alert(live, "an error")
+        await shown.until(lambda: "an error" in shown.notices())
+        assert "by a rule" not in shown.notices()
+        assert sent().count("\a") == 2, "the end of each notification, and no bell"
+        file.write_text("silent = 7")
+        await shown.until(lambda: "silent = 7: must be a list" in shown.notices()[-1])
+        file.unlink()
+        await shown.until(lambda: "bell, silent changed" not in shown.notices()[-1]
+                          and "was read again" in shown.notices()[-1])  # fmt: skip
+        alert(live, "by a rule", key="rule")
+        await shown.until(lambda: shown.notices()[-1] == "by a rule")
+
+
+def test_alerts_that_come_before_it_is_known_how_to_tell_them_wait(book, live, home, monkeypatch):
+    monkeypatch.setenv("TERM", "linux")
+    said = Said()
+    teller = Teller(said, time.time())
+    assert teller.tell(view(book, live)) == ""
+    alert(live, "an error")
+    assert teller.tell(view(book, live)) == ""
+    assert said.notices == []
+    settings = Settings(silent=("other",))
+    assert teller.heed(Loaded(settings, home, {}), "") == "\a"
+    assert [text for text, _ in said.notices] == ["an error"]
 
 
 class Said:

@@ -1,5 +1,6 @@
 """Before and after: a run beside another one, chosen from those that are known."""
 
+import json
 import shutil
 
 import tui_run
@@ -105,6 +106,25 @@ async def test_a_run_that_was_removed_meanwhile_is_said_not_a_crash(book, live, 
         await shown.on("ContrastScreen")
         await shown.until(lambda: shown.pane("evidence").complaint)
         assert "directory" in shown.text.lower()
+
+
+def damage_stage(run, **values):
+    first, *rest = run.events.read_text().splitlines()
+    event = json.loads(first)
+    event["stage_spec"].update(values)
+    run.events.write_text("\n".join([json.dumps(event), *rest]) + "\n")
+
+
+async def test_a_run_whose_stored_stage_is_damaged_is_said_not_a_crash(book, live):
+    other = tui_run.new_run(book, book.stage("short"))
+    damage_stage(other, criteria=[{"name": "val_rank_ic", "minimum": "low"}])
+    async with console(book, live.path, size=SMALL) as shown:
+        await beside(shown, "output/short.2")
+        assert "has a damaged stage: row 1 of criteria has minimum = 'low'" in (
+            " ".join(shown.said("evidence").split())
+        )
+        await shown.press("escape")
+        assert shown.screen == "ConsoleScreen"
 
 
 async def test_hostile_names_are_drawn_as_text(book, live, finished):

@@ -200,7 +200,7 @@ async def test_a_running_trial_says_in_which_phase_it_is(book, live):
     async with console(book) as shown:
         await shown.press("down", "enter", *["left"] * 6)
         for _ in range(6):
-            if "running" in shown.said("facts"):
+            if "state    runs" in shown.said("facts"):
                 break
             await shown.press("right")
         assert "2 of 2, Graph" in shown.said("facts")
@@ -214,7 +214,7 @@ async def test_enter_on_a_trial_opens_it_and_escape_returns(book, live, size):
         assert shown.screen == "TrialScreen"
         assert "Trial 1" in shown.text
         facts = shown.said("facts")
-        assert "complete" in facts
+        assert "done" in facts
         assert "resident" in facts, "observed, not only asked for"
         if size != SMALL:
             assert "0.0003" in shown.said("params")

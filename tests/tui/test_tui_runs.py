@@ -138,13 +138,35 @@ async def test_runs_elsewhere_are_found_by_typing_a_path_and_remembered(book, th
     async with console(book) as shown:
         await listed(shown)
         await filter_by(shown, str(home / "nowhere"))
-        assert "there is no directory" in shown.text
+        await shown.shows("there is no directory")
         await shown.press("escape")
         await filter_by(shown, str(elsewhere))
         await shown.until(lambda: len(rows(shown)) == 4)
     assert places.remembered() == [elsewhere]
     async with console(book) as shown:
         await listed(shown, 4)
+
+
+async def test_a_directory_that_does_not_answer_keeps_no_key_waiting(
+    book, three, home, monkeypatch
+):
+    answers = threading.Event()
+    typed_place = places.typed_place
+    monkeypatch.setattr(places, "typed_place", lambda text: answers.wait(60) and typed_place(text))
+    async with console(book) as shown:
+        await listed(shown)
+        await filter_by(shown, str(home / "nowhere"))
+        assert "looking ..." in shown.text
+        await shown.press("escape")
+        await filter_by(shown, "state:failed")
+        assert len(rows(shown)) == 1
+        await filter_by(shown, str(home))
+        assert "looking ..." in shown.text
+        answers.set()
+        await shown.until(lambda: not shown.app.screen.query_one("#entry").display)
+        assert len(rows(shown)) == 3, "no filter any more"
+        assert "no directory" not in shown.text, "nobody asks about that any more"
+    assert places.remembered() == [home]
 
 
 async def test_a_run_that_was_looked_at_elsewhere_is_known(book, three, home):

@@ -63,10 +63,10 @@ async def test_left_and_right_go_through_the_trials_and_an_ended_worker_is_said_
     async with console(book, live.path, SMALL) as shown:
         await open_settings(shown, 3)
         await shown.press("left")
-        await shown.shows("trial 2 is pruned: its worker has ended")
+        await shown.shows("trial 2 has no worker: pruned")
         assert "Settings, trial 2" in shown.text
         await shown.press("right", "right")
-        await shown.shows("trial 0 is complete: its worker has ended")
+        await shown.shows("trial 0 has no worker: done")
         await shown.press("e")
         await shown.on("ConsoleScreen")
 
@@ -110,7 +110,7 @@ async def test_a_finished_run_shows_what_was_requested_and_what_the_worker_told(
     async with console(book, finished.path, SMALL) as shown:
         await open_settings(shown, 0)
         await shown.shows("config.toml cannot be read: No such file or directory")
-        assert "trial 0 is complete" in shown.text
+        assert "trial 0 has no worker" in shown.text
         assert "resident" in shown.said("evidence")
 
 

@@ -74,6 +74,36 @@ async def test_the_timeline_lists_what_happened(book, apart, size):
         assert shown.screen == "ConsoleScreen"
 
 
+async def test_each_day_begins_with_its_date(book, live):
+    """Also where a line has no room for one."""
+    spread = [Stamped(s.seq, BEGAN + 7200 * s.seq, s.event) for s in read_events(live.events)]
+    live.events.write_text("".join(encode(stamped) + "\n" for stamped in spread))
+    async with console(book, live.path, size=SMALL) as shown:
+        await shown.press("t")
+        await shown.on("TimelineScreen")
+        await shown.shows("done .046")
+        moments = shown.app.view.moments.all
+        lines = shown.pane("moments").text.splitlines()[1:]
+        days = [stamp(moment.t)[:10] for moment in moments]
+        assert len(set(days)) > 2
+        for place, (text, moment) in enumerate(zip(lines, moments, strict=True)):
+            date = stamp(moment.t)[:10]
+            assert (date in text) is (place == 0 or days[place - 1] != date)
+            assert stamp(moment.t)[11:] in text
+            assert text[26:].startswith(moment.about)
+
+
+async def test_a_time_that_no_calendar_knows_is_a_dash(book, apart):
+    with apart.events.open("a") as log:
+        log.write(encode(Stamped(len(apart.events.read_text().splitlines()) + 1, 1e300,
+                                 ev.Alert(text="at no time"))) + "\n")  # fmt: skip
+    for size in (SMALL, WIDE):
+        async with console(book, apart.path, size=size) as shown:
+            await shown.press("t")
+            await shown.on("TimelineScreen")
+            await shown.shows("at no time")
+
+
 def apart_time(shown, place):
     return shown.app.view.moments.all[place].t
 
@@ -168,6 +198,40 @@ async def test_the_keys_step_through_the_moments_and_on_to_now(book, apart):
             assert shown.app.view.past.place == place, keys
         await rewound(shown, on)
         assert shown.app.view.past is None and "rewound" not in shown.text
+
+
+async def test_the_keys_stop_where_the_verdict_turned(book, apart):
+    def epoch(number, wait):
+        return ev.Epoch(trial=3, attempt=1, worker_seq=100 * number, epoch=number, seconds=14.2,
+                        time={"wait": wait, "compute": 14.0 - wait})  # fmt: skip
+
+    async with console(book, apart.path, size=WIDE) as shown:
+        await shown.until(lambda: shown.app.view.moments.all)
+        count = len(shown.app.view.moments.all)
+        with Journal(apart.events) as journal:
+            for number, wait in ((8, 0.1), (9, 12.0), (10, 12.0), (11, 0.1)):
+                journal.append(epoch(number, wait))
+        await shown.until(lambda: len(shown.app.view.moments.all) == count + 2)
+        slow, well = shown.app.view.moments.all[-2:]
+        assert (slow.text, well.text) == (
+            "data-bound from here on, before: compute-bound",
+            "compute-bound from here on, before: data-bound",
+        )
+        await rewound(shown, "left_square_bracket", "left_square_bracket")
+        assert shown.app.view.past.moment is slow
+        assert len(shown.app.view.state.trials[3].epochs) == 9
+        assert "data-bound" in shown.said("verdict")
+        await rewound(shown, "right_square_bracket")
+        assert shown.app.view.past.moment is well
+        await shown.press("t")
+        await shown.shows("verdict      data-bound from here on")
+        place = shown.app.view.past.place
+        tui_run.end_trial(apart, 3, "COMPLETE", 0.052)
+        await shown.until(lambda: len(shown.app.view.moments.all) > count + 2)
+        assert shown.app.view.moments.all[place] is well, "places do not move"
+    async with console(book, apart.path, size=WIDE) as shown:  # read again from the log
+        await shown.until(lambda: len(shown.app.view.moments.all) == count + 3)
+        assert slow in shown.app.view.moments.all
 
 
 async def test_escape_leads_back_to_now_from_every_screen_one_by_one(book, apart):

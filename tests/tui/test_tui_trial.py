@@ -29,7 +29,7 @@ async def test_every_part_has_a_key_and_what_it_promises(book, kept, size):
         await shown.until(lambda: shown.app.screen._files and shown.app.screen._files.view.days)
         for key, (name, texts) in enumerate(
             {
-                "facts": ("1 Trial 1", "complete", "checkpoints", "3.0 MiB", "best", "resident"),
+                "facts": ("1 Trial 1", "done", "checkpoints", "3.0 MiB", "best", "resident"),
                 "params": ("2 Parameters", "train.learning_rate", "0.0003"),
                 "terms": ("3 Loss by term", "rank_ic", "0.3000", "-0.0200", "0.50", "1.20e-03"),
                 "horizons": ("4 Validation by horizon", "RankIC", ".011", "4.2", "reversal"),
@@ -109,6 +109,26 @@ async def test_its_curves_stand_beside_the_best_and_enter_goes_there(book, kept)
         await shown.press("down", "enter")
         assert shown.app.screen.number == 1
         assert shown.said("curves").splitlines()[1].startswith("trial 1   m M metric")
+
+
+@pytest.mark.parametrize("lag", [0, 1, None])
+async def test_a_sharpe_ratio_says_of_which_entry_lag_it_is(book, kept, lag):
+    facts = {} if lag is None else {"entry_lag": lag}  # runs of older versions do not say
+    said = "entry lag ?" if lag is None else f"entry lag {lag}"
+    row = {"rank_ic": 0.04, "rank_ic_se": 0.01, "ls_sharpe_ann": 1.234}
+    with Journal(kept.events) as journal:
+        journal.append(ev.DataReady(facts=facts))
+        journal.append(ev.Epoch(trial=3, worker_seq=900, epoch=8, val={"1": row}))
+    async with console(book, kept.path, size=SMALL) as shown:
+        await shown.press("enter", "4")
+        await shown.shows("1.23")
+        assert f"4 Validation by horizon, L/S: Sharpe p.a., {said} " in shown.drawn("horizons")[0]
+        await shown.press("5")
+        names = set()
+        for _ in range(60):
+            await shown.press("m")
+            names.add(shown.said("curves").splitlines()[0].split("  ")[0])
+        assert f"5 val long-short Sharpe, year, {said}, horizon 1" in names
 
 
 async def test_it_moves_while_the_trial_runs(book, kept):

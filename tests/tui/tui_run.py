@@ -80,7 +80,8 @@ def new_run(runbook: Runbook, stage: Stage) -> RunDirectory:
     """The directory and the first events of a run of `stage`."""
     run = create(stage.output_dir)
     facts = {"path": "data/rsr_nasdaq/panel.parquet", "hash": "3f2a9c", "stocks": 1026,
-             "days": 1274, "rows": 1_190_000, "features": 24, "warnings": []}  # fmt: skip
+             "days": 1274, "rows": 1_190_000, "features": 24, "warnings": [],
+             "entry_lag": 0}  # fmt: skip
     write_json(run.run_json, {"schema": 1, "stage": stage.key, "runbook": str(runbook.path)})
     run.lock.touch()
     with Journal(run.events) as journal:

@@ -47,7 +47,7 @@ def check_run(asked: Asked, against: Path | None, *, as_json: bool) -> int:
     spec = None if other and _ad_hoc(state, asked) else _stage(state, asked)
     results = check(state, spec) if spec else []
     verdict = overall(results)
-    found = contrast(evidence(other), state, spec) if other else None
+    found = contrast(_before(other), state, spec) if other else None
     if as_json:
         print_json({
             "verdict": verdict.value, "stage": spec.key if spec else "", "state": state_now.name,
@@ -65,6 +65,14 @@ def check_run(asked: Asked, against: Path | None, *, as_json: bool) -> int:
             say(_contrasted(run, other, found))
     met = verdict is Verdict.PASS or spec is None
     return 0 if met else CriteriaNotMetError.exit_code
+
+
+def _before(run: RunDirectory) -> State:
+    """What is believed about the earlier run, unless its own stage is damaged."""
+    state = evidence(run)
+    if state.stage_spec:
+        stage_from_json(state.stage_spec, run.path)
+    return state
 
 
 def _opened(run_dir: Path) -> RunDirectory:
@@ -85,7 +93,7 @@ def _stage(state: State, asked: Asked) -> Stage:
             "This is an ad hoc run: it belongs to no stage and opens no gate.",
             hint="Judge it by the criteria of a stage with --stage dry.",
         )
-    return stage_from_json(state.stage_spec)
+    return stage_from_json(state.stage_spec, asked.run_dir.absolute())
 
 
 def _result_json(result: Result) -> Json:

@@ -83,7 +83,7 @@ def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -
     if not state.stage_spec:
         failed = all(trial.state == "FAIL" for trial in state.trials.values())
         return 1 if failed else 0
-    stage = stage_from_json(state.stage_spec)
+    stage = stage_from_json(state.stage_spec, run.path)
     results = check(state, stage)
     if not quiet:
         from atft_core.cli.check import checklist

@@ -22,7 +22,7 @@ from atft_core.run.state import Alert, State, Trial
 from atft_core.run.status import Status, read_status
 from atft_core.run.timeline import Then, newest_time, parse_time, state_then
 from atft_core.run.verdicts import told
-from atft_core.run.wording import clock, duration, finite, scale, several, size
+from atft_core.run.wording import clock, duration, finite, scale, several, size, trial_word
 
 GLYPH = {
     Verdict.PASS: "ok",
@@ -206,7 +206,7 @@ def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagno
 
 def _alert(alert: Alert) -> Json:
     return {"t": alert.since, "level": alert.level, "text": alert.text, "key": alert.key,
-            "ended": alert.ended}  # fmt: skip
+            "ended": alert.ended, "trial": alert.trial}  # fmt: skip
 
 
 def _trial_json(trial: Trial) -> Json:
@@ -245,7 +245,8 @@ def _trials(state: State, notes: Notes) -> str:
         shown = [f"{cell:+.4f}" if cell is not None else "-" for cell in [*cells, trial.value]]
         epoch = f"{len(trial.epochs)}/{state.max_epochs}"
         said = [part for part in (trial.reason or trial.phase, notes.of(trial.number).line) if part]
-        rows.append([str(trial.number), trial.state, epoch, *shown, "; ".join(said)])
+        word = trial_word(trial.state)
+        rows.append([str(trial.number), word, epoch, *shown, "; ".join(said)])
     return table(rows, right=(0, 2, 3, 4, 5, 6))
 
 

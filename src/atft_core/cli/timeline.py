@@ -7,9 +7,13 @@ from pathlib import Path
 
 from atft_core.cli.output import print_json, say, table
 from atft_core.cli.status import GLYPH
+from atft_core.errors import RunDirectoryError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.narrate import stamp
+from atft_core.run.status import load
 from atft_core.run.timeline import Timeline, newest_time, parse_time
+from atft_core.run.turns import merged
+from atft_core.run.verdicts import Stretch
 from atft_core.run.wording import duration
 
 _SIGNS = {verdict.value: glyph for verdict, glyph in GLYPH.items()}
@@ -22,9 +26,10 @@ def timeline(run_dir: Path, *, since: str, as_json: bool) -> None:
     run.facts()
     found = Timeline(run.events)
     found.read()
-    began = found.moments[0].t if found.moments else 0.0
+    every = merged(found.moments, _stretches(run), found.seq)
+    began = every[0].t if every else 0.0
     first = parse_time(since, newest_time(run)) if since else 0.0
-    moments = [moment for moment in found.moments if moment.t >= first]
+    moments = [moment for moment in every if moment.t >= first]
     if as_json:
         print_json({"run_dir": str(run.path), "moments": [asdict(each) for each in moments]})
         return
@@ -36,3 +41,11 @@ def timeline(run_dir: Path, *, since: str, as_json: bool) -> None:
         after = duration(each.t - began)
         rows.append([stamp(each.t), after, str(each.seq), _SIGNS[each.sign], each.about, each.text])
     say(table(rows, right=(1, 2)))
+
+
+def _stretches(run: RunDirectory) -> list[Stretch]:
+    """What the verdict was from when to when; nothing where the log can be told but not folded."""
+    try:
+        return load(run).verdicts
+    except RunDirectoryError:
+        return []

@@ -18,7 +18,7 @@ def judged(session: Session, end: ev.RunEnded) -> tuple[ev.RunEnded, ev.Alert | 
     state = session.state
     if end.state != "FINISHED" or not state.stage_spec:
         return end, None
-    stage = stage_from_json(state.stage_spec)
+    stage = stage_from_json(state.stage_spec, session.run.path)
     results = check(replace(state, end_state=end.state), stage)
     verdict = overall(results)
     passed = sum(result.verdict is Verdict.PASS for result in results)

@@ -48,7 +48,8 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
         "hung_seconds": config.engine.hung_seconds,
     }
     # Not the path in the cache: the same content may lie elsewhere, too.
-    facts = {**panel.facts, "cache": str(cache), "path": str(config.data.path)}
+    facts = {**panel.facts, "cache": str(cache), "path": str(config.data.path),
+             "entry_lag": config.label.entry_lag}  # fmt: skip
     return Prepared(cache, facts, split, identity)
 
 

@@ -160,7 +160,7 @@ class Session:
     def rules(self) -> tuple[RuleSpec, ...]:
         """The decision rules of the run's stage; an `atft hpo` run has none."""
         spec = self.state.stage_spec
-        return stage_from_json(spec).rules if spec else ()
+        return stage_from_json(spec, self.run.path).rules if spec else ()
 
     @property
     def must_stop_now(self) -> str:

@@ -53,16 +53,24 @@ def standing(state: State, key: str) -> bool:
     return newest is not None and not newest.ended
 
 
+def standing_trials(state: State, key: str) -> set[int | None]:
+    """Of which trials one has; None among them where it is about none."""
+    ended = {alert.trial: alert.ended for alert in state.alerts if alert.key == key}
+    return {trial for trial, over in ended.items() if not over}
+
+
 BY_STATUS = ("hung", "engine_died")
 """Keys of what `standing_by_status` tells."""
 
 
-def standing_by_status(name: str, reason: str, state: State) -> Alert | None:
-    """What the status of a run alone tells: its name, its reason and the state behind it."""
+def standing_by_status(
+    name: str, reason: str, state: State, trial: int | None = None
+) -> Alert | None:
+    """What the status of a run alone tells: name, reason, the state behind it, and who hangs."""
     if name == "DIED":
         return Alert(state.t, "error", reason, "engine_died")
     if name == "HUNG":
-        return Alert(state.t, "error", reason, "hung")
+        return Alert(state.t, "error", reason, "hung", trial=trial)
     return None
 
 
@@ -100,7 +108,7 @@ def _decided(state: State, event: ev.Decision, t: float) -> list[Alert]:
 
 
 def _alert(state: State, event: ev.Alert, t: float) -> list[Alert]:
-    return [Alert(t, event.level, event.text, event.key, event.ended)]
+    return [Alert(t, event.level, event.text, event.key, event.ended, event.trial)]
 
 
 _RAISED: dict[type[Event], Callable[[State, Any, float], list[Alert]]] = {

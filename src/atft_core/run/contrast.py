@@ -265,9 +265,10 @@ def _panel(state: State) -> str:
 
 
 def _days(state: State) -> str:
-    return " .. ".join(map(str, state.split.get("val") or (MISSING,)))
+    days = state.split.get("val")
+    return " .. ".join(map(str, days)) if isinstance(days, list) and days else MISSING
 
 
 def _bars(state: State) -> object:
-    stage = stage_from_json(state.stage_spec) if state.stage_spec else None
+    stage = stage_from_json(state.stage_spec, f"run {state.run}") if state.stage_spec else None
     return stage and (stage.gate, stage.criteria)

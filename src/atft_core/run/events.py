@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
-from types import UnionType
-from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from atft_core.run.fits import Fits, fits, fitting
 
 SCHEMA_VERSION = 1
 Json = dict[str, Any]
@@ -243,6 +244,8 @@ class Alert(Event):
     """What it is about: a word of `alerts.KEYS`."""
     ended: bool = False
     """Whether it says that what began under this key is over."""
+    trial: int | None = None
+    """Which trial hangs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,43 +291,8 @@ KINDS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
-class Fits(NamedTuple):
-    """What JSON value a field wants: its type, and what its members have to be."""
-
-    types: frozenset[type]
-    members: Fits | None = None
-
-
-def _fits(hint: Any) -> Fits:
-    """Made once per field: a night's log has a million of them."""
-    kind, inner = get_origin(hint) or hint, get_args(hint)
-    if kind is Any:
-        return Fits(frozenset((str, int, float, bool, type(None), list, dict)))
-    if kind in (UnionType, Union):  # the second name is that of Python 3.14
-        choices = [_fits(each) for each in inner]
-        members = next((each.members for each in choices if each.members), None)
-        return Fits(frozenset().union(*(each.types for each in choices)), members)
-    if kind is float:
-        return Fits(frozenset((int, float)))  # 1 may be written for 1.0
-    return Fits(frozenset((kind,)), _fits(inner[-1]) if inner and inner[-1] is not Any else None)
-
-
-def _is(value: Any, fits: Fits) -> bool:
-    if type(value) not in fits.types:
-        return False
-    if fits.members is None or value is None:
-        return True
-    members = value.values() if isinstance(value, dict) else value
-    return all(_is(member, fits.members) for member in members)
-
-
 _FIELDS: dict[type[Event], dict[str, Fits]] = {}
 """What each field may be, by kind; made when the first of its kind is read."""
-
-
-def _fields(cls: type[Event]) -> dict[str, Fits]:
-    hints = get_type_hints(cls)
-    return {f.name: _fits(hints[f.name]) for f in fields(cls)}
 
 
 _read = json.JSONDecoder().raw_decode
@@ -344,10 +312,10 @@ def decode(line: str) -> Stamped | None:
         if line[end:].strip():
             return None
         cls = KINDS[record["kind"]]
-        known = _FIELDS.get(cls) or _FIELDS.setdefault(cls, _fields(cls))
+        known = _FIELDS.get(cls) or _FIELDS.setdefault(cls, fitting(cls))
         given = {key: value for key, value in record.items() if key in known}
         for key, value in given.items():
-            if not _is(value, known[key]):
+            if not fits(value, known[key]):
                 return None
         return Stamped(int(record["seq"]), float(record["t"]), cls(**given))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):

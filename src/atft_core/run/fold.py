@@ -136,7 +136,10 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
     )  # fmt: skip
     trial.epochs.insert(place, row)  # one whose first report was lost comes late
     split = split_of(event.time, event.seconds, event.gpu, event.rates)
-    add_epoch(state.verdicts, trial.number, event.said or t, finite(event.seconds) or 0.0, split)
+    add_epoch(
+        state.verdicts, trial.number, event.said or t, finite(event.seconds) or 0.0, split,
+        event=(state.seq, t),
+    )  # fmt: skip
 
 
 def _place(rows: Epochs, epoch: int) -> int | None:

@@ -58,6 +58,7 @@ def _runs(before: Stage) -> Iterator[tuple[RunDirectory, State, str]]:
     for run in reversed(siblings(before.output_dir)):
         try:
             state = evidence(run)
+            _own_stage(run, state)
         except (OSError, AtftError) as error:
             why = error.message if isinstance(error, AtftError) else error.strerror
             yield run, State(), f"cannot be read: {why}"
@@ -115,7 +116,7 @@ def _difference(state: State, runbook: Runbook, identity: Json | None) -> str:
 def _decide(
     stage: Stage, before: Stage, run: RunDirectory, state: State, *, compared: bool
 ) -> Gate:
-    found, eased = tuple(check(state, before)), _failed_when_it_ran(state, before)
+    found, eased = tuple(check(state, before)), _failed_when_it_ran(run, state, before)
     unsaid = "" if compared else " (data, configuration and code are compared at the start)"
     if eased and overall(found) is Verdict.PASS:
         reason = (
@@ -132,9 +133,14 @@ def _decide(
     return Gate(False, f"{reason} {_ways(stage, before, unmet)}", run.path, found)
 
 
-def _failed_when_it_ran(state: State, before: Stage) -> list[str]:
-    """Open criteria of the stage as the runbook had it when the run was started."""
-    own = stage_from_json(state.stage_spec) if state.stage_spec else before
+def _own_stage(run: RunDirectory, state: State) -> Stage | None:
+    """The stage as the runbook had it when the run was started; it may be damaged."""
+    return stage_from_json(state.stage_spec, run.path) if state.stage_spec else None
+
+
+def _failed_when_it_ran(run: RunDirectory, state: State, before: Stage) -> list[str]:
+    """Open criteria by its own stage."""
+    own = _own_stage(run, state) or before
     if (own.criteria, own.gate) == (before.criteria, before.gate):
         return []
     return [row(r, own) for r in check(state, own) if r.verdict is not Verdict.PASS]

@@ -75,23 +75,31 @@ def owner(path: Path) -> dict[str, Any]:
 class ProcessLock:
     """Held from construction to `release`; the file says who holds it."""
 
-    def __init__(self, path: Path, **about: Any) -> None:
-        """Take the lock or raise RunBusyError; `about` is written beside pid and host."""
-        self.path = path
+    def __init__(self, path: Path, *, silent: bool = False, **about: Any) -> None:
+        """Take the lock or raise RunBusyError; `about` is written beside pid and host.
+
+        `silent`: nothing is written, for a disk that may be full.
+        """
+        self.path, self._silent = path, silent
         self._fd = os.open(path, _TAKE, 0o640)
         try:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK))
+            self.taken = time.time()
+            self._describe({"pid": os.getpid(), "host": socket.gethostname(), **about})
         except (BlockingIOError, PermissionError) as error:
             os.close(self._fd)
             raise self.busy(owner(path)) from error
-        self.taken = time.time()
-        self._describe({"pid": os.getpid(), "host": socket.gethostname(), **about})
+        except OSError:  # nobody could be told who holds it
+            os.close(self._fd)
+            raise
 
     def busy(self, who: dict[str, Any]) -> RunBusyError:
         """The error for somebody who comes second."""
         return RunBusyError(f"{self.path} is held by the process {who.get('pid', '?')}.")
 
     def _describe(self, value: dict[str, Any]) -> None:
+        if self._silent:
+            return
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(value).encode(), 0)
 
@@ -106,7 +114,7 @@ class ProcessLock:
 class EngineLock(ProcessLock):
     """Held for the life of an engine."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, silent: bool = False) -> None:
         """Take the lock; RunBusyError when it is held, or when that cannot be known."""
         if probe(path) is Holder.UNKNOWN:
             raise RunBusyError(
@@ -114,7 +122,7 @@ class EngineLock(ProcessLock):
                 "which cannot be seen from here.",
                 hint=f"Go on there. If that host is gone for good: rm {path}",
             )
-        super().__init__(path)
+        super().__init__(path, silent=silent)
 
     def busy(self, who: dict[str, Any]) -> RunBusyError:
         """Name the run and how to watch or end it."""

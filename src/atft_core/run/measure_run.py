@@ -15,7 +15,7 @@ from atft_core.run.measure import (
 )
 from atft_core.run.stages import CriterionSpec
 from atft_core.run.state import State, Trial
-from atft_core.run.wording import finite, several
+from atft_core.run.wording import finite, several, trial_word
 
 MIN_GPU_SAMPLES = 30
 """Samples below which a percentile of the GPU's utilisation says nothing."""
@@ -136,7 +136,11 @@ def _mishap(trial: Trial) -> str:
     """What went wrong, also where a retry made it good."""
     silent = several(trial.hangs, "silence") if trial.hangs else ""
     last = trial.mishaps[-1] if trial.mishaps else ""
-    return "; ".join(part for part in (last, silent) if part) or trial.reason or trial.state
+    return (
+        "; ".join(part for part in (last, silent) if part)
+        or trial.reason
+        or trial_word(trial.state)
+    )
 
 
 def _unlike(state: State, key: str) -> Measure:

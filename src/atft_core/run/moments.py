@@ -13,7 +13,7 @@ from typing import Any
 from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
 from atft_core.run.foreign import clean
-from atft_core.run.wording import finite, ratio, scale, several
+from atft_core.run.wording import finite, ratio, scale, several, trial_word
 
 _TEXT = 400
 """Characters of a moment's text."""
@@ -118,11 +118,11 @@ def _worker_exited(teller: Teller, event: ev.WorkerExited) -> Told:
     return "lost", "FAIL", f"lost its worker: {event.reason}"
 
 
-_ENDS = {"COMPLETE": ("PASS", "done"), "PRUNED": ("LOCKED", "pruned"), "FAIL": ("FAIL", "failed")}
+_ENDS = {"COMPLETE": "PASS", "PRUNED": "LOCKED", "FAIL": "FAIL"}
 
 
 def _trial_ended(teller: Teller, event: ev.TrialEnded) -> Told:
-    sign, word = _ENDS.get(event.state, ("UNKNOWN", event.state))
+    sign, word = _ENDS.get(event.state, "UNKNOWN"), trial_word(event.state)
     value = finite(event.value)
     said = word if value is None else f"{word} {ratio(value)}"
     said += f": {event.reason}" if event.reason else ""

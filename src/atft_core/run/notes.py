@@ -7,6 +7,7 @@ no gate and no criterion reads it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from atft_core.run import user
 from atft_core.run.access import refuse_change
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
+from atft_core.run.files import DISK_FULL, NotRegularError
 from atft_core.run.foreign import clean
 from atft_core.run.wording import finite
 
@@ -29,6 +31,11 @@ MAX_TAGS = 16
 TAG = re.compile(r"\w[\w.-]{0,23}")
 _NO_CLOCK = 1e11
 """From here on a time is none that a calendar knows."""
+_WRITE = (
+    os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+)  # fmt: skip
+"""What stands in the file's place is neither followed nor waited for."""
 _MAX_FILE = 1 << 20
 """Bytes from the end that are read: thousands of notes."""
 
@@ -115,20 +122,32 @@ def _append(run: RunDirectory, said: Json) -> None:
     """One line in one write; what a torn line before it left is closed first."""
     refuse_change(run)
     line = json.dumps({"t": round(time.time(), 3), "user": user.name(), **said}) + "\n"
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        fd = os.open(run.notes, flags, 0o640)
+        fd = os.open(run.notes, _WRITE, 0o640)
         try:
-            size = os.fstat(fd).st_size
-            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise NotRegularError(errno.EINVAL, "it is no regular file")
+            torn = found.st_size > 0 and os.pread(fd, 1, found.st_size - 1) != b"\n"
             data = ("\n" * torn + line).encode()
             whole = os.write(fd, data) == len(data)
         finally:
             os.close(fd)
     except OSError as error:
-        raise RunDirectoryError(f"Cannot write {run.notes}: {error.strerror}.") from error
+        raise _unwritten(
+            run, error.strerror or str(error), full=error.errno in DISK_FULL
+        ) from error
     if not whole:
-        raise RunDirectoryError(f"Cannot write {run.notes}: the disk is full.")
+        raise _unwritten(run, os.strerror(errno.ENOSPC), full=True)
+
+
+def _unwritten(run: RunDirectory, why: str, *, full: bool) -> RunDirectoryError:
+    """Nothing was written, or half a line, which nobody believes."""
+    away = f"Only a file of your own can take notes: mv {run.notes} {run.notes}.old"
+    return RunDirectoryError(
+        f"Nothing was noted: cannot write {run.notes}: {why}.",
+        hint="Make room and write it again." if full else away,
+    )
 
 
 # Reading.

@@ -9,7 +9,7 @@ from pathlib import Path
 from atft_core.errors import RunBusyError, RunDirectoryError
 from atft_core.run.access import refuse_change
 from atft_core.run.directory import RunDirectory, find_runs
-from atft_core.run.files import read_json
+from atft_core.run.files import DISK_FULL, read_json
 from atft_core.run.listing import evidence_of
 from atft_core.run.lock import EngineLock, Holder, probe
 from atft_core.run.status import Status, read_status
@@ -74,10 +74,11 @@ def opened_by(run: RunDirectory) -> list[Path]:
 def delete(run: RunDirectory) -> None:
     """Remove the directory. Its new name comes first: a run that is half gone is no evidence."""
     refuse_deletion(run)
-    lock = EngineLock(run.lock)  # nobody resumes it meanwhile
     doomed = run.path.with_name(f".{run.path.name}.deleted.{os.getpid()}")
+    lock = _hold(run)
     try:
         run.path.rename(doomed)
+        lock = lock or hold_moved(run, doomed)
         shutil.rmtree(doomed)
     except OSError as error:
         left = doomed if doomed.exists() else run.path
@@ -86,4 +87,30 @@ def delete(run: RunDirectory) -> None:
             hint="What is left can be deleted the same way once that is mended.",
         ) from error
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
+
+
+def _hold(run: RunDirectory) -> EngineLock | None:
+    """Its lock: nobody resumes it meanwhile. None where the disk has no room for a lock file."""
+    try:
+        return EngineLock(run.lock, silent=True)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            return None
+        raise RunDirectoryError(
+            f"{run.path} could not be deleted: {error.strerror} ({run.lock}).",
+            hint=f"Remove what is in the lock's place: {run.lock}",
+        ) from error
+
+
+def hold_moved(run: RunDirectory, doomed: Path) -> EngineLock | None:
+    """The lock of a run that was renamed without one: an engine may have made it just before.
+
+    From then on none can: the place is gone. Where one was faster, the run gets its name back.
+    """
+    try:
+        return _hold(RunDirectory(doomed))
+    except RunDirectoryError:
+        doomed.rename(run.path)
+        raise

@@ -28,7 +28,7 @@ from atft_core.run.journal import Tail
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, from_json, to_json
 
-SHAPE = 4
+SHAPE = 5
 """Of what a snapshot holds; another one is folded again."""
 _WINDOW = 4096
 """Bytes before the offset by which a log is recognised."""
@@ -67,7 +67,7 @@ def _checked(state: State) -> list[Result]:
     """Nothing where the run has no stage, or one that this version cannot read."""
     try:
         return check(state, stage_from_json(state.stage_spec)) if state.stage_spec else []
-    except (LookupError, TypeError, ValueError, AtftError):
+    except AtftError:
         return []
 
 

@@ -14,6 +14,7 @@ from atft_core.run.process_facts import ProcessFacts, facts_of
 from atft_core.run.processes import alive
 from atft_core.run.requested import Requested, read_requested
 from atft_core.run.state import State, Trial
+from atft_core.run.wording import trial_word
 
 _LEEWAY = 2.0
 """Seconds: config.toml is written just before run.json says when the run was made."""
@@ -69,7 +70,7 @@ def _invisible(state: State, trial: Trial | None) -> str:
     if trial is None:
         return "no trial has begun: there is no worker"
     if not trial.running:
-        return f"trial {trial.number} is {trial.state.lower()}: its worker has ended"
+        return f"trial {trial.number} has no worker: {trial_word(trial.state)}"
     if _elsewhere(state):
         return f"the run is on host {state.host}: its processes cannot be seen from here"
     if not alive(trial.pid, trial.start_time):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from atft_core.errors import RunDirectoryError, UsageError
 from atft_core.run.events import Json
+from atft_core.run.fits import Fits, fits, fitting
+from atft_core.run.foreign import clean
+from atft_core.run.wording import finite
 
 Bar = Literal["minimum", "target"]
 
@@ -100,21 +103,50 @@ def stage_to_json(stage: Stage) -> Json:
     return {**asdict(stage), "output_dir": str(stage.output_dir)}
 
 
-def stage_from_json(value: Json) -> Stage:
-    """The stage that `stage_to_json` was given; fields of a newer version are left out."""
-    known = _known(Stage, value)
-    known["output_dir"] = Path(known["output_dir"])
-    for row in value.get("criteria", ()):
-        if not isinstance(row.get("name"), str):
-            raise RunDirectoryError(f"a criterion of the run's stage has no name: {row!r:.100}")
-    known["criteria"] = tuple(
-        CriterionSpec(**_known(CriterionSpec, row)) for row in value.get("criteria", ())
-    )
-    known["remedies"] = tuple(Remedy(**_known(Remedy, row)) for row in value.get("remedies", ()))
-    known["rules"] = tuple(RuleSpec(**_known(RuleSpec, row)) for row in value.get("rules", ()))
-    return Stage(**known)
+def stage_from_json(value: Json, run: object = "this run") -> Stage:
+    """The stage that `stage_to_json` was given; fields of a newer version are left out.
+
+    `run` is named where it is damaged.
+    """
+    try:
+        known = _known(Stage, value, "the stage")
+        known["output_dir"] = Path(known["output_dir"])
+        for rows, cls in _ROWS.items():
+            known[rows] = tuple(
+                cls(**_known(cls, row, f"row {number} of {rows}"))
+                for number, row in enumerate(value.get(rows, ()), start=1)
+            )
+        return Stage(**known)
+    except _DamagedError as error:
+        raise RunDirectoryError(
+            f"{run}: its event log has a damaged stage: {error}.",
+            hint="Restore events.jsonl from a copy, or judge the run by a runbook: "
+            "atft check RUN_DIR --stage KEY",
+        ) from error
 
 
-def _known(cls: type[Any], value: Json) -> Json:
-    names = {f.name for f in fields(cls)}
-    return {key: item for key, item in value.items() if key in names}
+_ROWS: dict[str, type[Any]] = {"criteria": CriterionSpec, "remedies": Remedy, "rules": RuleSpec}
+
+
+class _DamagedError(Exception):
+    """What is wrong with a stored stage."""
+
+
+def _known(cls: type[Any], value: Json, where: str) -> Json:
+    """The fields of a dataclass, each of its type, none missing that it needs."""
+    wanted = _WANTED.get(cls) or _WANTED.setdefault(cls, fitting(cls))
+    found = {key: item for key, item in value.items() if key in wanted}
+    for key, item in found.items():
+        number = isinstance(item, int | float) and not isinstance(item, bool)
+        strange = key == "gate" and item not in get_args(Bar)
+        if strange or not fits(item, wanted[key]) or (number and finite(item) is None):
+            raise _DamagedError(f"{where} has {key} = {clean(repr(item)[:_SHOWN])}")
+    needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+    if missing := [name for name in needed if name not in found]:
+        raise _DamagedError(f"{where} has no {', '.join(missing)}")
+    return found
+
+
+_WANTED: dict[type[Any], dict[str, Fits]] = {}
+_SHOWN = 60
+"""Characters of a wrong value that are shown."""

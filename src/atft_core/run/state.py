@@ -32,6 +32,8 @@ class Alert:
     """What it is about: a word of `alerts.KEYS`."""
     ended: bool = False
     """Whether it says that what began under this key is over."""
+    trial: int | None = None
+    """Which trial hangs; each begins and ends by itself."""
 
 
 @dataclass

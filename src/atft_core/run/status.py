@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from atft_core.errors import RunDirectoryError
@@ -80,6 +81,11 @@ def _held(state: State, now: float) -> Status:
 
 def silent_trial(state: State, now: float) -> Status | None:
     """HUNG, where a running trial has been silent for longer than its phase may be."""
+    return next(silent_trials(state, now), None)
+
+
+def silent_trials(state: State, now: float) -> Iterator[Status]:
+    """HUNG for each of them."""
     for trial in state.trials.values():
         if not trial.running:
             continue
@@ -87,8 +93,7 @@ def silent_trial(state: State, now: float) -> Status | None:
         if quiet > budget:
             where = f"trial {trial.number}, {trial.phase or 'between phases'}"
             said = f"{where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)"
-            return Status("HUNG", said, trial.heard, trial.number)
-    return None
+            yield Status("HUNG", said, trial.heard, trial.number)
 
 
 def load(run: RunDirectory) -> State:

@@ -24,7 +24,7 @@ from atft_core.run.measure_run import (
 )
 from atft_core.run.stages import CriterionSpec
 from atft_core.run.state import ENDED, State, Trial
-from atft_core.run.wording import finite
+from atft_core.run.wording import finite, trial_word
 
 LISTED = 500
 """Measurements that a list shows; more of them than a person reads."""
@@ -192,7 +192,8 @@ def _mishaps(state: State, _: CriterionSpec) -> Iterator[Point]:
     for trial in state.trials.values():
         if trial.state in ENDED or mishaps_of(trial):
             seq, t = trial.ended_seq, trial.ended or trial.heard
-            yield Point(seq, t, trial.number, 0, float(mishaps_of(trial)), trial.state.lower())
+            yield Point(seq, t, trial.number, 0, float(mishaps_of(trial)),
+                        trial_word(trial.state))  # fmt: skip
 
 
 def _last_rank_ic(state: State, spec: CriterionSpec) -> Iterator[Point]:

@@ -32,6 +32,9 @@ class Stretch:
     split: Split | None = None
     """Where the time of its epochs went."""
     note: str = ""
+    seq: int = 0
+    told: float = 0.0
+    """The event that told of its first epoch, and when; none of a mishap."""
 
     @property
     def seconds(self) -> float:
@@ -56,15 +59,17 @@ class Stretch:
 
 
 def add_epoch(history: list[Stretch], trial: int, t: float, seconds: float,
-              split: Split | None) -> None:  # fmt: skip
-    """An epoch ended at `t`; one without times says nothing."""
+              split: Split | None, *, event: tuple[int, float] = (0, 0.0)) -> None:  # fmt: skip
+    """An epoch ended at `t`, as an event says; one without times says nothing."""
     if split is None:
         return
     word = limit(split)
     newest = history[-1] if history else None
     if newest is None or newest.word != word or newest.split is None:
         since = max(t - seconds, newest.until) if newest else t - seconds
-        _add(history, Stretch(word, min(since, t), t, trial, trial, 1, split))
+        seq, told = event
+        made = Stretch(word, min(since, t), t, trial, trial, 1, split, seq=seq, told=told)
+        _add(history, made)
         return
     newest.split.add(split)
     newest.epochs += 1

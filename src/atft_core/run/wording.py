@@ -1,4 +1,4 @@
-"""Numbers in words, for the screen, the command line and the log alike."""
+"""Numbers and states in words, for the screen, the command line and the log alike."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import math
 import time
 from typing import Any
 
+from atft_core.run.foreign import clean
+
 MISSING = "-"
 """Shown where a number is not known."""
+TRIAL_WORDS = {
+    "COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed",
+    "RUNNING": "runs", "WAITING": "waits", "ASKED": "asked",
+}  # fmt: skip
+"""States of trials as people say them; files and JSON have the names of Optuna."""
 
 
 def finite(value: Any) -> float | None:
@@ -77,3 +84,8 @@ def scale(trials: int, epochs: int) -> str:
 def several(count: int, noun: str) -> str:
     """`1 trial`, `3 trials`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def trial_word(state: str) -> str:
+    """The state of a trial as a person says it; of a newer version's, its name."""
+    return TRIAL_WORDS.get(state) or clean(state, 6).lower()

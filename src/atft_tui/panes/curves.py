@@ -17,7 +17,7 @@ from atft_tui.chart import Chart, plot
 from atft_tui.curve import Curve, Curves
 from atft_tui.curve_table import COLOURS, one_line, table
 from atft_tui.format import cut, line
-from atft_tui.metrics import Metric, loss, metrics, rank_ic
+from atft_tui.metrics import Metric, entry_lag, loss, metrics, rank_ic
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
@@ -87,8 +87,9 @@ class CurvesPane(Pane):
         """All that the drawn trials have; looked for again when they have new epochs."""
         samples = [row for trial in self._trials(state)
                    for row in trial.epochs[:1] + trial.epochs[-1:]]  # fmt: skip
-        if self._known[0] != (samples, state.horizon):
-            self._known = (samples, state.horizon), metrics(samples, state.horizon)
+        what = samples, state.horizon, entry_lag(state)
+        if self._known[0] != what:
+            self._known = what, metrics(*what)
         return self._known[1]
 
     def _metric(self, state: State) -> Metric:

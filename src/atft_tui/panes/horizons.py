@@ -9,6 +9,7 @@ from atft_core.run.epochs import EpochRow
 from atft_core.run.foreign import clean
 from atft_core.run.wording import fixed, ratio
 from atft_tui.format import line
+from atft_tui.metrics import entry_lag
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 
@@ -28,6 +29,7 @@ def _t_of_ic(row: EpochRow, h: int) -> str:
     return fixed(value / error if value is not None and error else None, 1)
 
 
+_SHARPE = "L/S"
 _COLUMNS: tuple[tuple[str, int, Cell], ...] = (
     ("RankIC", 7, _ratio("rank_ic")),
     ("+-", 5, _ratio("rank_ic_se")),
@@ -38,7 +40,7 @@ _COLUMNS: tuple[tuple[str, int, Cell], ...] = (
     ("sign", 6, _ratio("sign_ratio")),
     ("ICIR", 6, _fixed("icir", 2)),
     ("hit", 6, _ratio("hit_rate")),
-    ("L/S", 6, _fixed("ls_sharpe_ann", 2)),
+    (_SHARPE, 6, _fixed("ls_sharpe_ann", 2)),
     ("turn", 6, _ratio("turnover")),
     ("days", 6, _fixed("days", 0)),
 )
@@ -50,10 +52,13 @@ class HorizonsPane(Pane):
     """A line per horizon; the objective's is marked."""
 
     def captions(self, view: View) -> tuple[str, str]:
-        """Of which epoch."""
-        trial = view.trial
-        newest = f"epoch {trial.epochs[-1].epoch}" if trial and trial.epochs else ""
-        return "4 Validation by horizon", newest
+        """What the Sharpe ratio is of, where there is one; of which epoch."""
+        trial, title = view.trial, "4 Validation by horizon"
+        if trial is None or not trial.epochs:
+            return title, ""
+        if any(name == _SHARPE for name, *_ in _fitting(self.scrollable_content_region.width)):
+            title += f", {_SHARPE}: Sharpe p.a., {entry_lag(view.state)}"
+        return title, f"epoch {trial.epochs[-1].epoch}"
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """The columns that fit; the comparison beside or below them."""
@@ -62,8 +67,7 @@ class HorizonsPane(Pane):
             return [Row(line((" no epoch has ended yet", "$text-muted")))]
         row = trial.epochs[-1]
         horizons = sorted(int(h) for h in row.val if h.isdecimal())
-        used = accumulate((wide for _, wide, _ in _COLUMNS), initial=7)
-        shown = [each for each, end in zip(_COLUMNS, list(used)[1:], strict=True) if end <= width]
+        shown = _fitting(width)
         beside = 7 + sum(wide for _, wide, _ in shown) + _AGAINST <= width
         head = f" {'h':>4}  " + "".join(f"{name:>{wide}}" for name, wide, _ in shown)
         rows = [line((head + (_against_head() if beside else ""), "$text-muted"))]
@@ -76,6 +80,11 @@ class HorizonsPane(Pane):
             rows += [line((f" {'h':>4}{_against_head()}", "$text-muted"))]
             rows += [line(f" {h:>4}{_against(row, h)}") for h in horizons]
         return [Row(content) for content in rows]
+
+
+def _fitting(width: int) -> list[tuple[str, int, Cell]]:
+    used = accumulate((wide for _, wide, _ in _COLUMNS), initial=7)
+    return [each for each, end in zip(_COLUMNS, list(used)[1:], strict=True) if end <= width]
 
 
 def _against_head() -> str:

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from atft_core.run.foreign import clean
 from atft_core.run.wording import MISSING, ratio, several, size
+from atft_tui.apart import cut_apart, shared_ends
 from atft_tui.format import GLYPHS, cut, cut_left, line, pad, shown_path
 from atft_tui.pane import Pane, Row, Table
 from atft_tui.run_list import Line, Listing, RunFilter
@@ -52,6 +53,8 @@ class RunsPane(Pane):
         self.archived = False
         """Whether archived runs are listed, too."""
         self._lines: list[Line] = []
+        self._ends: dict[str, int] = {}
+        """What the paths of these lines have in common at their ends."""
 
     def take(self, listing: Listing) -> None:
         """Draw a newer list."""
@@ -63,6 +66,7 @@ class RunsPane(Pane):
         self.filter, self.archived = chosen, archived
         kept = (each for each in self.listing.lines if archived or not each.found.archived)
         self._lines = [each for each in kept if chosen is None or chosen.keeps(each)]
+        self._ends = shared_ends([each.key for each in self._lines])
         self.draw()
 
     def _replace(self, rows: Sequence[Row]) -> None:
@@ -104,12 +108,18 @@ class RunsPane(Pane):
         header = Row(line((head.rstrip(), "$text-muted")))
         if not self._lines:
             return [header, *(Row(line((f"    {text}", "$text-muted"))) for text in self._empty())]
-        shown, now = self._lines, time.time()
+        shown, ends, now = self._lines, self._ends, time.time()
         here = view.run.path.absolute() if view.run else None
         return Table(
             [header],
             [each.key for each in shown],
-            lambda i: _row(shown[i], widths, now, here=shown[i].found.run.path.absolute() == here),
+            lambda i: _row(
+                shown[i],
+                widths,
+                now,
+                ends[shown[i].key],
+                here=shown[i].found.run.path.absolute() == here,
+            ),
         )
 
     def _empty(self) -> list[str]:
@@ -156,14 +166,14 @@ def _said(each: Line) -> str:
     return "  ".join([*map(clean, parts), *([noted] if noted else [])])
 
 
-def _row(each: Line, widths: _Widths, now: float, *, here: bool) -> Content:
+def _row(each: Line, widths: _Widths, now: float, shared: int, *, here: bool) -> Content:
     found = each.found
     glyph, style = GLYPHS[_STATES.get(found.status.name, "UNKNOWN")]
     ended = MISSING if found.ended is None else str(found.ended)
     stage = f"{pad(clean(found.stage or 'ad hoc'), widths.stage)}  " if widths.stage else ""
     quiet = "$text-muted" if found.archived else ""
     sign = "ro " if found.locked and not widths.note else ""  # why, the line below says
-    path = sign + cut_left(shown_path(found.run.path), widths.path - len(sign))
+    path = sign + cut_apart(shown_path(found.run.path), widths.path - len(sign), shared)
     return line(
         " *"[here], "", (glyph, f"bold {style}"), " ", (f"{found.status.name.lower():11}", style),
         (f"{_when(found.made, now):>6}  ", "$text-muted"),

@@ -166,7 +166,7 @@ def fitting(known: Sequence[Column], choice: Choice, width: int) -> list[Column]
 
 
 def _line(trial: Trial, shown: Sequence[Column], marked: frozenset[int], room: int) -> Content:
-    glyph, style = GLYPHS[STATES.get(trial.state, ("UNKNOWN", ""))[0]]
+    glyph, style = GLYPHS[STATES.get(trial.state, "UNKNOWN")]
     dim = "$text-muted" if trial.state in ("PRUNED", "FAIL") else ""
     parts: list[str | tuple[str, str]] = [" "]
     for column in shown:

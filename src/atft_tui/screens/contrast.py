@@ -20,8 +20,9 @@ from atft_core.run.foreign import clean
 from atft_core.run.state import State
 from atft_core.run.status import load
 from atft_core.run.wording import several
+from atft_tui.apart import cut_apart, shared_ends
 from atft_tui.bindings import bindings
-from atft_tui.format import cut, cut_left, line, pad, shown_path
+from atft_tui.format import cut, line, pad, shown_path
 from atft_tui.pane import Pane, Row
 from atft_tui.screens.worked_out import WorkedOutScreen
 from atft_tui.view import View
@@ -45,7 +46,9 @@ class ContrastPane(Pane):
         """Which run is which."""
         room = max(10, (self.size.width - 30) // 2)
         before, after = shown_path(self._other.path), shown_path(view.run.path) if view.run else ""
-        title = f"Before: {cut_left(before, room)}  after: {cut_left(after, room)}"
+        ends = shared_ends([before, after])
+        before, after = (cut_apart(path, room, ends[path]) for path in (before, after))
+        title = f"Before: {before}  after: {after}"
         if self.contrast is None:
             return title, ""
         changes = [one.change for one in self.contrast.lines]
@@ -137,9 +140,9 @@ class ContrastScreen(WorkedOutScreen[Contrast | str]):
         """Both runs by all measures, or why the other one cannot be read."""
         try:
             self._before = self._before or load(self._other)
+            return contrast(self._before, view.state, view.stage)
         except (AtftError, OSError) as error:
             return clean(str(error).partition("\n")[0])
-        return contrast(self._before, view.state, view.stage)
 
     def found(self, found: Contrast | str) -> None:
         """Into the pane."""

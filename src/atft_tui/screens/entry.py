@@ -20,8 +20,11 @@ class Prompt:
     label: str
     hint: str
     """What is shown while nothing is typed."""
-    apply: Callable[[str], None]
-    """Raises ValueError with what is wrong with the answer; it is then typed again."""
+    apply: Callable[[str], str | None]
+    """Raises ValueError with what is wrong with the answer; it is then typed again.
+
+    What it returns is said while the answer is looked into, until `answered` is called.
+    """
     value: str = ""
     """What is there already."""
 
@@ -64,8 +67,23 @@ class EntryLine(Horizontal):
         if self._prompt is None:
             return
         try:
-            self._prompt.apply(event.value)
+            pending = self._prompt.apply(event.value)
         except ValueError as error:
-            self.query_one("#bad", Label).update(clean(str(error), 70))
+            self._say(str(error))
             return
-        self.close()
+        if pending is None:
+            self.close()
+        else:
+            self._say(pending)
+
+    def _say(self, text: str) -> None:
+        self.query_one("#bad", Label).update(clean(text, 70))
+
+    def answered(self, value: str, complaint: str) -> None:
+        """What was looked into is known; who has typed something else since is left alone."""
+        if not self.display or self.query_one("#answer", Input).value != value:
+            return
+        if complaint:
+            self._say(complaint)
+        else:
+            self.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -33,6 +34,14 @@ class Found(Message):
     def __init__(self, listing: Listing) -> None:
         super().__init__()
         self.listing = listing
+
+
+class Placed(Message):
+    """A path that was typed has been looked at."""
+
+    def __init__(self, typed: str, place: Path | None, complaint: str = "") -> None:
+        super().__init__()
+        self.typed, self.place, self.complaint = typed, place, complaint
 
 
 class RunsScreen(LiveScreen[Path | None]):
@@ -109,16 +118,36 @@ class RunsScreen(LiveScreen[Path | None]):
         known = pane.filter.text if pane.filter else ""
         self.query_one(EntryLine).ask(Prompt("runs /", HOW, self._filter, known))
 
-    def _filter(self, text: str) -> None:
-        place = places.typed_place(text.strip())
+    def _filter(self, text: str) -> str | None:
+        if places.is_path(text.strip()):
+            # Not one of Textual's: a disk that does not answer must not keep anybody from leaving.
+            look = threading.Thread(target=self._look_at, args=(text,), daemon=True)
+            look.start()
+            return "looking ..."
         pane = self.query_one(RunsPane)
-        if place is None:
-            pane.choose(parse(text), archived=pane.archived)
+        pane.choose(parse(text), archived=pane.archived)
+        return None
+
+    def _look_at(self, typed: str) -> None:
+        """In a thread: whether there is such a directory; it is remembered."""
+        try:
+            place = places.typed_place(typed.strip())
+            places.remember(place)
+        except (ValueError, OSError) as error:
+            self.post_message(Placed(typed, None, str(error)))
+        else:
+            self.post_message(Placed(typed, place))
+
+    @on(Placed)
+    def _list(self, message: Placed) -> None:
+        """List its runs, too."""
+        self.query_one(EntryLine).answered(message.typed, message.complaint)
+        if message.place is None:
             return
-        places.remember(place)
+        pane = self.query_one(RunsPane)
         pane.choose(None, archived=pane.archived)
         self._lister.look_again()
-        self.console.note(f"atft status {shlex.quote(shown_path(place))}")
+        self.console.note(f"atft status {shlex.quote(shown_path(message.place))}")
 
     def action_all(self) -> None:
         """Archived runs, too."""

@@ -19,7 +19,11 @@ from atft_tui.screens.live import LiveScreen
 from atft_tui.view import View
 
 _WIDE = 100
-"""Cells from which each line has room for its date."""
+"""Cells from which each line has room for its date; else the first of each day has it, in the
+place of its run time.
+"""
+_WHEN, _WIDE_WHEN = 19, 30
+"""Cells of a date and a time, and of all three."""
 _ABOUT = 12
 _TITLE = "Timeline, enter: the whole screen as it was then"
 
@@ -49,12 +53,14 @@ class TimelinePane(Pane):
         when = f"{'date':<11}" if width >= _WIDE else ""
         head = f"   {when}{'time':<8}  {'run time':>8}     {'what':<{_ABOUT}} {'happened'}"
         seen = view.since.seq if view.since else moments[-1].seq
-        began, wide = moments[0].t, width >= _WIDE
+        began = moments[0].t
         return Table(
             [Row(line((head, "$text-muted")))],
             [str(place) for place in range(len(moments))],
-            lambda place: _line(moments[place], began, width, new=moments[place].seq > seen,
-                                dated=wide),
+            lambda place: _line(
+                moments[place], began, width, new=moments[place].seq > seen,
+                begins=_begins_day(moments, place),
+            ),
         )  # fmt: skip
 
     def start(self, view: View) -> None:
@@ -71,12 +77,18 @@ class TimelinePane(Pane):
         self.call_after_refresh(self._reveal)  # the size may not be known before
 
 
-def _line(moment: Moment, began: float, width: int, *, new: bool, dated: bool) -> Content:
+def _begins_day(moments: Sequence[Moment], place: int) -> bool:
+    return place == 0 or day(moments[place].t) != day(moments[place - 1].t)
+
+
+def _line(moment: Moment, began: float, width: int, *, new: bool, begins: bool) -> Content:
     glyph, style = GLYPHS[moment.sign]
-    when = f"{day(moment.t)} " if dated else ""
-    text = (
-        f" {'+' if new else ' '} {when}{clock(moment.t)}  {duration(moment.t - began):>8}  "
-    )  # fmt: skip
+    when = f"{clock(moment.t)}  {duration(moment.t - began):>8}"
+    if width >= _WIDE:
+        when = f"{day(moment.t)} {when}"
+    elif begins:
+        when = f"{day(moment.t)} {clock(moment.t)}"
+    text = f" {'+' if new else ' '} {pad(when, _WIDE_WHEN if width >= _WIDE else _WHEN)} "
     rest = f" {pad(moment.about, _ABOUT)} "
     room = width - len(text) - len(glyph) - len(rest) - 1
     return line((text, "$text-muted"), (glyph, f"bold {style}"), rest, cut(moment.text, room))

@@ -31,6 +31,7 @@ from atft_tui.panes.terms import TermsPane
 from atft_tui.screens.entry import EntryLine
 from atft_tui.screens.live import LiveScreen
 from atft_tui.trial_files import TrialFiles
+from atft_tui.trial_table import state_word
 from atft_tui.view import TrialView, View
 
 _PARTS = ("facts", "params", "terms", "horizons", "curves", "log", "daily", "epochs")
@@ -64,7 +65,7 @@ def _summary(trial: Trial) -> list[tuple[str, Any]]:
     took = duration(end - trial.started) if trial.started else "-"
     attempts = f"{trial.attempt}, {trial.crashes} lost" if trial.crashes else str(trial.attempt)
     pairs: list[tuple[str, Any]] = [
-        ("state", trial.state.lower()),
+        ("state", state_word(trial)),
         ("value", ratio(trial.value)),
         ("started", clock(trial.started) if trial.started else "-"),
         ("took", took),

@@ -1,0 +1,58 @@
+"""Whether what JSON holds is of the types that a dataclass wants: what others wrote may not be."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+_PLAIN = (str, int, float, bool, type(None), list, dict)
+
+
+class Fits(NamedTuple):
+    """What JSON value a field wants: its type, and what its members have to be."""
+
+    types: frozenset[type]
+    members: Fits | None = None
+
+
+def fitting(cls: type[Any]) -> dict[str, Fits]:
+    """What each field of a dataclass wants. Made once: a night's log has a million of them."""
+    hints = get_type_hints(cls)
+    return {f.name: _fits(hints[f.name]) for f in fields(cls)}
+
+
+def fits(value: Any, wanted: Fits) -> bool:
+    """Whether a value is what a field wants."""
+    if type(value) not in wanted.types:
+        return False
+    if wanted.members is None or value is None:
+        return True
+    members = value.values() if isinstance(value, dict) else value
+    return all(fits(member, wanted.members) for member in members)
+
+
+def _fits(hint: Any) -> Fits:
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind is Any:
+        return Fits(frozenset(_PLAIN))
+    if kind in (UnionType, Union):  # the second name is that of Python 3.14
+        choices = [_fits(each) for each in inner]
+        members = next((each.members for each in choices if each.members), None)
+        return Fits(frozenset().union(*(each.types for each in choices)), members)
+    if kind is Literal:
+        return Fits(frozenset(type(each) for each in inner))
+    member = inner[0] if kind is tuple else inner[-1] if inner else Any
+    return Fits(_types(kind), None if member is Any else _fits(member))
+
+
+def _types(kind: Any) -> frozenset[type]:
+    """As JSON has them: 1 may be written for 1.0, a tuple is a list, a dataclass a dict."""
+    if kind is float:
+        return frozenset((int, float))
+    if kind is tuple:
+        return frozenset((list, tuple))
+    if kind is Path:
+        return frozenset((str,))
+    return frozenset((dict if is_dataclass(kind) else kind,))
