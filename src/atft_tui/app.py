@@ -27,7 +27,7 @@ from atft_tui import commands, preferences
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
 from atft_tui.format import shown_path
-from atft_tui.machine_watch import MachineWatch
+from atft_tui.machine.watch import MachineWatch
 from atft_tui.messages import Heeded, Sampled, Updated
 from atft_tui.palette import Palette, system_commands
 from atft_tui.rewindable import PAST, RewindableApp

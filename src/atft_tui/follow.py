@@ -14,22 +14,22 @@ from pathlib import Path
 
 from atft_core.errors import AtftError, RunDirectoryError
 from atft_core.run.access import why_not
-from atft_core.run.around import Surroundings
-from atft_core.run.criteria import Verdict, check
-from atft_core.run.diagnose import verdict_line
 from atft_core.run.directory import RunDirectory, created, find_runs, siblings
 from atft_core.run.foreign import clean
-from atft_core.run.gates import gate
+from atft_core.run.judge.criteria import Verdict, check
+from atft_core.run.judge.gates import gate
 from atft_core.run.lock import Holder
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import State
 from atft_core.run.status import Status, load, status
+from atft_core.run.verdict.around import Surroundings
+from atft_core.run.verdict.diagnose import verdict_line
 from atft_core.run.wording import several
 from atft_tui import seen
 from atft_tui.followed import Checker, Followed
 from atft_tui.gpu_now import GpuNow
-from atft_tui.past import SLICE, Past
-from atft_tui.recording import recorded
+from atft_tui.past.recording import recorded
+from atft_tui.past.rewound import SLICE, Past
 from atft_tui.view import StageView, View, stage_of_run
 
 PERIOD = 0.25

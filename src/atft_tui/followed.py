@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from atft_core.run.collecting import collecting_later
-from atft_core.run.criteria import Result, check
 from atft_core.run.directory import RunDirectory, created
 from atft_core.run.events import EngineStarted, Event, Progress
 from atft_core.run.fold import apply
 from atft_core.run.journal import Tail
+from atft_core.run.judge.criteria import Result, check
 from atft_core.run.lock import Holder
 from atft_core.run.notes import NO_NOTES, Notes, notes_mark, read_notes
 from atft_core.run.runbook import Stage, stage_from_json

@@ -9,8 +9,8 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from atft_core.run.criteria import TWO_SIDED_90
 from atft_core.run.foreign import clean
+from atft_core.run.judge.criteria import TWO_SIDED_90
 from atft_core.run.notes import NO_NOTES, Notes
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import finite, fixed, ratio, trial_word

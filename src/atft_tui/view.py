@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from statistics import median
 
-from atft_core.run.criteria import Result, Verdict, overall
 from atft_core.run.daily import Day
-from atft_core.run.diagnose import Diagnosis
 from atft_core.run.directory import RunDirectory
+from atft_core.run.judge.criteria import Result, Verdict, overall
 from atft_core.run.kept import Kept
 from atft_core.run.moments import Moment
 from atft_core.run.notes import NO_NOTES, Notes
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.status import Status
-from atft_core.run.verdicts import copied
+from atft_core.run.verdict.diagnose import Diagnosis
+from atft_core.run.verdict.history import copied
 from atft_core.run.wording import duration
 from atft_tui.gpu_now import GpuNow
 

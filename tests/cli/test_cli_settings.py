@@ -15,7 +15,7 @@ from atft_core.run import events as ev
 from atft_core.run.directory import create
 from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from atft_core.config.hashing import config_hash
 from atft_core.config.keys import DESCRIPTIONS
 from atft_core.config.load import resolve
 from atft_core.errors import ConfigError
-from atft_core.run.environ import ORIGINAL, Applied
+from atft_core.run.settings.environ import ORIGINAL, Applied
 
 
 def test_the_old_weights_are_applied():

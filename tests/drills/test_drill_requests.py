@@ -13,7 +13,7 @@ from small_book import events, run_stage, write_book
 
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, write_request
-from atft_core.run.processes import alive
+from atft_core.run.processes.alive import alive
 from atft_core.run.status import load, read_status
 
 SEARCH = 'search={"model.dropout" = { low = 0.0, high = 0.5 }}'

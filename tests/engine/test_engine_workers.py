@@ -7,7 +7,7 @@ import time
 from atft_core.engine.workers import Worker, adopt, end, environment, tell
 from atft_core.run.directory import create
 from atft_core.run.files import read_json
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 
 
 def started(*command, **options):

@@ -23,8 +23,8 @@ def test_the_version_is_told_without_loading_anything():
     assert not loaded(code).intersection(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["atft_core.run.status", "atft_core.run.gates",
-                                    "atft_core.run.criteria", "atft_core.launch",
+@pytest.mark.parametrize("module", ["atft_core.run.status", "atft_core.run.judge.gates",
+                                    "atft_core.run.judge.criteria", "atft_core.launch",
                                     "atft_core.notify.deliver",
                                     "atft_core.notify.outbox"])  # fmt: skip
 def test_the_contract_of_the_run_directory_is_plain_python(module):

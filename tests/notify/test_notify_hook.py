@@ -7,7 +7,7 @@ import time
 import pytest
 
 from atft_core.notify.hook import run_hook
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 
 PATIENCE = 30.0
 

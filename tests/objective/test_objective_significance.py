@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from atft_core.objective.significance import newey_west_mean, paired_difference
-from atft_core.run.noise import noise_floor
+from atft_core.run.judge.noise import noise_floor
 
 
 def plain_newey_west(x, lag):

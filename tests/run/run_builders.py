@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from atft_core.run import events as ev
-from atft_core.run.criteria import CRITERIA, check
 from atft_core.run.directory import RunDirectory, create
 from atft_core.run.events import Event, Stamped
 from atft_core.run.files import write_json
 from atft_core.run.fold import fold
 from atft_core.run.journal import Journal
+from atft_core.run.judge.criteria import CRITERIA, check
 from atft_core.run.stages import CriterionSpec, Stage
 from atft_core.run.state import State
 

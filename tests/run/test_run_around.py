@@ -11,9 +11,9 @@ import pytest
 from run_builders import Log, written
 
 from atft_core.run import events as ev
-from atft_core.run.around import Around, Surroundings
-from atft_core.run.process_table import descendants, processes
-from atft_core.run.processes import start_time, state_of, waits_in
+from atft_core.run.processes.alive import start_time, state_of, waits_in
+from atft_core.run.processes.table import descendants, processes
+from atft_core.run.verdict.around import Around, Surroundings
 
 SLEEP = "import time; time.sleep(600)"
 SPIN = "while True: pass"

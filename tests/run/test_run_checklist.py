@@ -3,8 +3,8 @@
 import pytest
 from run_builders import Log, result, sweep
 
-from atft_core.run.checklist import margin, margin_errors, other_bar, reason
-from atft_core.run.criteria import CRITERIA, Verdict, check, meaning
+from atft_core.run.judge.checklist import margin, margin_errors, other_bar, reason
+from atft_core.run.judge.criteria import CRITERIA, Verdict, check, meaning
 from atft_core.run.stages import CriterionSpec, Stage
 
 

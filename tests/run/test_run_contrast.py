@@ -5,9 +5,9 @@ import json
 import pytest
 from run_builders import IDENTITY, Log, dry_run, metrics, sweep
 
-from atft_core.run.contrast import GLYPH, contrast
-from atft_core.run.criteria import CRITERIA
 from atft_core.run.events import DataReady
+from atft_core.run.judge.contrast import GLYPH, contrast
+from atft_core.run.judge.criteria import CRITERIA
 from atft_core.run.runbook import load, shipped
 from atft_core.run.state import State
 

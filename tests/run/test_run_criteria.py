@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from run_builders import Log, dry_run, metrics, result, sweep
 
-from atft_core.run.criteria import CRITERIA, Verdict, check, overall
+from atft_core.run.judge.criteria import CRITERIA, Verdict, check, overall
 from atft_core.run.runbook import load
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import CriterionSpec, stage_from_json, stage_to_json

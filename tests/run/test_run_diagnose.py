@@ -6,10 +6,10 @@ import pytest
 from run_builders import SETTINGS, Log, dry_run
 
 from atft_core.run import events as ev
-from atft_core.run.around import Around, Own, Rival
-from atft_core.run.diagnose import verdict_line
 from atft_core.run.lock import Holder
 from atft_core.run.status import Status, status
+from atft_core.run.verdict.around import Around, Own, Rival
+from atft_core.run.verdict.diagnose import verdict_line
 from atft_core.run.wording import clock
 
 RUNNING = Status("RUNNING")

@@ -12,11 +12,11 @@ from worker_run import OBSERVED, PARAMS, make_run, sleeper
 
 from atft_core.engine.workers import environment
 from atft_core.errors import RunDirectoryError
-from atft_core.run.effective import default_trial, effective
-from atft_core.run.environ import GIVEN
 from atft_core.run.files import write_json
-from atft_core.run.process_facts import facts_of, hidden
-from atft_core.run.settings import Mark, same, written
+from atft_core.run.processes.facts import facts_of, hidden
+from atft_core.run.settings.effective import default_trial, effective
+from atft_core.run.settings.environ import GIVEN
+from atft_core.run.settings.setting import Mark, same, written
 
 
 def by_key(found):

@@ -7,8 +7,8 @@ import pytest
 from run_builders import IDENTITY, Log, dry_run, metrics, written
 
 from atft_core.run import events as ev
-from atft_core.run.criteria import Verdict, check
-from atft_core.run.gates import following, gate, still_needs
+from atft_core.run.judge.criteria import Verdict, check
+from atft_core.run.judge.gates import following, gate, still_needs
 from atft_core.run.runbook import load as load_book
 from atft_core.run.runbook import shipped
 from atft_core.run.snapshot import save

@@ -5,8 +5,8 @@ import math
 import pytest
 from run_builders import Log, dry_run, metrics, result, sweep
 
-from atft_core.run.criteria import Verdict
-from atft_core.run.noise import noise_floor
+from atft_core.run.judge.criteria import Verdict
+from atft_core.run.judge.noise import noise_floor
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 

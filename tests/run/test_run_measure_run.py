@@ -6,7 +6,7 @@ import pytest
 from run_builders import SETTINGS, Log, result, sweep
 
 from atft_core.run import events as ev
-from atft_core.run.criteria import Verdict
+from atft_core.run.judge.criteria import Verdict
 
 PASS, FAIL, PENDING, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.PENDING, Verdict.UNKNOWN
 

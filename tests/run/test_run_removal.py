@@ -12,7 +12,7 @@ import run_builders
 from atft_core.errors import RunBusyError, RunDirectoryError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json, write_json
-from atft_core.run.gates import gate
+from atft_core.run.judge.gates import gate
 from atft_core.run.lock import EngineLock, ProcessLock
 from atft_core.run.notes import write_archived
 from atft_core.run.removal import delete, hold_moved, opened_by

@@ -5,8 +5,8 @@ import pytest
 from atft_core.config.keys import DESCRIPTIONS, dump, flatten
 from atft_core.config.load import resolve
 from atft_core.config.render import to_toml
-from atft_core.run.requested import origin_of, read_requested
-from atft_core.run.settings import same
+from atft_core.run.settings.requested import origin_of, read_requested
+from atft_core.run.settings.setting import same
 from atft_core.run.shipped import shipped
 
 

@@ -4,7 +4,7 @@ import pytest
 from run_builders import Log, metrics
 
 from atft_core.run.events import Decision
-from atft_core.run.rules import RULES, decisions_on_sweep, decisions_on_trial, stopped_by
+from atft_core.run.judge.rules import RULES, decisions_on_sweep, decisions_on_trial, stopped_by
 from atft_core.run.stages import RuleSpec
 from atft_core.run.state import from_json, to_json
 

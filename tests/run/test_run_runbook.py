@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from atft_core.errors import RunDirectoryError, UsageError
-from atft_core.run.criteria import CRITERIA
+from atft_core.run.judge.criteria import CRITERIA
 from atft_core.run.runbook import load, stage_from_json, stage_to_json
 from atft_core.run.shipped import shipped, typed
 from atft_core.run.stages import CriterionSpec, Remedy, Stage

@@ -6,7 +6,7 @@ import pytest
 from run_builders import dry_run, sweep, written
 
 from atft_core.bench.runs import long_run
-from atft_core.run.criteria import check
+from atft_core.run.judge.criteria import check
 from atft_core.run.snapshot import load_tail, save
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State

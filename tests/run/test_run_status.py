@@ -8,7 +8,7 @@ from run_builders import Log, dry_run, sweep, written
 
 from atft_core.run import events as ev
 from atft_core.run.lock import EngineLock, Holder
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 from atft_core.run.state import State
 from atft_core.run.status import load, read_status, status
 

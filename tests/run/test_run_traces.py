@@ -3,11 +3,11 @@
 import pytest
 from run_builders import SETTINGS, Log, metrics, sweep
 
-from atft_core.run.criteria import CRITERIA, check
 from atft_core.run.epochs import EpochRow
+from atft_core.run.judge.criteria import CRITERIA, check
+from atft_core.run.judge.traces import LISTED, PLOTTED, SOURCES, thinned, trace
 from atft_core.run.stages import CriterionSpec, Stage
 from atft_core.run.state import State
-from atft_core.run.traces import LISTED, PLOTTED, SOURCES, thinned, trace
 
 
 def traced(state, name, minimum=0.0):

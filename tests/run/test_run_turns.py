@@ -5,7 +5,7 @@ from test_run_verdicts import WAITS, WORKS, run_of
 
 from atft_core.run import events as ev
 from atft_core.run.turns import Turns, merged
-from atft_core.run.verdicts import KEPT
+from atft_core.run.verdict.history import KEPT
 
 
 def turns_of(log, until=10**9):

@@ -8,9 +8,9 @@ from run_builders import Log, dry_run
 
 from atft_core.run import events as ev
 from atft_core.run.fold import apply, fold
-from atft_core.run.limits import Split
 from atft_core.run.state import from_json, to_json
-from atft_core.run.verdicts import KEPT, copied
+from atft_core.run.verdict.history import KEPT, copied
+from atft_core.run.verdict.limits import Split
 
 WAITS = {"wait": 8.0, "compute": 2.0, "validate": 0.0}
 WORKS = {"wait": 0.1, "compute": 9.9, "validate": 0.0}

@@ -13,7 +13,7 @@ from tui_console import MIDDLE, WIDE, console
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 from atft_core.run.journal import Journal
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 
 
 class Answering(threading.Thread):

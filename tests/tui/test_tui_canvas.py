@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atft_tui.canvas import Canvas, Polyline, Series
-from atft_tui.chart import limits, plot
+from atft_tui.charts.canvas import Canvas, Polyline, Series
+from atft_tui.charts.chart import limits, plot
 
 EMPTY = " "
 

@@ -6,9 +6,9 @@ import pytest
 import tui_run
 from tui_console import SMALL, WIDE, console, every_size
 
-from atft_core.run.checklist import margin
-from atft_core.run.criteria import check
 from atft_core.run.journal import Journal, read_events
+from atft_core.run.judge.checklist import margin
+from atft_core.run.judge.criteria import check
 from atft_core.run.lock import EngineLock
 from atft_core.run.status import load
 

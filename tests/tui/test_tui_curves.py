@@ -11,8 +11,8 @@ from atft_core.run import events as ev
 from atft_core.run.epochs import EpochRow
 from atft_core.run.journal import Journal
 from atft_core.run.state import State, Trial
-from atft_tui.curve import Curve, Curves
-from atft_tui.metrics import loss, metrics, rank_ic
+from atft_tui.charts.curve import Curve, Curves
+from atft_tui.charts.metrics import loss, metrics, rank_ic
 from atft_tui.panes.curves import drawn
 
 

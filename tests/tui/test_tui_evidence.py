@@ -11,12 +11,12 @@ from test_tui_hostile import HOSTILE, assert_harmless
 from tui_console import SMALL, WIDE, console, every_size
 
 from atft_core.run import events as ev
-from atft_core.run.criteria import check
 from atft_core.run.epochs import EpochRow
 from atft_core.run.journal import Journal, read_events
+from atft_core.run.judge.criteria import check
+from atft_core.run.judge.traces import LISTED
 from atft_core.run.lock import EngineLock
 from atft_core.run.status import load
-from atft_core.run.traces import LISTED
 from atft_core.train.results import split_column, write_table
 
 

@@ -17,10 +17,10 @@ from atft_core.run import events as ev
 from atft_core.run.journal import Journal
 from atft_core.run.status import load, read_status
 from atft_tui.format import clock
-from atft_tui.gpu_feed import GpuFeed
 from atft_tui.gpu_now import GpuNow, GpuUser, Sample
+from atft_tui.machine.gpu_feed import GpuFeed
+from atft_tui.machine.owners import Owners
 from atft_tui.machine_now import Machine, Process
-from atft_tui.owners import Owners
 from atft_tui.panes.gpu import Piece, compact, fit, full
 from atft_tui.view import View
 

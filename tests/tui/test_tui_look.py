@@ -9,7 +9,7 @@ import pytest
 import tui_run
 from tui_console import MIDDLE, SMALL, WIDE, console
 
-from atft_core.run.checklist import margin
+from atft_core.run.judge.checklist import margin
 from atft_core.run.state import State, Trial
 from atft_core.run.status import load, read_status
 from atft_tui.commands import Outcome

@@ -26,7 +26,7 @@ from atft_tui.bindings import footer, refuse_taken_hotkeys, stage_keys
 from atft_tui.farewell import farewell
 from atft_tui.follow import Follower
 from atft_tui.followed import MANY
-from atft_tui.machine import MachineLook
+from atft_tui.machine.look import MachineLook
 from atft_tui.panes.gpu import spark
 from atft_tui.plan import command_rows, plan_rows
 from atft_tui.view import View, seconds_left

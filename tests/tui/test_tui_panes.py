@@ -4,11 +4,11 @@ import tui_run
 from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 
 from atft_core.run import events as ev
-from atft_core.run.checklist import bar, value
-from atft_core.run.criteria import check
 from atft_core.run.directory import create
 from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
+from atft_core.run.judge.checklist import bar, value
+from atft_core.run.judge.criteria import check
 from atft_core.run.lock import EngineLock
 from atft_core.run.state import State
 from atft_core.run.status import load

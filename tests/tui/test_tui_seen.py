@@ -57,7 +57,7 @@ def test_news_are_what_happened_after_the_last_look(book, live):
 
 
 def test_another_verdict_is_news(book, live):
-    from atft_core.run.diagnose import Diagnosis
+    from atft_core.run.verdict.diagnose import Diagnosis
 
     left = Left(load(live).seq, 0.0, verdict="data-bound", status="RUNNING")
     now = replace(picture(book, live), diagnosis=Diagnosis("compute-bound", "", ""))

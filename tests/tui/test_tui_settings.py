@@ -14,7 +14,7 @@ from atft_core.config.load import resolve
 from atft_core.config.render import to_toml
 from atft_core.run import events as ev
 from atft_core.run.journal import Journal
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from atft_core.run.lock import Holder
 from atft_core.run.state import State
 from atft_core.run.status import load
 from atft_core.run.timeline import Then, state_then
-from atft_tui import states
-from atft_tui.states import States
+from atft_tui.past import states
+from atft_tui.past.states import States
 
 
 def anything(chance: random.Random, seq: int) -> ev.Event:

@@ -6,20 +6,21 @@ from tui_console import SMALL, WIDE, console, every_size
 
 from atft_core.bench.runs import long_run
 from atft_core.run import events as ev
-from atft_core.run.criteria import check
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Stamped, encode
 from atft_core.run.fold import fold
 from atft_core.run.journal import Journal, read_events
+from atft_core.run.judge.criteria import check
 from atft_core.run.narrate import stamp
 from atft_core.run.stages import stage_from_json
 from atft_core.run.status import load
 from atft_core.run.timeline import decoded
 from atft_core.run.wording import duration
-from atft_tui import past, states
 from atft_tui.bindings import ABOUT_NOW, KEYS
 from atft_tui.follow import Follower
-from atft_tui.states import EVERY
+from atft_tui.past import rewound as past
+from atft_tui.past import states
+from atft_tui.past.states import EVERY
 
 BEGAN = 1_795_000_000.0
 

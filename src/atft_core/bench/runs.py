@@ -16,7 +16,7 @@ from atft_core.run.directory import RunDirectory, create
 from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
 from atft_core.run.lock import EngineLock
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 from atft_core.run.runbook import load
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import stage_to_json

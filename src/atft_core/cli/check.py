@@ -10,18 +10,18 @@ from pathlib import Path
 from atft_core.cli.output import print_json, say, table
 from atft_core.cli.status import GLYPH
 from atft_core.errors import CriteriaNotMetError, UsageError
-from atft_core.run.checklist import bars, error, margin, margin_errors, reason, value
-from atft_core.run.contrast import FOOTNOTE, Contrast, contrast
-from atft_core.run.contrast import GLYPH as CHANGES
-from atft_core.run.criteria import Result, Verdict, check, meaning, overall
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
+from atft_core.run.judge.checklist import bars, error, margin, margin_errors, reason, value
+from atft_core.run.judge.contrast import FOOTNOTE, Contrast, contrast
+from atft_core.run.judge.contrast import GLYPH as CHANGES
+from atft_core.run.judge.criteria import Result, Verdict, check, meaning, overall
+from atft_core.run.judge.traces import Point, Trace, trace
 from atft_core.run.runbook import Stage, load, stage_from_json
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import Bar, CriterionSpec, nearest_first
 from atft_core.run.state import State
 from atft_core.run.status import evidence, status
-from atft_core.run.traces import Point, Trace, trace
 from atft_core.run.wording import MISSING, several
 
 SAID = 20

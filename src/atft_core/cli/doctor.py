@@ -19,7 +19,7 @@ from atft_core.cli.output import print_json, say, table
 from atft_core.config.environment import read_environment
 from atft_core.errors import ConfigError
 from atft_core.run import user
-from atft_core.run.environ import OUTSIDE
+from atft_core.run.settings.environ import OUTSIDE
 from atft_core.run.wording import size
 
 _PACKAGES = ("torch", "optuna", "polars", "pyarrow", "numpy", "scipy", "textual", "pydantic",

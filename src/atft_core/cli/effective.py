@@ -6,8 +6,8 @@ from pathlib import Path
 
 from atft_core.cli.output import print_json, say, table
 from atft_core.run.directory import RunDirectory
-from atft_core.run.effective import Effective, default_trial, effective
-from atft_core.run.settings import GLYPH, Mark, Setting, written
+from atft_core.run.settings.effective import Effective, default_trial, effective
+from atft_core.run.settings.setting import GLYPH, Mark, Setting, written
 from atft_core.run.status import load
 from atft_core.run.wording import MISSING
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from atft_core.cli.control import ask
 from atft_core.cli.output import say
 from atft_core.errors import AtftError, CriteriaNotMetError
-from atft_core.run.criteria import Verdict, check, overall
 from atft_core.run.directory import RunDirectory
 from atft_core.run.fold import apply
 from atft_core.run.journal import Tail
+from atft_core.run.judge.criteria import Verdict, check, overall
 from atft_core.run.lock import Holder
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.runbook import stage_from_json

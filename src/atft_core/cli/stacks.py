@@ -18,7 +18,14 @@ from atft_core.errors import AtftError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_atomically
 from atft_core.run.foreign import clean
-from atft_core.run.processes import alive, doing, signal_listener, start_time, state_of, waits_in
+from atft_core.run.processes.alive import (
+    alive,
+    doing,
+    signal_listener,
+    start_time,
+    state_of,
+    waits_in,
+)
 from atft_core.run.state import State
 from atft_core.run.status import read_status
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from atft_core.cli.keeping import note_json
 from atft_core.cli.output import print_json, say, table
 from atft_core.errors import AtftError, RunDirectoryError, UsageError
-from atft_core.run.around import Surroundings
-from atft_core.run.criteria import Verdict
-from atft_core.run.diagnose import Diagnosis, verdict_line
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
+from atft_core.run.judge.criteria import Verdict
 from atft_core.run.listing import Listed, disk_use, listed
 from atft_core.run.narrate import stamp
 from atft_core.run.notes import Notes, read_notes
 from atft_core.run.state import Alert, State, Trial
 from atft_core.run.status import Status, read_status
 from atft_core.run.timeline import Then, newest_time, parse_time, state_then
-from atft_core.run.verdicts import told
+from atft_core.run.verdict.around import Surroundings
+from atft_core.run.verdict.diagnose import Diagnosis, verdict_line
+from atft_core.run.verdict.history import told
 from atft_core.run.wording import clock, duration, finite, scale, several, size, trial_word
 
 GLYPH = {

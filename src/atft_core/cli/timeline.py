@@ -13,7 +13,7 @@ from atft_core.run.narrate import stamp
 from atft_core.run.status import load
 from atft_core.run.timeline import Timeline, newest_time, parse_time
 from atft_core.run.turns import merged
-from atft_core.run.verdicts import Stretch
+from atft_core.run.verdict.history import Stretch
 from atft_core.run.wording import duration
 
 _SIGNS = {verdict.value: glyph for verdict, glyph in GLYPH.items()}

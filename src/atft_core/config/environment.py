@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from atft_core.config.keys import DESCRIPTIONS, parse_value, suggestion
 from atft_core.errors import ConfigError
-from atft_core.run.environ import IDLE, ORIGINAL, PREFIX, Applied, Inactive, own_name
+from atft_core.run.settings.environ import IDLE, ORIGINAL, PREFIX, Applied, Inactive, own_name
 
 _OTHERS = ("ATFT_NOTIFY", "ATFT_ALERT_")
 """Beginnings of names that are about alerts (docs/console.md) and change no run."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from atft_core import __version__
 from atft_core.config.keys import dump, flatten
 from atft_core.config.schema import Config
-from atft_core.run.environ import IDLE
+from atft_core.run.settings.environ import IDLE
 
 SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name")
 """What differs between the stages of one experiment."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from atft_core.run.cgroups import MOUNT, groups
+from atft_core.run.processes.cgroups import MOUNT, groups
 
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = MOUNT

@@ -32,7 +32,7 @@ from atft_core.data.feeds import Market, PanelContext, as_tensor
 from atft_core.data.panel import Panel
 from atft_core.data.staging import Staging
 from atft_core.errors import FeedError
-from atft_core.run.processes import state_of
+from atft_core.run.processes.alive import state_of
 
 HUNG_SECONDS = 10.0
 """A producer that has not moved for so long, although it has a job, is hung."""

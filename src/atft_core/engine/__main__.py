@@ -29,7 +29,7 @@ from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.files import write_json
 from atft_core.run.lock import EngineLock
-from atft_core.run.stacks import stacks_on_request
+from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.run.state import State
 from atft_core.run.status import evidence, read_status
 

@@ -27,8 +27,8 @@ from atft_core.run.directory import RunDirectory, create, siblings
 from atft_core.run.events import SCHEMA_VERSION, Json
 from atft_core.run.files import write_atomically, write_json
 from atft_core.run.foreign import clean
-from atft_core.run.gates import gate
 from atft_core.run.journal import Journal
+from atft_core.run.judge.gates import gate
 from atft_core.run.lock import EngineLock, Holder
 from atft_core.run.runbook import Runbook, Stage, load, stage_to_json
 

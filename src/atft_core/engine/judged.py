@@ -8,7 +8,7 @@ from pathlib import Path
 from atft_core.engine.session import Session
 from atft_core.errors import AtftError
 from atft_core.run import events as ev
-from atft_core.run.criteria import Verdict, check, overall
+from atft_core.run.judge.criteria import Verdict, check, overall
 from atft_core.run.runbook import load
 from atft_core.run.stages import stage_from_json
 

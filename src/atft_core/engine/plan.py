@@ -18,9 +18,9 @@ from atft_core.errors import AtftError
 from atft_core.gpu import Nvml
 from atft_core.run.directory import RunDirectory, free_path, siblings
 from atft_core.run.events import Json
-from atft_core.run.gates import gate
+from atft_core.run.judge.gates import gate
+from atft_core.run.judge.measure_run import unmeasured_gpu
 from atft_core.run.lock import Holder
-from atft_core.run.measure_run import unmeasured_gpu
 from atft_core.run.runbook import Runbook, Stage
 from atft_core.run.state import State
 from atft_core.run.status import load, status

@@ -27,7 +27,7 @@ from atft_core.run.gauge import Gauge
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 from atft_core.run.stages import RuleSpec, stage_from_json
 from atft_core.run.state import State
 

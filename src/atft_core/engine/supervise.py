@@ -15,8 +15,8 @@ from atft_core.engine.study import pruning_possible
 from atft_core.engine.trials import ended, run_trial
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
-from atft_core.run.measure_run import unmeasured_gpu
-from atft_core.run.rules import decisions_on_sweep, stopped_by
+from atft_core.run.judge.measure_run import unmeasured_gpu
+from atft_core.run.judge.rules import decisions_on_sweep, stopped_by
 from atft_core.run.wording import finite
 
 FUTILE_TRIALS = 3

@@ -22,8 +22,8 @@ from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.events import Epoch, Json
 from atft_core.run.files import read_json, write_json
-from atft_core.run.measure import median_of_last
-from atft_core.run.rules import decisions_on_trial, stopped_by
+from atft_core.run.judge.measure import median_of_last
+from atft_core.run.judge.rules import decisions_on_trial, stopped_by
 from atft_core.run.state import ENDED
 from atft_core.run.wording import finite
 

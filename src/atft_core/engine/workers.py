@@ -15,7 +15,7 @@ from atft_core.run import user
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, owner, probe
-from atft_core.run.processes import alive, signal_group, signal_listener, start_time
+from atft_core.run.processes.alive import alive, signal_group, signal_listener, start_time
 
 GRACE_SECONDS = 20.0
 """From the request to stop to SIGTERM; a block takes far less."""

@@ -15,9 +15,9 @@ from atft_core.run import events as ev
 from atft_core.run.alerts import raised
 from atft_core.run.epochs import EpochRow, Epochs
 from atft_core.run.events import Event, Stamped
-from atft_core.run.limits import split_of
 from atft_core.run.state import ENDED, Alert, State, Trial, from_json, to_json
-from atft_core.run.verdicts import Stretch, add_epoch, add_mishap
+from atft_core.run.verdict.history import Stretch, add_epoch, add_mishap
+from atft_core.run.verdict.limits import split_of
 from atft_core.run.wording import finite, several
 
 

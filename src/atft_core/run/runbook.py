@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import cast, get_args
 
 from atft_core.errors import UsageError
-from atft_core.run.criteria import CRITERIA, Criterion
 from atft_core.run.directory import NAME
-from atft_core.run.rules import RULES
+from atft_core.run.judge.criteria import CRITERIA, Criterion
+from atft_core.run.judge.rules import RULES
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import (
     Bar,

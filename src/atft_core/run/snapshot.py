@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 from atft_core import __version__
 from atft_core.errors import AtftError
 from atft_core.run.collecting import collecting_later
-from atft_core.run.criteria import Result, Verdict, check
 from atft_core.run.directory import RunDirectory
 from atft_core.run.epochs import EpochRow, Epochs, Later
 from atft_core.run.files import open_regular, write_atomically
 from atft_core.run.journal import Tail
+from atft_core.run.judge.criteria import Result, Verdict, check
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, from_json, to_json
 

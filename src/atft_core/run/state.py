@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from atft_core.run import events as ev
 from atft_core.run.epochs import EpochRow, Epochs
 from atft_core.run.events import Json
-from atft_core.run.verdicts import Stretch, of_rows, to_rows
+from atft_core.run.verdict.history import Stretch, of_rows, to_rows
 from atft_core.run.wording import finite
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")

@@ -13,7 +13,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.fold import apply
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
-from atft_core.run.processes import alive
+from atft_core.run.processes.alive import alive
 from atft_core.run.snapshot import load_tail
 from atft_core.run.state import State
 

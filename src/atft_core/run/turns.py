@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from atft_core.run.foreign import clean
 from atft_core.run.moments import Moment
-from atft_core.run.verdicts import Stretch
+from atft_core.run.verdict.history import Stretch
 
 _GOOD = ("compute-bound", "memory-bound")
 """What the GPU itself limits."""

@@ -15,7 +15,7 @@ from atft_core.config.load import read_resolved
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
-from atft_core.run.measure_model import tried
+from atft_core.run.judge.measure_model import tried
 from atft_core.run.state import FOLD
 from atft_core.run.status import load
 from atft_core.train.report import log_to_stdout, reason

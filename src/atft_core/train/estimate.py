@@ -14,7 +14,7 @@ from atft_core.data.feeds import Feed
 from atft_core.data.splits import folds_of
 from atft_core.model.atft import count_parameters
 from atft_core.run.events import Json
-from atft_core.run.processes import start_time
+from atft_core.run.processes.alive import start_time
 from atft_core.train import disk, results
 from atft_core.train.compiled import compile_step, worth_compiling
 from atft_core.train.disk import disk_bytes

@@ -24,7 +24,7 @@ from atft_core.run.daily import write_days
 from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_atomically, write_json
-from atft_core.run.measure import median_of_last
+from atft_core.run.judge.measure import median_of_last
 
 SPLITS = ("val", "holdout")
 OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")

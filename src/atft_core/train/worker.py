@@ -17,7 +17,7 @@ from pathlib import Path
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import ProcessLock
-from atft_core.run.stacks import stacks_on_request
+from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.train.report import LastWord, Reporter, log, log_to_stdout, number, state_of
 
 

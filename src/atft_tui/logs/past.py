@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from atft_tui.cut import place
+from atft_tui.past.cut import place
 
 _HEAD = 1 << 12
 """Bytes in which a log says when it began."""

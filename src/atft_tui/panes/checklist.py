@@ -14,10 +14,18 @@ from rich.cells import cell_len
 from textual.binding import BindingType
 from textual.content import Content
 
-from atft_core.run.checklist import bar, error, margin, margin_errors, other_bar, reason, value
-from atft_core.run.criteria import Result, Verdict
 from atft_core.run.foreign import clean
-from atft_core.run.gates import still_needs
+from atft_core.run.judge.checklist import (
+    bar,
+    error,
+    margin,
+    margin_errors,
+    other_bar,
+    reason,
+    value,
+)
+from atft_core.run.judge.criteria import Result, Verdict
+from atft_core.run.judge.gates import still_needs
 from atft_core.run.stages import Bar
 from atft_core.run.wording import several
 from atft_tui.bindings import bindings

@@ -12,12 +12,12 @@ from textual.content import Content
 
 from atft_core.run.state import State, Trial
 from atft_tui.bindings import bindings
-from atft_tui.canvas import Series
-from atft_tui.chart import Chart, plot
-from atft_tui.curve import Curve, Curves
-from atft_tui.curve_table import COLOURS, one_line, table
+from atft_tui.charts.canvas import Series
+from atft_tui.charts.chart import Chart, plot
+from atft_tui.charts.curve import Curve, Curves
+from atft_tui.charts.metrics import Metric, entry_lag, loss, metrics, rank_ic
+from atft_tui.charts.table import COLOURS, one_line, table
 from atft_tui.format import cut, line
-from atft_tui.metrics import Metric, entry_lag, loss, metrics, rank_ic
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

@@ -9,8 +9,8 @@ from textual.content import Content
 from atft_core.run.daily import Day
 from atft_core.run.foreign import clean
 from atft_core.run.wording import ratio
-from atft_tui.canvas import Polyline, Series
-from atft_tui.chart import plot
+from atft_tui.charts.canvas import Polyline, Series
+from atft_tui.charts.chart import plot
 from atft_tui.format import line
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View

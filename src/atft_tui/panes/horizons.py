@@ -8,8 +8,8 @@ from itertools import accumulate
 from atft_core.run.epochs import EpochRow
 from atft_core.run.foreign import clean
 from atft_core.run.wording import fixed, ratio
+from atft_tui.charts.metrics import entry_lag
 from atft_tui.format import line
-from atft_tui.metrics import entry_lag
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from atft_core.run.checklist import bar, quantity
-from atft_core.run.criteria import Result
 from atft_core.run.foreign import clean
-from atft_core.run.traces import Trace
+from atft_core.run.judge.checklist import bar, quantity
+from atft_core.run.judge.criteria import Result
+from atft_core.run.judge.traces import Trace
 from atft_core.run.wording import MISSING, fixed, several
-from atft_tui.canvas import Polyline, Series
-from atft_tui.chart import plot
+from atft_tui.charts.canvas import Polyline, Series
+from atft_tui.charts.chart import plot
 from atft_tui.format import clock, cut, line, pad
 from atft_tui.pane import Pane, Row, Table
 from atft_tui.view import View

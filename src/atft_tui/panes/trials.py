@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 
 from atft_core.run.foreign import clean
-from atft_core.run.measure_model import luck, tried
+from atft_core.run.judge.measure_model import luck, tried
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import ratio, scale
 from atft_tui.bindings import bindings

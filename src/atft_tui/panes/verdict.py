@@ -11,7 +11,7 @@ from atft_core.run.epochs import EpochRow
 from atft_core.run.events import Decision, Json
 from atft_core.run.foreign import clean
 from atft_core.run.state import Alert, State
-from atft_core.run.verdicts import Stretch
+from atft_core.run.verdict.history import Stretch
 from atft_core.run.wording import duration, fixed
 from atft_tui.format import clock, cut, line, wrapped
 from atft_tui.pane import Pane, Row

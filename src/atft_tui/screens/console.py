@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
-from atft_core.run.gates import following
+from atft_core.run.judge.gates import following
 from atft_core.run.state import Trial
 from atft_core.run.wording import duration
 from atft_tui import trial_table
@@ -289,7 +289,7 @@ class ConsoleScreen(RewindingScreen):
 
     def action_settings(self) -> None:
         """What the trial under the cursor was to run with, and what it runs with."""
-        from atft_core.run.effective import default_trial
+        from atft_core.run.settings.effective import default_trial
         from atft_tui.screens.settings import SettingsScreen
 
         view, trial = self.console.view, self.chosen_trial()

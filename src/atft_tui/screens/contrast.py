@@ -13,10 +13,10 @@ from textual.content import Content
 from textual.widget import Widget
 
 from atft_core.errors import AtftError
-from atft_core.run.checklist import quantity
-from atft_core.run.contrast import FOOTNOTE, GLYPH, Contrast, Line, contrast
 from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
+from atft_core.run.judge.checklist import quantity
+from atft_core.run.judge.contrast import FOOTNOTE, GLYPH, Contrast, Line, contrast
 from atft_core.run.state import State
 from atft_core.run.status import load
 from atft_core.run.wording import several

@@ -12,11 +12,11 @@ from textual.containers import Grid
 from textual.content import Content
 from textual.widget import Widget
 
-from atft_core.run.checklist import bar, bound, error, margin, quantity, reason, value
-from atft_core.run.criteria import TWO_SIDED_90, Result, Verdict, meaning
 from atft_core.run.foreign import clean
+from atft_core.run.judge.checklist import bar, bound, error, margin, quantity, reason, value
+from atft_core.run.judge.criteria import TWO_SIDED_90, Result, Verdict, meaning
+from atft_core.run.judge.traces import Trace, trace
 from atft_core.run.stages import Remedy, Stage
-from atft_core.run.traces import Trace, trace
 from atft_core.run.wording import MISSING, finite
 from atft_tui import commands
 from atft_tui.bindings import bindings

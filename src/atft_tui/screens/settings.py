@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.widget import Widget
 
 from atft_core.errors import AtftError
-from atft_core.run.effective import Effective, effective
 from atft_core.run.foreign import clean
-from atft_core.run.settings import GLYPH, Mark, Setting, written
+from atft_core.run.settings.effective import Effective, effective
+from atft_core.run.settings.setting import GLYPH, Mark, Setting, written
 from atft_core.run.wording import MISSING
 from atft_tui.bindings import bindings
 from atft_tui.format import cut, cut_left, line, pad

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from atft_core.run.epochs import EpochRow
 from atft_core.run.state import Trial
-from atft_tui.canvas import HUGE, Polyline
-from atft_tui.metrics import Metric
+from atft_tui.charts.canvas import HUGE, Polyline
+from atft_tui.charts.metrics import Metric
 
 
 class Curve:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from atft_core.run.environ import IDLE
-from atft_core.run.settings import Mark, Setting, same
-from atft_core.run.sources import Sources
+from atft_core.run.settings.environ import IDLE
+from atft_core.run.settings.setting import Mark, Setting, same
+from atft_core.run.settings.sources import Sources
 
 OBSERVED = {
     "data.feed": "feed", "train.device": "device", "train.threads": "threads", "train.amp": "amp",

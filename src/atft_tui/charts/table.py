@@ -8,9 +8,9 @@ from textual.content import Content
 
 from atft_core.run.state import Trial
 from atft_core.run.wording import MISSING
-from atft_tui.curve import Curve
+from atft_tui.charts.curve import Curve
+from atft_tui.charts.metrics import Metric
 from atft_tui.format import GLYPHS, line, pad
-from atft_tui.metrics import Metric
 from atft_tui.pane import Row
 from atft_tui.trial_table import STATES, state_word
 

@@ -10,7 +10,6 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
-from atft_tui.cut import before
 from atft_tui.gpu_now import (
     DAMAGE,
     FRESH,
@@ -22,6 +21,7 @@ from atft_tui.gpu_now import (
     processes,
     sample_of,
 )
+from atft_tui.past.cut import before
 
 _BYTES = 1 << 18
 """About the last minutes of eight cards, or of one the last quarter of an hour."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from atft_core.run.directory import RunDirectory
-from atft_core.run.effective_config import configured
-from atft_core.run.effective_process import environment_settings, process_settings
 from atft_core.run.events import Json
-from atft_core.run.settings import Mark, Setting
-from atft_core.run.sources import read_sources
+from atft_core.run.settings.configuration import configured
+from atft_core.run.settings.process import environment_settings, process_settings
+from atft_core.run.settings.setting import Mark, Setting
+from atft_core.run.settings.sources import read_sources
 from atft_core.run.state import State
 
 

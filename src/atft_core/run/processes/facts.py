@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atft_core.run.cgroups import cpu_limit, memory_limit
-from atft_core.run.process_table import command, descendants, processes, read_process
+from atft_core.run.processes.cgroups import cpu_limit, memory_limit
+from atft_core.run.processes.table import command, descendants, processes, read_process
 
 PRODUCER = "producer.py"
 """The file that a producer of the ring feed runs."""

@@ -10,9 +10,9 @@ from atft_core.errors import RunDirectoryError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import read_json
-from atft_core.run.process_facts import ProcessFacts, facts_of
-from atft_core.run.processes import alive
-from atft_core.run.requested import Requested, read_requested
+from atft_core.run.processes.alive import alive
+from atft_core.run.processes.facts import ProcessFacts, facts_of
+from atft_core.run.settings.requested import Requested, read_requested
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import trial_word
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from atft_tui.canvas import Canvas, Polyline, Series
+from atft_tui.charts.canvas import Canvas, Polyline, Series
 
 _QUIET = "$text-muted 40%"
 Limits = tuple[float, float]

@@ -13,9 +13,9 @@ from enum import StrEnum
 from statistics import NormalDist
 from typing import Literal
 
-from atft_core.run import measure_model as model
-from atft_core.run import measure_run as run
-from atft_core.run.measure import Measure, ended, live
+from atft_core.run.judge import measure_model as model
+from atft_core.run.judge import measure_run as run
+from atft_core.run.judge.measure import Measure, ended, live
 from atft_core.run.stages import Bar, CriterionSpec, Stage, deciding_bar
 from atft_core.run.state import State
 from atft_core.run.wording import finite, several

@@ -7,17 +7,17 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from atft_core.run.criteria import Result, check
-from atft_core.run.diagnose import verdict_line
+from atft_core.run.judge.criteria import Result, check
 from atft_core.run.moments import Moment
 from atft_core.run.runbook import Stage
 from atft_core.run.state import State
 from atft_core.run.status import Status
 from atft_core.run.timeline import Then, Timeline
 from atft_core.run.turns import Turns
+from atft_core.run.verdict.diagnose import verdict_line
 from atft_tui.followed import Followed
-from atft_tui.recording import recorded
-from atft_tui.states import States
+from atft_tui.past.recording import recorded
+from atft_tui.past.states import States
 from atft_tui.view import Moments, Rewound, StageView, View, stage_of_run
 
 SLICE = 0.2

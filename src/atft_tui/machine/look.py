@@ -17,8 +17,8 @@ import psutil
 
 from atft_core.gpu import Nvml
 from atft_core.run.foreign import clean
-from atft_tui.gpu_feed import GpuFeed
 from atft_tui.gpu_now import HISTORY
+from atft_tui.machine.gpu_feed import GpuFeed
 from atft_tui.machine_now import Machine, Process
 from atft_tui.view import View
 

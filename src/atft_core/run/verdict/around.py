@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from atft_core.run.directory import RunDirectory
-from atft_core.run.process_table import Process, busy_ticks, descendants, processes
-from atft_core.run.processes import alive, waits_in
+from atft_core.run.processes.alive import alive, waits_in
+from atft_core.run.processes.table import Process, busy_ticks, descendants, processes
 from atft_core.run.state import State
 
 PERIOD = 5.0

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from atft_core.run.around import Around, Own
 from atft_core.run.epochs import EpochRow
-from atft_core.run.limits import Split, evidence, limit, split_of
-from atft_core.run.measure import place
-from atft_core.run.processes import doing
+from atft_core.run.judge.measure import place
+from atft_core.run.processes.alive import doing
 from atft_core.run.state import State, Trial
 from atft_core.run.status import Status
+from atft_core.run.verdict.around import Around, Own
+from atft_core.run.verdict.limits import Split, evidence, limit, split_of
 from atft_core.run.wording import clock, size
 
 FULL = 0.9

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atft_core.errors import AtftError
-from atft_core.run.checklist import bar, value
-from atft_core.run.criteria import Result, Verdict, check, overall
 from atft_core.run.directory import RunDirectory, siblings
 from atft_core.run.events import Json
+from atft_core.run.judge.checklist import bar, value
+from atft_core.run.judge.criteria import Result, Verdict, check, overall
 from atft_core.run.stages import Runbook, Stage, stage_from_json
 from atft_core.run.state import State
 from atft_core.run.status import evidence

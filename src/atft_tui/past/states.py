@@ -19,7 +19,7 @@ from atft_core.run.events import EngineStarted, Epoch, Event, Stamped
 from atft_core.run.fold import apply
 from atft_core.run.state import State, Trial
 from atft_core.run.timeline import complete_lines, decoded
-from atft_core.run.verdicts import copied
+from atft_core.run.verdict.history import copied
 
 EVERY = 2048
 """Events between two states that are kept: what a step back folds again at most."""

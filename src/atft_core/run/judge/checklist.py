@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atft_core.run.criteria import Result, Verdict
+from atft_core.run.judge.criteria import Result, Verdict
 from atft_core.run.stages import Bar, deciding_bar
 from atft_core.run.wording import MISSING, fixed, ratio
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from atft_core.run.epochs import EpochRow
-from atft_core.run.measure import Measure, live, place, settled
-from atft_core.run.noise import noise_floor
+from atft_core.run.judge.measure import Measure, live, place, settled
+from atft_core.run.judge.noise import noise_floor
 from atft_core.run.stages import CriterionSpec
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import finite, ratio, several

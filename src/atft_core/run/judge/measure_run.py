@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from atft_core.run.measure import (
+from atft_core.run.judge.measure import (
     Measure,
     ended,
     epochs,

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from atft_core.run.criteria import Result
 from atft_core.run.epochs import EpochRow
-from atft_core.run.measure import placed
-from atft_core.run.measure_model import ONE_SIDED_90, luck
-from atft_core.run.measure_run import (
+from atft_core.run.judge.criteria import Result
+from atft_core.run.judge.measure import placed
+from atft_core.run.judge.measure_model import ONE_SIDED_90, luck
+from atft_core.run.judge.measure_run import (
     MEANT,
     from_plan,
     mishaps_of,

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from atft_core.run.checklist import quantity, signed
-from atft_core.run.criteria import CRITERIA, TWO_SIDED_90
 from atft_core.run.events import Json
-from atft_core.run.measure import Measure, epochs
-from atft_core.run.measure_model import candidate
+from atft_core.run.judge.checklist import quantity, signed
+from atft_core.run.judge.criteria import CRITERIA, TWO_SIDED_90
+from atft_core.run.judge.measure import Measure, epochs
+from atft_core.run.judge.measure_model import candidate
 from atft_core.run.stages import CriterionSpec, Stage, stage_from_json
 from atft_core.run.state import ENDED, State
 from atft_core.run.wording import MISSING, duration, finite, scale, several

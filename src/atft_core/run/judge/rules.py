@@ -22,7 +22,7 @@ from typing import Literal
 
 from atft_core.run.epochs import EpochRow
 from atft_core.run.events import Decision, Json
-from atft_core.run.measure_model import MIN_DAYS, ONE_SIDED_90, luck, tried
+from atft_core.run.judge.measure_model import MIN_DAYS, ONE_SIDED_90, luck, tried
 from atft_core.run.stages import RuleSpec
 from atft_core.run.state import ENDED, State, Trial
 from atft_core.run.wording import duration, several

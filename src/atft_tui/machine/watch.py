@@ -33,7 +33,7 @@ class MachineWatch(threading.Thread):
 
     def run(self) -> None:
         """Look, post, sleep."""
-        from atft_tui.machine import MachineLook
+        from atft_tui.machine.look import MachineLook
 
         look, pause = MachineLook(), 0.2
         while not self._ended.wait(pause):

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from atft_core.run.effective_config import observed_by_key
-from atft_core.run.environ import GIVEN, IDLE, ORIGINAL, Inactive, matters, own_name
-from atft_core.run.process_facts import hidden
-from atft_core.run.processes import doing
-from atft_core.run.settings import Mark, Setting, same, written
-from atft_core.run.sources import Sources
+from atft_core.run.processes.alive import doing
+from atft_core.run.processes.facts import hidden
+from atft_core.run.settings.configuration import observed_by_key
+from atft_core.run.settings.environ import GIVEN, IDLE, ORIGINAL, Inactive, matters, own_name
+from atft_core.run.settings.setting import Mark, Setting, same, written
+from atft_core.run.settings.sources import Sources
 from atft_core.run.wording import size
 
 _ENGINE = "engine"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 from atft_core.run.events import Json
-from atft_core.run.limits import Split, evidence, limit
+from atft_core.run.verdict.limits import Split, evidence, limit
 from atft_core.run.wording import several
 
 KEPT = 200

@@ -1,0 +1,1 @@
+"""What the criteria, gates and rules of a stage say about a run, and what they rest on."""

@@ -1,0 +1,1 @@
+"""The processes of a run, seen from outside: from /proc."""

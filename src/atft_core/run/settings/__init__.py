@@ -1,0 +1,1 @@
+"""What a trial was to run with, and what its worker really has."""

@@ -1,0 +1,1 @@
+"""What limits a run right now, and what did so far."""

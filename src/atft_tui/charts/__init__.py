@@ -1,0 +1,1 @@
+"""Curves of a trial, and what they are drawn with."""

@@ -1,0 +1,1 @@
+"""The run as it was at any moment, from its files alone."""
