@@ -14,7 +14,7 @@ from atft_core.run.judge.criteria import TWO_SIDED_90
 from atft_core.run.notes import NO_NOTES, Notes
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import finite, fixed, ratio, trial_word
-from atft_tui.format import cut, figure, pad
+from atft_tui.format import GLYPHS, cut, figure, pad
 
 _ORDER = ("RUNNING", "WAITING", "ASKED", "COMPLETE", "PRUNED", "FAIL")
 _SHORT = {
@@ -124,6 +124,11 @@ def _fixed(state: State) -> list[Column]:
 def state_word(trial: Trial) -> str:
     """A state as a person says it."""
     return trial_word(trial.state)
+
+
+def state_glyph(trial: Trial) -> tuple[str, str]:
+    """What stands before that word, and its colour."""
+    return GLYPHS[STATES.get(trial.state, "UNKNOWN")]
 
 
 def _spellings(trial: Trial) -> Sequence[str]:

@@ -10,9 +10,9 @@ from atft_core.run.state import Trial
 from atft_core.run.wording import MISSING
 from atft_tui.charts.curve import Curve
 from atft_tui.charts.metrics import Metric
-from atft_tui.format import GLYPHS, line, pad
+from atft_tui.format import line, pad
 from atft_tui.pane import Row
-from atft_tui.trial_table import STATES, state_word
+from atft_tui.trial_table import state_glyph, state_word
 
 COLOURS = ("$text-primary", "$text-warning", "$text-success", "$text-secondary", "$text-error")
 """Of the lines, by place: as many as can be told apart."""
@@ -27,7 +27,7 @@ def table(
     head = f" {_where(epoch):<17}" + "".join(f"{name:>{wide}}" for name, wide in _COLUMNS)
     rows = [Row(line((head, "$text-muted")))]
     for trial, curve, colour in zip(trials, curves, COLOURS, strict=False):
-        glyph, style = GLYPHS[STATES.get(trial.state, "UNKNOWN")]
+        glyph, style = state_glyph(trial)
         cells = zip(_cells(curve, metric, _place(curve, epoch)), _COLUMNS, strict=True)
         content = line(
             "  ", (f"{trial.number:<4}", colour), " ", (glyph, style),

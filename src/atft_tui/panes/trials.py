@@ -16,16 +16,16 @@ from atft_core.run.judge.measure_model import luck, tried
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import ratio, scale
 from atft_tui.bindings import bindings
-from atft_tui.format import GLYPHS, cut, line
+from atft_tui.format import cut, line
 from atft_tui.pane import Pane, Row, Table
 from atft_tui.trial_table import (
-    STATES,
     USUAL,
     Choice,
     Column,
     columns,
     in_order,
     next_order,
+    state_glyph,
     state_word,
 )
 from atft_tui.view import View
@@ -166,7 +166,7 @@ def fitting(known: Sequence[Column], choice: Choice, width: int) -> list[Column]
 
 
 def _line(trial: Trial, shown: Sequence[Column], marked: frozenset[int], room: int) -> Content:
-    glyph, style = GLYPHS[STATES.get(trial.state, "UNKNOWN")]
+    glyph, style = state_glyph(trial)
     dim = "$text-muted" if trial.state in ("PRUNED", "FAIL") else ""
     parts: list[str | tuple[str, str]] = [" "]
     for column in shown:

@@ -16,12 +16,12 @@ from atft_core.run.foreign import clean
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import fixed, ratio
 from atft_tui.bindings import bindings
-from atft_tui.format import GLYPHS, cut, figure, flat, line, pad
+from atft_tui.format import cut, figure, flat, line, pad
 from atft_tui.pane import Pane, Row
 from atft_tui.panes.curves import CurvesPane
 from atft_tui.screens.live import LiveScreen
 from atft_tui.screens.trial import TrialScreen
-from atft_tui.trial_table import STATES, state_word
+from atft_tui.trial_table import state_glyph, state_word
 from atft_tui.view import View
 
 _CELL = 12
@@ -73,7 +73,7 @@ def _results(view: View) -> list[tuple[str, Callable[[Trial], str]]]:
 
 
 def _state(trial: Trial) -> str:
-    return f"{GLYPHS[STATES.get(trial.state, ('UNKNOWN', ''))[0]][0]} {state_word(trial)}"
+    return f"{state_glyph(trial)[0]} {state_word(trial)}"
 
 
 def _differing(trials: Sequence[Trial]) -> list[tuple[str, list[str]]]:
