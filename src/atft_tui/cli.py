@@ -179,6 +179,7 @@ def _run(runbook: Runbook, args: argparse.Namespace) -> int:
         from atft_tui.bindings import refuse_taken_hotkeys
         from atft_tui.terminal.driver import Output
     gc.freeze()  # what was imported stays
+    sys.setswitchinterval(0.001)  # else a key waits 5 ms each time that another thread is at work
 
     refuse_taken_hotkeys(runbook)
     if not _in_browser():  # a browser's size comes by these variables

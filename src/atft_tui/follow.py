@@ -144,7 +144,7 @@ class Follower(threading.Thread):
     def _read(self) -> None:
         if self._followed:
             holder = self._followed.holder
-            self._stale |= self._followed.read() or self._followed.checked_late
+            self._stale |= self._followed.read() or self._followed.check_due
             if self._followed.holder is not holder:
                 self._scanned = 0.0  # it began or ended: the stages are to say so, too
 
@@ -206,8 +206,8 @@ class Follower(threading.Thread):
         # A run that falls silent changes neither its log nor its lock.
         words = [status(self._state(r)[0], holders[k], time.time()).name for k, r in newest.items()]
         signature = (marks, holders, words)
-        checked_late = self._followed is not None and self._followed.checked_late
-        stale = checked_late or any(checker.stale for checker in self._checkers.values())
+        due = self._followed is not None and self._followed.check_due
+        stale = due or any(checker.due for checker in self._checkers.values())
         if signature != self._signature or stale:
             self._signature, self._stale = signature, True
             self._stages = tuple(

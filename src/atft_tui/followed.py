@@ -39,20 +39,26 @@ class Checker:
         self._stage: Stage | None = None
         self._results: tuple[Result, ...] = ()
         self._next = 0.0
-        self.stale = False
+        self._stale = False
         """Whether the last answer was an old one."""
+
+    @property
+    def due(self) -> bool:
+        """Whether the last answer was an old one, and another question would get a new one."""
+        return self._stale and time.monotonic() >= self._next
 
     def results(self, state: State, stage: Stage, mark: object) -> tuple[Result, ...]:
         """`mark` differs when something happened that a criterion may depend on."""
         saved, self._saved = self._saved, None
         if saved is not None and len(state.trials) >= MANY:
-            self.stale = True
+            self._stale = True
             return tuple(saved)
         now = time.monotonic()
         other = mark != self._mark
-        self.stale = other and now < self._next and stage is self._stage
-        if stage is not self._stage or (other and not self.stale):
-            self._results = tuple(check(state, stage))
+        self._stale = other and now < self._next and stage is self._stage
+        if stage is not self._stage or (other and not self._stale):
+            with collecting_later():
+                self._results = tuple(check(state, stage))
             self._stage, self._mark = stage, mark
             self._next = time.monotonic() + 9 * (time.monotonic() - now)
         return self._results
@@ -127,9 +133,9 @@ class Followed:
         return copy
 
     @property
-    def checked_late(self) -> bool:
-        """Whether the criteria that were given out last were those of an older state."""
-        return self._checker.stale
+    def check_due(self) -> bool:
+        """Whether the criteria that were given out last are old, and may be checked again."""
+        return self._checker.due
 
     def check(self, state: State) -> tuple[Result, ...]:
         """The criteria of its own stage."""

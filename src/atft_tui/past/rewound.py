@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -50,7 +51,10 @@ class Past:
     def read(self, state: State, seconds: float = SLICE) -> None:
         """Take in what is new, for so long at most."""
         if not self.read_all or self.timeline.seq != state.seq:
-            self.read_all = self.timeline.read(seconds) or self.read_all
+            ended = self.timeline.read(seconds)
+            if ended and not self.read_all:
+                gc.freeze()  # what was remembered of a long log stays: see `Followed`
+            self.read_all = ended or self.read_all
 
     @property
     def moments(self) -> Moments:

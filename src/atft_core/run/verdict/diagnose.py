@@ -133,9 +133,13 @@ def _robbed_of_gpu(trial: Trial, split: Split, seen: Around) -> Diagnosis | None
     )
 
 
+_RECENT = 100
+"""Epochs that say how long one takes."""
+
+
 def _usual(epochs: Sequence[EpochRow]) -> float | None:
     """Seconds of the epochs before the newest; the first one warms up."""
-    before = [row.seconds for row in epochs[1:-1]]
+    before = [row.seconds for row in epochs[max(1, len(epochs) - _RECENT) : -1]]
     return median(before) if before else None
 
 
