@@ -138,7 +138,10 @@ class State:
 
     def trial(self, number: int) -> Trial:
         """The trial, made on first mention."""
-        return self.trials.setdefault(number, Trial(number))
+        found = self.trials.get(number)
+        if found is None:
+            found = self.trials[number] = Trial(number)
+        return found
 
     @property
     def complete(self) -> list[Trial]:
