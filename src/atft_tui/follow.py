@@ -84,6 +84,8 @@ class Follower(threading.Thread):
     def show(self, run_dir: Path) -> None:
         """From now on this run, which was started or resumed from here."""
         self._chosen, self.place = run_dir, None
+        self._scanned = 0.0
+        self._woken.set()
 
     def stop(self) -> None:
         """Let the thread end, and remember what was seen."""
@@ -121,6 +123,8 @@ class Follower(threading.Thread):
         if mark != self._posted:
             self._posted = mark
             self._post(view)
+        if self._followed is not None:
+            self._followed.pictured = True
 
     def _due(self) -> bool:
         """Whether what was drawn may be wrong by now: a live run falls silent by the second."""
@@ -247,7 +251,8 @@ class Follower(threading.Thread):
                 results = shown.check(state)
             else:
                 checker = self._checkers.setdefault(run.path, Checker())
-                results = checker.results(state, stage, news)
+                hurry = shown is not None and not shown.pictured
+                results = checker.results(state, stage, news, hurry=hurry)
             if stage.criteria and not results:
                 return StageView(stage, "PENDING", "...", "the criteria are checked")
             return stage_of_run(stage, state, status(state, run.holder(), time.time()), results)

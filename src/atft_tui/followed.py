@@ -32,13 +32,14 @@ class Checker:
     nine tenths of its time.
     """
 
-    def __init__(self, saved: Sequence[Result] | None = None) -> None:
-        """`saved`: what to answer first, where it takes long: what a snapshot says, or nothing."""
-        self._saved = saved
+    def __init__(self, saved: Sequence[Result] = ()) -> None:
+        """`saved`: what to answer in a hurry: what a snapshot says, or nothing."""
+        self._saved = tuple(saved)
         self._mark: object = None
         self._stage: Stage | None = None
         self._results: tuple[Result, ...] = ()
         self._next = 0.0
+        """On the monotonic clock: before that, the last answer is given again."""
         self._stale = False
         """Whether the last answer was an old one."""
 
@@ -47,12 +48,16 @@ class Checker:
         """Whether the last answer was an old one, and another question would get a new one."""
         return self._stale and time.monotonic() >= self._next
 
-    def results(self, state: State, stage: Stage, mark: object) -> tuple[Result, ...]:
-        """`mark` differs when something happened that a criterion may depend on."""
-        saved, self._saved = self._saved, None
-        if saved is not None and len(state.trials) >= MANY:
+    def results(
+        self, state: State, stage: Stage, mark: object, *, hurry: bool = False
+    ) -> tuple[Result, ...]:
+        """`mark` differs when something happened that a criterion may depend on.
+
+        In a `hurry` a long run is not checked: the answer is what was saved.
+        """
+        if hurry and len(state.trials) >= MANY:
             self._stale = True
-            return tuple(saved)
+            return self._saved
         now = time.monotonic()
         other = mark != self._mark
         self._stale = other and now < self._next and stage is self._stage
@@ -79,6 +84,8 @@ class Followed:
     notes: Notes = NO_NOTES
     made: float | None = field(init=False)
     """Another run may be made in the place of one that was removed."""
+    pictured: bool = False
+    """Whether it has been on the screen: the first picture waits for nothing that takes long."""
     news: int = 0
     """Events so far that a criterion may depend on."""
     _notes_mark: tuple[int, int] | None = None
@@ -139,4 +146,6 @@ class Followed:
 
     def check(self, state: State) -> tuple[Result, ...]:
         """The criteria of its own stage."""
-        return self._checker.results(state, self.stage, self.news) if self.stage else ()
+        if self.stage is None:
+            return ()
+        return self._checker.results(state, self.stage, self.news, hurry=not self.pictured)

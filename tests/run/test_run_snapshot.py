@@ -6,6 +6,8 @@ import pytest
 from run_builders import dry_run, sweep, written
 
 from atft_core.bench.runs import long_run
+from atft_core.run import events as ev
+from atft_core.run.journal import Journal
 from atft_core.run.judge.criteria import check
 from atft_core.run.snapshot import load_tail, save
 from atft_core.run.stages import stage_from_json
@@ -131,3 +133,12 @@ def test_a_stage_that_cannot_be_read_does_not_keep_a_snapshot_from_being_made(tm
     assert "output_dir" not in state.stage_spec
     save(run, state)
     assert (load_tail(run).state, load_tail(run).results) == (state, [])
+
+
+def test_text_that_is_no_unicode_is_kept(tmp_path):
+    run = written(dry_run(), tmp_path / "run")
+    with Journal(run.events) as journal:
+        journal.append(ev.WorkerExited(trial=0, ok=False, reason="\ud800"))
+    state = evidence(run)
+    save(run, state)
+    assert load_tail(run).state == state

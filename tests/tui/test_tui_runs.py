@@ -169,6 +169,30 @@ async def test_a_directory_that_does_not_answer_keeps_no_key_waiting(
     assert places.remembered() == [home]
 
 
+async def test_an_answer_that_nobody_waits_for_any_more_changes_nothing(
+    book, three, home, monkeypatch
+):
+    answers, answered = threading.Event(), threading.Event()
+    typed_place = places.typed_place
+
+    def slow(text):
+        answers.wait(60)
+        answered.set()
+        return typed_place(text)
+
+    monkeypatch.setattr(places, "typed_place", slow)
+    async with console(book) as shown:
+        await listed(shown)
+        await filter_by(shown, str(home))
+        await shown.press("escape")
+        await filter_by(shown, "state:failed")
+        answers.set()
+        await shown.until(answered.is_set)
+        await shown.until(lambda: places.remembered() == [home])
+        await shown.pilot.pause(0.3)
+        assert len(rows(shown)) == 1, "the filter stays"
+
+
 async def test_a_run_that_was_looked_at_elsewhere_is_known(book, three, home):
     shutil.copytree(three[0].path, home / "old")
     run = RunDirectory(home / "old")

@@ -6,6 +6,7 @@ panes (`python -m atft_tui.peer`) in the same run.
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import time
@@ -19,6 +20,7 @@ from atft_core.bench.machine import machine
 from atft_core.bench.runs import LiveRun, live_run, long_run
 from atft_core.bench.screen import Screen, Used, opened
 from atft_core.run import snapshot
+from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
 from atft_core.run.status import load
 
@@ -200,10 +202,21 @@ def _attach(folder: Path, sizes: ConsoleSizes, say: Say) -> dict[str, Any]:
     return {
         "trials": sizes.many_trials,
         "events_mb": round(run.events.stat().st_size / 1e6, 1),
+        "json_seconds": round(_json_alone(run), 2),
         "seconds_without_snapshot": round(without - base, 2),
         "seconds_with_snapshot": round(with_one - base, 2),
         "first_frame_seconds": round(base, 2),
     }
+
+
+def _json_alone(run: RunDirectory) -> float:
+    """Seconds that Python's JSON needs for the same log, with nothing made of it."""
+    lines = run.events.read_text().splitlines()
+    began = time.monotonic()
+    with collecting_later():
+        for line in lines:
+            json.loads(line)
+    return time.monotonic() - began
 
 
 def _day_of_samples(run: RunDirectory) -> None:

@@ -135,7 +135,8 @@ def _console(found: Found) -> str:
         ["all panes live, bytes/s", "bytes_per_s"], ["  plain Textual", "peer_bytes_per_s"],
         ["1,000 log lines a second add", "burst_adds_bytes_per_s"],
         ["share of one core", "processor_share"], ["  plain Textual", "peer_processor_share"],
-        ["  with the log", "burst_processor_share"], ["  idle", "idle_processor_share"],
+        ["  with the log", "burst_processor_share"],
+        ["  nothing heard", "silent_processor_share"], ["  run ended", "idle_processor_share"],
         ["memory, MB", "rss_mb"],
     ]  # fmt: skip
     head = ["", *(f"{row['columns']}x{row['rows']}" for row in found["live"])]
@@ -148,7 +149,8 @@ def _console(found: Found) -> str:
             f"first frame {first['seconds']} s, {first['ratio']} x a bare Textual app",
             f"key to first byte {key['median_ms']} ms, one in twenty above {key['p95_ms']} ms",
             f"attached to {attach['trials']:,} trials {attach['seconds_with_snapshot']} s after "
-            f"the first frame, without a snapshot {attach['seconds_without_snapshot']} s",
+            f"the first frame, without a snapshot {attach['seconds_without_snapshot']} s "
+            f"(Python's JSON alone needs {attach['json_seconds']} s for that log)",
         ]
     )
 

@@ -139,7 +139,7 @@ class Session:
     def save_snapshot(self) -> None:
         """Let the next reader start from here instead of from the beginning; disposable."""
         began = time.monotonic()
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a full disk; text that is no Unicode: the log has it
             snapshot.save(self.run, self.state)
         self._snapshotted = time.monotonic()
         self._snapshot_cost = self._snapshotted - began

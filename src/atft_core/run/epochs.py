@@ -57,34 +57,38 @@ class Epochs(MutableSequence[EpochRow]):
     """
 
     __slots__ = ("_later", "_rows")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # it has an __eq__, and changes
 
     def __init__(self, rows: Iterable[EpochRow] = (), later: Later | None = None) -> None:
         """`later`: the rows, instead of `rows`."""
         self._rows, self._later = list(rows), later
 
     def _all(self) -> list[EpochRow]:
-        if self._later is not None:
-            self._rows = list(self._later.rows())
+        later = self._later  # looked at once: another thread may be decoding, too
+        if later is not None:
+            self._rows = list(later.rows())
             self._later = None
         return self._rows
 
     def copy(self) -> Epochs:
         """Other epochs of the same rows."""
-        return Epochs(self._rows, self._later)
+        later = self._later  # before the rows, which it is replaced by
+        return Epochs(self._rows, later)
 
     __copy__ = copy
 
     def __len__(self) -> int:
-        return len(self._rows) if self._later is None else self._later.count
+        later = self._later
+        return len(self._rows) if later is None else later.count
 
     @overload
     def __getitem__(self, place: int) -> EpochRow: ...
     @overload
     def __getitem__(self, place: slice) -> list[EpochRow]: ...
     def __getitem__(self, place: int | slice) -> EpochRow | list[EpochRow]:
-        if self._later is not None and place == -1:
-            return self._later.newest
+        later = self._later
+        if later is not None and place == -1:
+            return later.newest
         return self._all()[place]
 
     @overload

@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from atft_core.run.fits import Fits, fits, fitting
+from atft_core.run.fits import fits, fitting
 
 SCHEMA_VERSION = 1
 Json = dict[str, Any]
@@ -291,11 +291,8 @@ KINDS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
-_FIELDS: dict[type[Event], dict[str, Fits]] = {}
-"""What each field may be, by kind; made when the first of its kind is read."""
-
-
-_read = json.JSONDecoder().raw_decode
+_json_of = json.JSONDecoder().raw_decode
+"""What `json.loads` calls, without the looks for blanks around it, at a million lines."""
 
 
 def encode(stamped: Stamped) -> str:
@@ -308,11 +305,12 @@ def encode(stamped: Stamped) -> str:
 def decode(line: str) -> Stamped | None:
     """The event of a line, or None when the line is damaged or of an unknown kind."""
     try:
-        record, end = _read(line)
-        if line[end:].strip():
+        text = line.strip()
+        record, end = _json_of(text)
+        if end < len(text):
             return None
         cls = KINDS[record["kind"]]
-        known = _FIELDS.get(cls) or _FIELDS.setdefault(cls, fitting(cls))
+        known = fitting(cls)
         given = {}
         for key, value in record.items():
             wanted = known.get(key)

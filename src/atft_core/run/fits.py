@@ -17,10 +17,16 @@ class Fits(NamedTuple):
     members: Fits | None = None
 
 
+_KNOWN: dict[type[Any], dict[str, Fits]] = {}
+
+
 def fitting(cls: type[Any]) -> dict[str, Fits]:
     """What each field of a dataclass wants. Made once: a night's log has a million of them."""
-    hints = get_type_hints(cls)
-    return {f.name: _fits(hints[f.name]) for f in fields(cls)}
+    known = _KNOWN.get(cls)
+    if known is None:
+        hints = get_type_hints(cls)
+        known = _KNOWN[cls] = {f.name: _fits(hints[f.name]) for f in fields(cls)}
+    return known
 
 
 def fits(value: Any, wanted: Fits) -> bool:

@@ -44,7 +44,10 @@ class Start(NamedTuple):
 
 
 def save(run: RunDirectory, state: State) -> None:
-    """Keep `state`, which is the fold of all that is in the log now."""
+    """Keep `state`, which is the fold of all that is in the log now, and what its criteria say.
+
+    ValueError for what JSON cannot hold.
+    """
     offset = run.events.stat().st_size
     held, lines = to_json(state), []
     for trial in held["trials"].values():
@@ -72,7 +75,7 @@ def _checked(state: State) -> list[Result]:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(value, allow_nan=False).encode() + b"\n"
 
 
 def load_tail(run: RunDirectory) -> Start:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from atft_core.errors import RunDirectoryError, UsageError
 from atft_core.run.events import Json
-from atft_core.run.fits import Fits, fits, fitting
+from atft_core.run.fits import fits, fitting
 from atft_core.run.foreign import clean
 from atft_core.run.wording import finite
 
@@ -134,7 +134,7 @@ class _DamagedError(Exception):
 
 def _known(cls: type[Any], value: Json, where: str) -> Json:
     """The fields of a dataclass, each of its type, none missing that it needs."""
-    wanted = _WANTED.get(cls) or _WANTED.setdefault(cls, fitting(cls))
+    wanted = fitting(cls)
     found = {key: item for key, item in value.items() if key in wanted}
     for key, item in found.items():
         number = isinstance(item, int | float) and not isinstance(item, bool)
@@ -147,6 +147,5 @@ def _known(cls: type[Any], value: Json, where: str) -> Json:
     return found
 
 
-_WANTED: dict[type[Any], dict[str, Fits]] = {}
 _SHOWN = 60
 """Characters of a wrong value that are shown."""

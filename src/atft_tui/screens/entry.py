@@ -79,11 +79,12 @@ class EntryLine(Horizontal):
     def _say(self, text: str) -> None:
         self.query_one("#bad", Label).update(clean(text, 70))
 
-    def answered(self, value: str, complaint: str) -> None:
-        """What was looked into is known; who has typed something else since is left alone."""
+    def answered(self, value: str, complaint: str) -> bool:
+        """What was looked into is known; False where something else has been typed since."""
         if not self.display or self.query_one("#answer", Input).value != value:
-            return
+            return False
         if complaint:
             self._say(complaint)
         else:
             self.close()
+        return True

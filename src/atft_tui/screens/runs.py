@@ -141,8 +141,8 @@ class RunsScreen(LiveScreen[Path | None]):
     @on(Placed)
     def _list(self, message: Placed) -> None:
         """List its runs, too."""
-        self.query_one(EntryLine).answered(message.typed, message.complaint)
-        if message.place is None:
+        wanted = self.query_one(EntryLine).answered(message.typed, message.complaint)
+        if message.place is None or not wanted:
             return
         pane = self.query_one(RunsPane)
         pane.choose(None, archived=pane.archived)
