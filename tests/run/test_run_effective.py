@@ -107,6 +107,15 @@ def test_other_code_and_an_edited_configuration_stand_out(tmp_path):
     assert rows["start method"].mark is Mark.SAME
 
 
+@pytest.mark.parametrize(
+    ("told", "mark"),
+    [("2.13.0+cu130", Mark.SAME), ("2.13.0+cpu", Mark.SAME), ("2.12.0+cu130", Mark.DIFFERS)],
+)
+def test_the_build_of_torch_is_no_other_version(tmp_path, told, mark):
+    run, state = make_run(tmp_path / "run", observed={**OBSERVED, "torch": told})
+    assert look(run, state)["torch"].mark is mark
+
+
 def test_place_and_limits_are_those_of_the_process(tmp_path):
     with sleeper(PYTHONHASHSEED="0") as pid:
         os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + 3)

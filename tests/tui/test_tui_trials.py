@@ -2,6 +2,7 @@
 
 import pytest
 import tui_run
+from textual import events
 from tui_console import SMALL, console
 
 from atft_core.run.epochs import EpochRow
@@ -188,3 +189,26 @@ async def test_ten_thousand_trials_are_drawn_where_they_are_seen(book, home):
         assert pane.cursor == "9998"
         assert made < 100 and len(pane._rows._made) < 300
         assert shown.drawn("trials")[1].split()[:2] != []
+
+
+async def test_marks_are_of_one_run(book, finished, live):
+    async with console(book, live.path) as shown:
+        await shown.press("space")
+        assert shown.pane("trials").marked
+        shown.app._follower.show(finished.path)
+        await shown.until(lambda: shown.app.view.run.path == finished.path)
+        await shown.until(lambda: not shown.pane("trials").marked)
+        await shown.until(lambda: not shown.pane("curves").chosen)
+
+
+async def test_keys_in_a_text_field_take_effect_in_their_order(book, live):
+    async with console(book, live.path) as shown:
+        await shown.press("slash", *"abc")
+        field = shown.app.screen.query_one("#answer")
+        for keys, text in (("backspace d", "abd"), ("home X", "Xabd"), ("end Y", "XabdY"),
+                           ("ctrl+u r a", "ra")):  # fmt: skip
+            for key in keys.split():  # in one packet: none waits for the one before
+                character = key if len(key) == 1 else None
+                shown.app.post_message(events.Key(key, character))
+            await shown.pilot.pause()
+            assert field.value == text

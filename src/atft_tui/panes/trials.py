@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -50,6 +51,8 @@ class TrialsPane(Pane):
         self.choice: Choice = USUAL
         self.marked: list[int] = []
         """In the order in which they were marked."""
+        self._of: Path | None = None
+        """The run whose trials are marked."""
         self._shown: list[Column] = []
         self._wanted = 0
         """Columns that there would be with more room."""
@@ -95,6 +98,14 @@ class TrialsPane(Pane):
         shown, marked = self._shown, frozenset(self.marked)
         keys = [str(trial.number) for trial in trials]
         return Table([header], keys, lambda i: _line(trials[i], shown, marked, room))
+
+    def show(self, view: View) -> None:
+        """Of another run other trials have these numbers."""
+        before, self._of = self._of, view.run.path if view.run else None
+        if before != self._of and self.marked:
+            self.marked = []
+            self.post_message(self.Marked())
+        super().show(view)
 
     # Keys.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from textual import on
+from textual import events, on
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
@@ -29,6 +29,21 @@ class Prompt:
     """What is there already."""
 
 
+class Field(Input):
+    """A line of text whose keys take effect in the order in which they come.
+
+    Textual inserts a letter at once but lets an editing key first travel to the app and back: of
+    "backspace d" in one packet of a slow line, d came first.
+    """
+
+    async def _on_key(self, event: events.Key) -> None:
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            event.stop()
+            event.prevent_default()
+            await self.run_action(binding.action)
+            return
+
+
 class EntryLine(Horizontal):
     """Hidden until something is asked; enter answers, escape does not."""
 
@@ -40,7 +55,7 @@ class EntryLine(Horizontal):
     def compose(self) -> Iterable[Widget]:
         """What for, the field, the complaint."""
         yield Label(id="asked", markup=False)
-        yield Input(id="answer", compact=True)
+        yield Field(id="answer", compact=True)
         yield Label(id="bad", markup=False)
 
     def ask(self, prompt: Prompt) -> None:

@@ -11,6 +11,8 @@ from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from atft_tui.screens.entry import Field
+
 _HINTS = {
     "settings": "e: key=value, as train.max_epochs=5 loss.spearman=0.1 search.model.hidden=32,64",
     "then": "t: the next stage",
@@ -54,4 +56,4 @@ def _line(label: str, *parts: Widget, id: str | None = None) -> Widget:
 
 
 def _field(name: str, value: str = "", suggester: Suggester | None = None) -> Input:
-    return Input(value, id=name, compact=True, placeholder=_HINTS[name], suggester=suggester)
+    return Field(value, id=name, compact=True, placeholder=_HINTS[name], suggester=suggester)

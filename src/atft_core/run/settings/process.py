@@ -30,7 +30,7 @@ def process_settings(sources: Sources) -> Iterator[Setting]:
     yield _compared("code", facts.get("code"), _START, told.get("code"))
     versions = facts.get("versions")
     torch = versions.get("torch") if isinstance(versions, dict) else None
-    yield _compared("torch", torch, _START, told.get("torch"))
+    yield _compared("torch", torch, _START, _release(told.get("torch"), torch))
     worker, engine = sources.worker, sources.engine
     if worker is None:
         return
@@ -46,6 +46,12 @@ def process_settings(sources: Sources) -> Iterator[Setting]:
     yield Setting("process", "memory limit", worker=limit or "none")
     yield Setting("process", "threads, all", worker=worker.threads)
     yield Setting("process", "state", worker=f"{worker.letter}, {doing(worker.letter)}")
+
+
+def _release(version: object, installed: object) -> object:
+    """Torch itself also names its build, as 2.13.0+cu130; the package it came in may not."""
+    named = isinstance(version, str) and "+" in version
+    return str(version).partition("+")[0] if named and "+" not in str(installed) else version
 
 
 def _resolved(path: object) -> str | None:
