@@ -102,3 +102,9 @@ def test_an_engine_that_lives_without_its_lock_is_at_work():
     assert status(alive.state, NOBODY, alive.t + 1).name == "RUNNING"
     for other in (started(me, here, 1.0), started(me, "elsewhere", start_time(me))):
         assert status(other.state, NOBODY, other.t + 1).name == "DIED"
+
+
+def test_the_word_of_an_end_reaches_no_terminal_as_it_is():
+    found = status(State(end_state="\x1b]52;c;T1dORUQ=\x07PWN", engines=1), Holder.NOBODY, 0.0)
+    assert "\x1b" not in found.name
+    assert "\x07" not in found.name

@@ -11,6 +11,7 @@ from atft_core.errors import RunDirectoryError
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
 from atft_core.run.fold import apply
+from atft_core.run.foreign import clean
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.processes.alive import alive
@@ -48,7 +49,7 @@ def status(state: State, holder: Holder, now: float) -> Status:
     if holder is Holder.ENGINE or (holder is Holder.NOBODY and _unlocked(state)):
         return _held(state, now)
     if state.end_state:
-        return Status(state.end_state, state.end_reason)
+        return Status(clean(state.end_state, 20), state.end_reason)
     if holder is Holder.UNKNOWN:
         return Status("UNKNOWN", f"the lock belongs to host {state.host}; ask there")
     if not state.engines:
@@ -66,7 +67,7 @@ def _unlocked(state: State) -> bool:
 
 def _held(state: State, now: float) -> Status:
     if state.end_state:  # the end is written, the lock about to be released
-        return Status(state.end_state, state.end_reason)
+        return Status(clean(state.end_state, 20), state.end_reason)
     if silent := silent_trial(state, now):
         return silent
     if state.current is None and silence(state, now) > ENGINE_BUDGET:

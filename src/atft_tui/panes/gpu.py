@@ -274,7 +274,7 @@ def _running(machine: Machine, width: int, room: int) -> list[Content]:
 def _pairs(machine: Machine, width: int, room: int) -> list[Content]:
     """Processes side by side where there are few lines."""
     half = (width - 2) // 2
-    role = min(10, half - 16)
+    role = max(1, min(10, half - 16))
     texts = [f"{cut(p.role, role):{role}} {p.cpu:4.0f} % {_gib(p.rss)} GiB"
              for p in machine.processes]  # fmt: skip
     lines = []
