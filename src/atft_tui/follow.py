@@ -149,8 +149,8 @@ class Follower(threading.Thread):
         if self._followed:
             holder = self._followed.holder
             self._stale |= self._followed.read() or self._followed.check_due
-            if self._followed.holder is not holder:
-                self._scanned = 0.0  # it began or ended: the stages are to say so, too
+            if self._followed.holder is not holder or self._followed.log_changed:
+                self._scanned = 0.0  # it began, ended or became another: the stages say so, too
 
     def _draw(self) -> None:
         self._drawn, self._stale = self._view(), False
@@ -239,9 +239,11 @@ class Follower(threading.Thread):
         if run is None:
             self._stale |= known is not None
             self._followed = self._past = None
-        elif known is None or (known.run.path, known.made) != (run.path, created(run)):
+        elif known is None or known.log_changed or (known.run.path, known.made) != (
+            run.path, created(run)
+        ):  # fmt: skip
             self._followed, self._stale, self.place = Followed(run), True, None
-            self._past = Past(self._followed)
+            self._past, self._posted = Past(self._followed), None
 
     def _stage(self, stage: Stage, run: RunDirectory | None) -> StageView:
         if run is not None:

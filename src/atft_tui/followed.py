@@ -117,6 +117,11 @@ class Followed:
             self.stage = stage_from_json(self.state.stage_spec, self.run.path)
         return self._read_notes() or seq != self.state.seq or before is not self.holder
 
+    @property
+    def log_changed(self) -> bool:
+        """Whether its log was cut or became another one: what was read of it is not believed."""
+        return self.tail.restarted
+
     def _read_notes(self) -> bool:
         """Whether somebody wrote a note."""
         before, self._notes_mark = self._notes_mark, notes_mark(self.run)

@@ -15,7 +15,6 @@ KEPT = 3600
 """Samples that an epoch's percentiles are made of at most."""
 FRESH = 5.0
 """Seconds for which a sample counts as now."""
-DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """How a line of a recording can be wrong."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from atft_core.run.daily import read_days
 from atft_core.run.directory import RunDirectory
+from atft_core.run.files import open_regular
 from atft_core.run.foreign import clean
 from atft_core.run.kept import kept_checkpoints
 from atft_tui.view import TrialView
@@ -58,7 +59,7 @@ def _mark(path: Path) -> tuple[int, int] | None:
 def traceback_in(path: Path) -> tuple[str, ...]:
     """The last traceback of a log, up to the next line with a time; its end when it is long."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _END))
             text = file.read(_END).decode(errors="replace")
     except OSError:

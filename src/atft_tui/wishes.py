@@ -37,9 +37,7 @@ class WishesWatch(threading.Thread):
 
         known: object = self
         while not self._ended.is_set():
-            mark = _mark(
-                path()
-            )  # before reading: what changes meanwhile is read with the next look
+            mark = _mark(path())  # before reading: a change meanwhile is read with the next look
             if mark != known:
                 known = mark
                 self._post(*load_or_default())

@@ -75,3 +75,20 @@ def test_a_number_that_is_none_is_not_written(value):
 
 def test_only_progress_may_be_lost_in_a_power_cut():
     assert [kind for kind, cls in KINDS.items() if not cls.durable] == ["progress"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '"t":1e300,"kind":"epoch","trial":0', '"t":1,"kind":"epoch","trial":1' + "0" * 600,
+        '"t":1,"kind":"epoch","trial":0,"seconds":1' + "0" * 600,
+        '"t":1,"kind":"epoch","trial":0,"seconds":1e400', '"t":NaN,"kind":"epoch","trial":0',
+        '"t":1,"kind":"epoch","trial":0,"seconds":NaN',
+    ],
+)  # fmt: skip
+def test_numbers_that_no_run_can_have_are_damage(said):
+    assert decode(f'{{"seq":1,{said}}}') is None
+
+
+def test_blanks_around_a_line_are_no_damage():
+    assert decode(' {"seq":1,"t":1,"kind":"epoch","trial":0} \r') is not None

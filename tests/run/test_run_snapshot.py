@@ -1,6 +1,7 @@
 """The snapshot only saves time: whatever is in it, the log decides."""
 
 import json
+import zlib
 
 import pytest
 from run_builders import dry_run, sweep, written
@@ -32,13 +33,22 @@ def test_a_snapshot_and_the_tail_after_it_are_the_whole_log(tmp_path):
         run.snapshot.unlink()
 
 
+def parts(run):
+    """Its first line and the rest, behind the checksum."""
+    _, head, rest = run.snapshot.read_bytes().split(b"\n", 2)
+    return json.loads(head), rest
+
+
+def put(run, head, rest):
+    """A snapshot with a right checksum."""
+    data = json.dumps(head).encode() + b"\n" + rest
+    run.snapshot.write_bytes(b"%d\n" % zlib.crc32(data) + data)
+
+
 def forged(run, **changes):
     """A snapshot that is good for this log but for the changes; None: a field left out."""
-    head, *rest = run.snapshot.read_bytes().splitlines(keepends=True)
-    made = {
-        key: value for key, value in {**json.loads(head), **changes}.items() if value is not None
-    }
-    run.snapshot.write_bytes(json.dumps(made).encode() + b"\n" + b"".join(rest))
+    head, rest = parts(run)
+    put(run, {k: v for k, v in {**head, **changes}.items() if v is not None}, rest)
 
 
 @pytest.mark.parametrize("snapshot", [b"", b"{", b"[]", b"null\n", b"\xff\n", b'{"offset": 0}\n'])
@@ -54,7 +64,7 @@ def test_what_is_no_snapshot_is_ignored(tmp_path, snapshot):
         {"state": []}, {"state": {"trials": []}}, {"state": {"trials": {}, "born_later": 1}},
         {"offset": 10**9}, {"offset": -1}, {"offset": "x"}, {"offset": float("inf")},
         {"offset": None}, {"atft": "0.0.1"}, {"shape": 1}, {"shape": None}, {"before": "0" * 64},
-        {"epochs": 1}, {"epochs": None}, {"results": None}, {"results": [{"verdict": "WELL"}]},
+        {"results": None}, {"results": [{"verdict": "WELL"}]},
     ],
 )  # fmt: skip
 def test_a_damaged_or_foreign_snapshot_is_ignored(tmp_path, changes):
@@ -68,17 +78,51 @@ def test_a_damaged_or_foreign_snapshot_is_ignored(tmp_path, changes):
     assert whole.end_state == "FINISHED"
 
 
-def test_a_snapshot_with_any_byte_of_its_epochs_changed_is_ignored(tmp_path):
+def test_a_snapshot_with_any_byte_changed_is_ignored(tmp_path):
     run = written(sweep([0.01, 0.02]), tmp_path / "run")
     save(run, load(run))
     whole = run.snapshot.read_bytes()
-    body = whole.index(b"\n") + 1
-    for place in range(body, len(whole), 7):
+    for place in range(0, len(whole), 7):
         run.snapshot.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         assert load_tail(run).state == State()
-    for damaged in (whole[:-1], whole[:body], whole + b"[]\n"):
+    for damaged in (whole[:-1], whole[: len(whole) // 2], whole + b"[]\n"):
         run.snapshot.write_bytes(damaged)
         assert load_tail(run).state == State()
+
+
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        (("trials", "0", "value"), "0.99"), (("trials", "0", "number"), "zz"), (("seq",), "x"),
+        (("trials", "0", "epochs", "newest", "seconds"), "x"), (("n_trials",), 10**600),
+        (("trials", "0", "epochs", "newest", "val"), 5), (("alerts", 0, "text"), 4),
+        (("trials", "0", "epochs", "newest", "val"), {"1": 5}), (("horizon",), None),
+    ],
+)  # fmt: skip
+def test_values_of_other_types_are_not_believed_whatever_the_checksum(tmp_path, path, to):
+    log = sweep([0.01, 0.02])
+    log.add(ev.Alert(text="low"))
+    run = written(log, tmp_path / "run")
+    save(run, load(run))
+    head, rest = parts(run)
+    inner = head["state"]
+    for key in path[:-1]:
+        inner = inner[key]
+    assert path[-1] in inner or isinstance(inner, list)
+    inner[path[-1]] = to
+    put(run, head, rest)
+    assert load_tail(run).state == State()
+
+
+@pytest.mark.parametrize("line", [b"[5]", b"[]", b"{", b'[{"val": 5}]', b"7"])
+def test_forged_epochs_are_none_and_end_nothing(tmp_path, line):
+    run = written(sweep([0.01, 0.02]), tmp_path / "run")
+    save(run, load(run))
+    head, rest = parts(run)
+    put(run, head, b"\n".join([line, *rest.split(b"\n")[1:]]))
+    rows = load_tail(run).state.trials[0].epochs
+    newest = rows[-1]
+    assert list(rows) == [newest]
 
 
 def test_epochs_of_a_snapshot_are_decoded_when_they_are_looked_at(tmp_path):
@@ -110,7 +154,7 @@ def test_evidence_is_what_the_log_says_whatever_the_snapshot_says(tmp_path):
     run = written(dry_run(), tmp_path / "run")
     truth = evidence(run)
     save(run, load(run))
-    state = json.loads(run.snapshot.read_bytes().splitlines()[0])["state"]
+    state = parts(run)[0]["state"]
     state["trials"]["0"]["value"] = 7.7
     forged(run, state=state)
     assert load(run).trials[0].value == 7.7, "it is good for a look"

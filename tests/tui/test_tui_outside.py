@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -315,10 +316,11 @@ def test_the_first_picture_of_a_long_run_does_not_wait_for_its_criteria(
 
     state = evidence(run)
     snapshot.save(run, state)
-    head, rest = run.snapshot.read_bytes().split(b"\n", 1)
+    _, head, rest = run.snapshot.read_bytes().split(b"\n", 2)
     said = json.loads(head)
     said["results"][0]["note"] = "as it was said then"
-    run.snapshot.write_bytes(json.dumps(said).encode() + b"\n" + rest)
+    data = json.dumps(said).encode() + b"\n" + rest
+    run.snapshot.write_bytes(b"%d\n" % zlib.crc32(data) + data)
     checked.clear()
     again = Follower(replace(book, stages=stages), run.path, views.append)
     again.look()
@@ -326,3 +328,19 @@ def test_the_first_picture_of_a_long_run_does_not_wait_for_its_criteria(
     assert checked == []
     again.look()
     assert views[-1].results == views[1].results, "and checked again"
+
+
+def test_a_log_that_is_cut_or_becomes_another_one_is_read_again(book, finished):
+    views = []
+    follower = Follower(book, finished.path, views.append)
+    follower.look()
+    whole = finished.events.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    finished.events.write_bytes(b"".join(lines[:5]))
+    follower.look()  # sees that it was cut
+    follower.look()  # and begins again
+    assert views[-1].state.seq == 5
+    assert views[-1].state == evidence(finished)
+    finished.events.write_bytes(whole)
+    follower.look()
+    assert views[-1].state == evidence(finished)

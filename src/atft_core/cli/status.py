@@ -12,6 +12,7 @@ from atft_core.cli.output import print_json, say, table
 from atft_core.errors import AtftError, RunDirectoryError, UsageError
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
+from atft_core.run.foreign import DAMAGE
 from atft_core.run.judge.criteria import Verdict
 from atft_core.run.listing import Listed, disk_use, listed
 from atft_core.run.narrate import stamp
@@ -22,7 +23,7 @@ from atft_core.run.timeline import Then, newest_time, parse_time, state_then
 from atft_core.run.verdict.around import Surroundings
 from atft_core.run.verdict.diagnose import Diagnosis, verdict_line
 from atft_core.run.verdict.history import told
-from atft_core.run.wording import clock, duration, finite, scale, several, size, trial_word
+from atft_core.run.wording import clock, duration, finite, fixed, scale, several, size, trial_word
 
 GLYPH = {
     Verdict.PASS: "ok",
@@ -46,7 +47,13 @@ def show_status(
     first = directories[0]
     if len(directories) == 1 and (first / "run.json").exists():
         run = RunDirectory(first.absolute())
-        _show_one(run, at=at, verdicts=verdicts, as_json=as_json)
+        try:
+            _show_one(run, at=at, verdicts=verdicts, as_json=as_json)
+        except DAMAGE as error:
+            raise RunDirectoryError(
+                f"{run.events} holds values that cannot be shown: {error!r:.200}",
+                hint="Restore it from a copy, or start a new run.",
+            ) from error
     elif at or verdicts:
         option, named = "--at" if at else "--verdicts", ", ".join(map(str, directories))
         raise UsageError(f"{option} is about one run, and {named} is none.",
@@ -242,7 +249,7 @@ def _trials(state: State, notes: Notes) -> str:
     rows = [["trial", "state", "epoch", f"RankIC h={h}", "+-", "IC", "value", "note"]]
     for trial in state.trials.values():
         cells = [trial.last(name, h) for name in ("rank_ic", "rank_ic_se", "ic")]
-        shown = [f"{cell:+.4f}" if cell is not None else "-" for cell in [*cells, trial.value]]
+        shown = [_signed(cell) for cell in [*cells, trial.value]]
         epoch = f"{len(trial.epochs)}/{state.max_epochs}"
         said = [part for part in (trial.reason or trial.phase, notes.of(trial.number).line) if part]
         word = trial_word(trial.state)
@@ -274,8 +281,8 @@ def _signed(value: object) -> str:
     return "-" if known is None else f"{known:+.4f}"
 
 
-def _plain(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _plain(value: object) -> str:
+    return fixed(finite(value), 4)
 
 
 def _folds(walk: Json) -> str:

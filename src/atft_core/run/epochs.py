@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 from atft_core.run.events import Json
+from atft_core.run.fits import made
+from atft_core.run.foreign import DAMAGE
 from atft_core.run.wording import finite
 
 
@@ -22,7 +24,7 @@ class EpochRow:
     batches_available: int
     time: Json
     train: Json
-    val: Json
+    val: dict[str, Json]
     gpu: Json | None
     rates: Json = field(default_factory=dict)
     seq: int = 0
@@ -31,6 +33,22 @@ class EpochRow:
     def metric(self, name: str, horizon: int) -> float | None:
         """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
         return finite(self.val.get(str(horizon), {}).get(name))
+
+
+def epoch_row(raw: Json) -> EpochRow:
+    """A row of what JSON holds; ValueError for values of other types."""
+    return made(EpochRow, raw)
+
+
+def _decoded(text: bytes) -> list[EpochRow]:
+    """Rows; none where the text was forged.
+
+    A checksum tells damage before; whoever looks at a run that others wrote must not fall over it.
+    """
+    try:
+        return [epoch_row(row) for row in json.loads(text)]
+    except DAMAGE:
+        return []
 
 
 class Later:
@@ -44,7 +62,7 @@ class Later:
     def rows(self) -> list[EpochRow]:
         """All of them."""
         if text := self._text:  # another thread may be at it, too: the rows come first
-            self._rows = [*(EpochRow(**row) for row in json.loads(text)[:-1]), self.newest]
+            self._rows = [*_decoded(text)[: self.count - 1], self.newest]
             self._text = b""
         return self._rows
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from atft_core.run.fits import fits, fitting
+from atft_core.run.fits import MOST, NUMBERS, fits, fitting
 
 SCHEMA_VERSION = 1
 Json = dict[str, Any]
@@ -291,6 +291,8 @@ KINDS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
+_END_OF_TIME = 1e11
+"""Seconds since 1970 that a calendar still knows."""
 _json_of = json.JSONDecoder().raw_decode
 """What `json.loads` calls, without the looks for blanks around it, at a million lines."""
 
@@ -316,10 +318,14 @@ def decode(line: str) -> Stamped | None:
             wanted = known.get(key)
             if wanted is None:
                 continue
-            types, members = wanted  # asked here: a call for each of a million fields takes seconds
-            if type(value) not in types or (members is not None and not fits(value, wanted)):
+            # What `fits` asks first, without a call for each of a million fields.
+            kind, (types, members) = type(value), wanted
+            if kind not in types or (members is not None and not fits(value, wanted)):
+                return None
+            if kind in NUMBERS and not -MOST < value < MOST:
                 return None
             given[key] = value
-        return Stamped(int(record["seq"]), float(record["t"]), cls(**given))
+        seq, t = int(record["seq"]), float(record["t"])
+        return Stamped(seq, t, cls(**given)) if seq < MOST and abs(t) < _END_OF_TIME else None
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

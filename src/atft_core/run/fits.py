@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
+T = TypeVar("T")
 _PLAIN = (str, int, float, bool, type(None), list, dict)
+NUMBERS = frozenset((int, float))
+MOST = 1e18
+"""Beyond it a number is none that a run can have: a whole one of 600 digits ends whatever formats
+it. NaN and infinity do not fit, either.
+"""
 
 
 class Fits(NamedTuple):
@@ -33,10 +39,21 @@ def fits(value: Any, wanted: Fits) -> bool:
     """Whether a value is what a field wants."""
     if type(value) not in wanted.types:
         return False
+    if type(value) in NUMBERS:
+        return bool(-MOST < value < MOST)
     if wanted.members is None or value is None:
         return True
     members = value.values() if isinstance(value, dict) else value
     return all(fits(member, wanted.members) for member in members)
+
+
+def made(cls: type[T], raw: dict[str, Any], **own: Any) -> T:
+    """A dataclass of what JSON holds, with some fields made already; ValueError for other types."""
+    wanted = fitting(cls)
+    for key, value in raw.items():
+        if key not in own and not fits(value, wanted[key]):
+            raise ValueError(f"{cls.__name__}.{key} cannot be {value!r:.60}")
+    return cls(**{**raw, **own})
 
 
 def _fits(hint: Any) -> Fits:

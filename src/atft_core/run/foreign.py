@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
+DAMAGE = (
+    ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
+"""What comes of values that are not what they should be, in a file that others wrote."""
 _MARKS = 2
 """Combining marks kept in a row; more pile up over neighbouring lines."""
 

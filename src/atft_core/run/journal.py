@@ -93,6 +93,8 @@ class Tail:
         self.path = path
         self.offset = offset
         self._inode: int | None = None
+        self.restarted = False
+        """Whether the file became another one since it was first read."""
 
     def lines(self) -> list[str]:
         """New complete lines; starts again when the file was replaced or shortened."""
@@ -101,7 +103,7 @@ class Tail:
                 status = os.fstat(file.fileno())
                 replaced = self._inode is not None and status.st_ino != self._inode
                 if replaced or status.st_size < self.offset:
-                    self.offset = 0
+                    self.offset, self.restarted = 0, True
                 self._inode = status.st_ino
                 file.seek(self.offset)
                 data = file.read()

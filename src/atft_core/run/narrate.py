@@ -23,7 +23,8 @@ def stamp(t: float) -> str:
 
 def number(value: Any, digits: int = 4) -> str:
     """A metric with sign and fixed decimals; `-` where it is undefined."""
-    return f"{value:+.{digits}f}" if isinstance(value, (int, float)) else "-"
+    known = finite(value)
+    return "-" if known is None else f"{known:+.{digits}f}"
 
 
 def lines(state: State, stamped: Stamped) -> list[str]:

@@ -3,8 +3,8 @@
 It is for looking only: gates and checks fold the whole log. It is used where the log still ends
 there as it did, so that it never speaks of another one.
 
-A line of JSON with everything but epochs, then a line for each trial with its epochs: these are
-nine tenths of it, and decoded when somebody looks at them.
+A checksum of all that follows, a line of JSON with everything but epochs, then a line for each
+trial with its epochs: these are most of it, and decoded when somebody looks at them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from atft_core import __version__
 from atft_core.errors import AtftError
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
-from atft_core.run.epochs import EpochRow, Epochs, Later
+from atft_core.run.epochs import Epochs, Later, epoch_row
 from atft_core.run.files import open_regular, write_atomically
+from atft_core.run.fits import made
+from atft_core.run.foreign import DAMAGE
 from atft_core.run.journal import Tail
 from atft_core.run.judge.criteria import Result, Verdict, check
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, from_json, to_json
 
-SHAPE = 5
+SHAPE = 6
 """Of what a snapshot holds; another one is folded again."""
 _WINDOW = 4096
 """Bytes before the offset by which a log is recognised."""
@@ -59,11 +61,11 @@ def save(run: RunDirectory, state: State) -> None:
         "shape": SHAPE,
         "offset": offset,
         "before": _hash_before(run.events, offset),
-        "epochs": zlib.crc32(b"".join(lines)),
         "results": [asdict(result) for result in _checked(state)],
         "state": held,
     }
-    write_atomically(run.snapshot, b"".join([_json(value), *lines]), durable=False)
+    data = b"".join([_json(value), *lines])
+    write_atomically(run.snapshot, b"%d\n" % zlib.crc32(data) + data, durable=False)
 
 
 def _checked(state: State) -> list[Result]:
@@ -82,39 +84,37 @@ def load_tail(run: RunDirectory) -> Start:
     """Where to start; at the beginning where there is no good snapshot."""
     try:
         with collecting_later(), open_regular(run.snapshot) as file:
-            saved: Any = json.loads(file.readline())
-            offset = saved["offset"]
-            same_log = saved["before"] == _hash_before(run.events, offset)
-            if same_log and (saved["atft"], saved["shape"]) == (__version__, SHAPE):
-                _put_back(saved["state"]["trials"], file.read(), saved["epochs"])
-                results = [Result(**{**raw, "verdict": Verdict(raw["verdict"])})
-                           for raw in saved["results"]]  # fmt: skip
-                return Start(from_json(saved["state"]), Tail(run.events, offset), results)
-    except (
-        AttributeError,
-        TypeError,
-        KeyError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-        OSError,
-    ):
+            checksum, data = int(file.readline()), file.read()
+            if zlib.crc32(data) == checksum:
+                return _start(run, *data.split(b"\n", 1))
+    except (*DAMAGE, OSError):
         pass  # whatever is wrong with it: without it everything is folded again
     return Start(State(), Tail(run.events))
 
 
-def _put_back(trials: Any, data: bytes, checksum: int) -> None:
-    """Give each trial its epochs; ValueError where they are not what was written."""
-    if zlib.crc32(data) != checksum:
-        raise ValueError("epochs were damaged")
+def _start(run: RunDirectory, head: bytes, epochs: bytes) -> Start:
+    """ValueError where it is of another log or another version."""
+    saved: Any = json.loads(head)
+    offset = saved["offset"]
+    if (saved["atft"], saved["shape"]) != (__version__, SHAPE):
+        raise ValueError("it was made by another version")
+    if saved["before"] != _hash_before(run.events, offset):
+        raise ValueError("it is of another log")
+    _put_back(saved["state"]["trials"], epochs)
+    results = [made(Result, raw, verdict=Verdict(raw["verdict"])) for raw in saved["results"]]
+    return Start(from_json(saved["state"]), Tail(run.events, offset), results)
+
+
+def _put_back(trials: Any, data: bytes) -> None:
+    """Give each trial its epochs, as text."""
     for trial, line in zip(trials.values(), data.splitlines(), strict=True):
-        count, newest = int(trial["epochs"]["count"]), trial["epochs"]["newest"]
-        later = Later(line, count, EpochRow(**newest)) if count else None
+        count, newest = trial["epochs"]["count"], trial["epochs"]["newest"]
+        later = Later(line, count, epoch_row(newest)) if newest is not None else None
         trial["epochs"] = Epochs(later=later)
 
 
 def _hash_before(path: Path, offset: int) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = max(0, offset - _WINDOW)
         file.seek(start)
         found = file.read(offset - start)

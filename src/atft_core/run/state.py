@@ -6,8 +6,9 @@ from copy import copy
 from dataclasses import asdict, dataclass, field
 
 from atft_core.run import events as ev
-from atft_core.run.epochs import EpochRow, Epochs
+from atft_core.run.epochs import Epochs, epoch_row
 from atft_core.run.events import Json
+from atft_core.run.fits import made
 from atft_core.run.verdict.history import Stretch, of_rows, to_rows
 from atft_core.run.wording import finite
 
@@ -164,9 +165,15 @@ class State:
         """The trial that a worker is at."""
         return next((t for t in reversed(self.trials.values()) if t.running), None)
 
+    @property
+    def roles(self) -> dict[int, str]:
+        """What its processes do, by their numbers."""
+        workers = {t.pid: f"trial {t.number}" for t in self.trials.values() if t.pid}
+        return {self.engine_pid: "engine"} | workers
+
     def budget(self, trial: Trial) -> float:
         """Seconds of silence that the trial may need in the phase that it is in."""
-        usual = float(self.identity.get("hung_seconds", DEFAULT_BUDGET))
+        usual = finite(self.identity.get("hung_seconds")) or DEFAULT_BUDGET
         return max(usual, PHASE_BUDGET.get(trial.phase, 0.0))
 
 
@@ -186,14 +193,17 @@ def to_json(state: State) -> Json:
 
 
 def from_json(value: Json) -> State:
-    """The state that `to_json` was given."""
+    """The state that `to_json` was given; ValueError for values of other types."""
     trials = {}
     for key, raw in value["trials"].items():
         rows = raw["epochs"]
-        epochs = rows if isinstance(rows, Epochs) else Epochs(EpochRow(**row) for row in rows)
-        trials[int(key)] = Trial(**{**raw, "epochs": epochs})
-    alerts = [Alert(**raw) for raw in value["alerts"]]
-    decisions = [(t, ev.Decision(**raw)) for t, raw in value["decisions"]]
-    answered = {key: (bool(ok), text) for key, (ok, text) in value["answered"].items()}
-    found = {"trials": trials, "alerts": alerts, "decisions": decisions, "answered": answered}
-    return State(**{**value, **found, "verdicts": of_rows(value["verdicts"])})
+        epochs = rows if isinstance(rows, Epochs) else Epochs(epoch_row(row) for row in rows)
+        trials[int(key)] = made(Trial, raw, epochs=epochs)
+    found = {
+        "trials": trials,
+        "alerts": [made(Alert, raw) for raw in value["alerts"]],
+        "decisions": [(float(t), made(ev.Decision, raw)) for t, raw in value["decisions"]],
+        "answered": {key: (bool(ok), str(text)) for key, (ok, text) in value["answered"].items()},
+        "verdicts": of_rows(value["verdicts"]),
+    }
+    return made(State, value, **found)

@@ -11,7 +11,7 @@ from atft_core.errors import RunDirectoryError
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
 from atft_core.run.fold import apply
-from atft_core.run.foreign import clean
+from atft_core.run.foreign import DAMAGE, clean
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.processes.alive import alive
@@ -108,7 +108,7 @@ def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
         with collecting_later():
             for stamped in tail.events():
                 apply(state, stamped)
-    except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as error:
+    except DAMAGE as error:
         raise RunDirectoryError(
             f"{run.events} is damaged after event {state.seq}: {error}.",
             hint="Restore it from a copy, or start a new run.",

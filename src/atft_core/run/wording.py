@@ -29,9 +29,8 @@ def finite(value: Any) -> float | None:
 
 def fixed(value: float | None, decimals: int, width: int = 0) -> str:
     """A number with fixed decimals, right-aligned; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return MISSING.rjust(width)
-    return f"{value:.{decimals}f}".rjust(width)
+    known = finite(value)
+    return (MISSING if known is None else f"{known:.{decimals}f}").rjust(width)
 
 
 def ratio(value: float | None, width: int = 0) -> str:
@@ -44,9 +43,10 @@ def ratio(value: float | None, width: int = 0) -> str:
 
 def duration(seconds: float | None) -> str:
     """Seconds as a person says them: 14 s, 7m41, 1h12, 2d03h."""
-    if seconds is None or not math.isfinite(seconds):
+    known = finite(seconds)
+    if known is None:
         return MISSING
-    whole = max(0, int(seconds))
+    whole = max(0, int(known))
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from atft_core.run.files import NotRegularError, open_regular
 from atft_tui.logs.line import LogLine, Piece, parse
 
 MAX_READ = 1 << 20
@@ -51,11 +52,11 @@ class LogFile:
     def look(self) -> str:
         """Begin again where the file became another one; what happened, in words."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 status = os.fstat(file.fileno())
                 known, self._inode = self._inode, status.st_ino
                 said = self._changed(known, status, _at(file.fileno(), *self._marked))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotRegularError):
             return ""
         if said:
             self.life += 1
@@ -77,7 +78,7 @@ class LogFile:
         """From now on the window covers these bytes."""
         self.start, self.end = start, end
         size = min(_MARK, end)
-        with suppress(FileNotFoundError), self.path.open("rb") as file:
+        with suppress(FileNotFoundError, NotRegularError), open_regular(self.path) as file:
             self._mark = _at(file.fileno(), end - size, size)
 
     def last_break(self) -> int:
@@ -182,9 +183,9 @@ class LogFile:
 
     def _read(self, start: int, end: int) -> bytes:
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 return _at(file.fileno(), start, end - start)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotRegularError):
             return b""
 
 

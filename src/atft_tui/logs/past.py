@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from atft_core.run.files import open_regular
 from atft_tui.past.cut import place
 
 _HEAD = 1 << 12
@@ -51,7 +52,7 @@ def _ahead(path: Path, began: float) -> float:
     Its first line was written when the run began.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             lines = file.read(_HEAD).split(b"\n")
     except OSError:
         return 0.0

@@ -15,8 +15,9 @@ from json import loads
 from typing import Any
 
 from atft_core.gpu import Nvml
+from atft_core.run.foreign import DAMAGE
 from atft_core.run.journal import Tail
-from atft_tui.gpu_now import DAMAGE, FRESH, KEPT, GpuNow, Sample, gpu_now, processes, sample_of
+from atft_tui.gpu_now import FRESH, KEPT, GpuNow, Sample, gpu_now, processes, sample_of
 from atft_tui.machine.owners import Owners
 from atft_tui.view import View
 

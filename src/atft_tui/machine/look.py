@@ -67,8 +67,7 @@ class MachineLook:
         view = self._view
         if view is None or not view.live or view.state.host not in ("", socket.gethostname()):
             return {}
-        workers = {t.pid: f"trial {t.number}" for t in view.state.trials.values() if t.pid}
-        return {view.state.engine_pid: "engine"} | workers
+        return view.state.roles
 
     def _processes(self, roles: Mapping[int, str]) -> tuple[Process, ...]:
         """The engine, its workers and what they started."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from atft_core.run.files import open_regular
+
 TimeOf = Callable[[bytes], float | None]
 """When a line was written; None where it does not say."""
 
@@ -28,7 +30,7 @@ def before(path: Path, t: float | None, time_of: TimeOf, most: int) -> tuple[lis
     At most `most` bytes of them; none where there is no such file.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             end = os.fstat(file.fileno()).st_size
             end = end if t is None else _end(file, end, t, time_of)
             start = max(0, end - most)
@@ -45,7 +47,7 @@ def before(path: Path, t: float | None, time_of: TimeOf, most: int) -> tuple[lis
 def place(path: Path, t: float, time_of: TimeOf) -> int:
     """Where the first line written after `t` begins; 0 where there is no such file."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _end(file, os.fstat(file.fileno()).st_size, t, time_of)
     except OSError:
         return 0

@@ -10,8 +10,8 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
+from atft_core.run.foreign import DAMAGE
 from atft_tui.gpu_now import (
-    DAMAGE,
     FRESH,
     KEPT,
     GpuNow,

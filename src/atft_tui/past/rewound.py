@@ -118,7 +118,7 @@ class Past:
             results=(),
             diagnosis=verdict_line(state, status),
             past=rewound,
-            gpus=recorded(self._run.gpu, now, _roles(state)),
+            gpus=recorded(self._run.gpu, now, state.roles),
         )
 
     def _checked(self, view: View, moved: Callable[[], bool]) -> View:
@@ -160,9 +160,3 @@ def _stages(
         else:
             found.append(StageView(each.stage, "PENDING", "not yet"))
     return tuple(found)
-
-
-def _roles(state: State) -> dict[int, str]:
-    """The processes of a run by their numbers."""
-    workers = {t.pid: f"trial {t.number}" for t in state.trials.values() if t.pid}
-    return {state.engine_pid: "engine"} | workers

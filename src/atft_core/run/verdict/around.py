@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from atft_core.run.directory import RunDirectory
+from atft_core.run.files import open_regular
+from atft_core.run.foreign import DAMAGE
 from atft_core.run.processes.alive import alive, waits_in
 from atft_core.run.processes.table import Process, busy_ticks, descendants, processes
 from atft_core.run.state import State
@@ -26,7 +28,6 @@ FRESH = 10.0
 _TAIL_BYTES = 1 << 15
 _HELD_UP = ("D", "T", "t")
 _TICKS = os.sysconf("SC_CLK_TCK")
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """How a line of a recording can be wrong."""
 
 
@@ -183,14 +184,14 @@ def _on_gpu(
 def _newest_samples(run: RunDirectory) -> dict[int, dict[str, Any]]:
     """The newest line of each GPU, if it is fresh."""
     try:
-        with run.gpu.open("rb") as file:
+        with open_regular(run.gpu) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
             lines = file.read(_TAIL_BYTES).split(b"\n")[:-1]
     except OSError:
         return {}
     found: dict[int, dict[str, Any]] = {}
     for text in lines:
-        with suppress(*_DAMAGE):
+        with suppress(*DAMAGE):
             line = json.loads(text)
             users = [each for each in line["processes"] if isinstance(each["pid"], int)]
             if time.time() - float(line["t"]) < FRESH:
