@@ -7,13 +7,20 @@ import os
 
 import pytest
 
+from atft_core.bench.runs import long_run
 from atft_core.errors import AtftError
+from atft_core.run import snapshot
 from atft_core.run.directory import RunDirectory, created, find_runs
 from atft_core.run.files import NotRegularError, open_regular, read_json
 from atft_core.run.journal import Tail
 from atft_core.run.listing import listed
 from atft_core.run.lock import EngineLock, Holder, probe
+from atft_core.run.state import State
+from atft_core.run.status import evidence
 from atft_core.run.wording import finite
+from atft_tui.logs.file import LogFile
+from atft_tui.past.cut import before, place
+from atft_tui.trial_files import traceback_in
 
 HUGE = "9" * 5000
 MID = "1" + "0" * 400
@@ -57,6 +64,22 @@ def test_nobody_waits_for_a_fifo(run):
     assert listed(run).run == run
     os.mkfifo(run.lock)
     assert probe(run.lock) is Holder.NOBODY
+
+
+def test_nobody_waits_for_a_fifo_in_the_place_of_what_was_known(tmp_path):
+    run = long_run(tmp_path / "run", trials=1, epochs=1)
+    snapshot.save(run, evidence(run))
+    for path in (run.events, run.gpu, run.log):
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(exist_ok=True)
+        os.mkfifo(path)
+    assert snapshot.load_tail(run).state == State()
+    assert before(run.gpu, None, lambda line: None, 1000) == ([], 0)
+    assert place(run.gpu, 1.0, lambda line: None) == 0
+    assert traceback_in(run.log) == ()
+    log = LogFile(run.log, "")
+    assert log.look() == ""
+    assert log.before(0, 10).lines == []
 
 
 def test_a_lock_that_is_a_link_overwrites_nothing(run, tmp_path):

@@ -116,6 +116,14 @@ def test_without_a_card_the_processes_of_the_run_stand_there_as_a_tree(view):
     assert "3.0 MiB" in trial and trial.rstrip().endswith("0 B")
 
 
+@pytest.mark.parametrize("height", range(1, 8))
+def test_processes_are_named_in_the_narrowest_pane(view, height):
+    found = tuple(Process(i, f"trial {i}", 99.0, 2**30, 9, None, None, 1) for i in range(4))
+    shown = machine(processes=found, of_run=False, reason="no driver")
+    for width in range(20, 50):
+        assert full(shown, view, width, height)
+
+
 # Whose process it is.
 
 

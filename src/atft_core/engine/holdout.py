@@ -17,7 +17,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
-from atft_core.run.status import load
+from atft_core.run.status import evidence
 
 
 def ledger() -> Path:
@@ -39,7 +39,7 @@ def _hash_of(line: str) -> str:
 
 def look(run: RunDirectory, number: int) -> Json:
     """Score a complete trial; the look is in the ledger before the score is known."""
-    trial = load(run).trials.get(number)
+    trial = evidence(run).trials.get(number)
     if trial is None or trial.state != "COMPLETE":
         state = trial.state if trial else "unknown"
         raise UsageError(

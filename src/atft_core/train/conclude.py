@@ -17,7 +17,7 @@ from atft_core.run.events import Json
 from atft_core.run.files import write_json
 from atft_core.run.judge.measure_model import tried
 from atft_core.run.state import FOLD
-from atft_core.run.status import load
+from atft_core.run.status import evidence
 from atft_core.train.report import log_to_stdout, reason
 from atft_core.train.significance import significance
 from atft_core.train.significance import told as told_of_one
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def conclude(run: RunDirectory) -> Json:
     """The conclusion, as conclusion.json then holds it."""
-    state, config = load(run), read_resolved(run.config)
+    state, config = evidence(run), read_resolved(run.config)
     if FOLD in config.search:
         trials = {trial.number: trial.params for trial in state.complete}
         walked = walk(run, trials, state.horizon)
