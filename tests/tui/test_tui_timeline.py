@@ -1,5 +1,7 @@
 """The timeline, and the whole screen as it was at a moment."""
 
+import time
+
 import pytest
 import tui_run
 from tui_console import SMALL, WIDE, console, every_size
@@ -94,15 +96,19 @@ async def test_each_day_begins_with_its_date(book, live):
             assert text[26:].startswith(moment.about)
 
 
-async def test_a_time_that_no_calendar_knows_is_a_dash(book, apart):
+async def test_a_time_that_no_calendar_knows_is_damage_and_said(book, apart):
+    count = len(apart.events.read_text().splitlines())
     with apart.events.open("a") as log:
-        log.write(encode(Stamped(len(apart.events.read_text().splitlines()) + 1, 1e300,
-                                 ev.Alert(text="at no time"))) + "\n")  # fmt: skip
+        for seq, t, text in ((count + 1, 1e300, "at no time"), (count + 2, time.time(), "later")):
+            log.write(encode(Stamped(seq, t, ev.Alert(text=text))) + "\n")
     for size in (SMALL, WIDE):
         async with console(book, apart.path, size=size) as shown:
             await shown.press("t")
             await shown.on("TimelineScreen")
-            await shown.shows("at no time")
+            await shown.shows("later")
+            assert "at no time" not in shown.text
+            alerts = [alert.text for alert in shown.app.view.state.alerts]
+            assert "1 event before this one cannot be read" in alerts
 
 
 def apart_time(shown, place):
