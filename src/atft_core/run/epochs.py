@@ -40,13 +40,13 @@ def epoch_row(raw: Json) -> EpochRow:
     return made(EpochRow, raw)
 
 
-def _decoded(text: bytes) -> list[EpochRow]:
+def _decoded(text: memoryview) -> list[EpochRow]:
     """Rows; none where the text was forged.
 
     A checksum tells damage before; whoever looks at a run that others wrote must not fall over it.
     """
     try:
-        return [epoch_row(row) for row in json.loads(text)]
+        return [epoch_row(row) for row in json.loads(bytes(text))]
     except DAMAGE:
         return []
 
@@ -54,7 +54,7 @@ def _decoded(text: bytes) -> list[EpochRow]:
 class Later:
     """Rows that are still text. All copies of the epochs share them, decoded once."""
 
-    def __init__(self, text: bytes, count: int, newest: EpochRow) -> None:
+    def __init__(self, text: memoryview, count: int, newest: EpochRow) -> None:
         self.count, self.newest = count, newest
         self._text = text
         self._rows: list[EpochRow] = []
@@ -63,7 +63,7 @@ class Later:
         """All of them."""
         if text := self._text:  # another thread may be at it, too: the rows come first
             self._rows = [*_decoded(text)[: self.count - 1], self.newest]
-            self._text = b""
+            self._text = memoryview(b"")
         return self._rows
 
 

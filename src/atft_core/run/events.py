@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from atft_core.run.fits import MOST, NUMBERS, fits, fitting
+from atft_core.run.fits import MOST, fitting, misfit
 
 SCHEMA_VERSION = 1
 Json = dict[str, Any]
@@ -313,18 +313,9 @@ def decode(line: str) -> Stamped | None:
             return None
         cls = KINDS[record["kind"]]
         known = fitting(cls)
-        given = {}
-        for key, value in record.items():
-            wanted = known.get(key)
-            if wanted is None:
-                continue
-            # What `fits` asks first, without a call for each of a million fields.
-            kind, (types, members) = type(value), wanted
-            if kind not in types or (members is not None and not fits(value, wanted)):
-                return None
-            if kind in NUMBERS and not -MOST < value < MOST:
-                return None
-            given[key] = value
+        given = {key: value for key, value in record.items() if key in known}
+        if misfit(given, known):
+            return None
         seq, t = int(record["seq"]), float(record["t"])
         return Stamped(seq, t, cls(**given)) if seq < MOST and abs(t) < _END_OF_TIME else None
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):

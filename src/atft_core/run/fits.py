@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -37,22 +38,34 @@ def fitting(cls: type[Any]) -> dict[str, Fits]:
 
 def fits(value: Any, wanted: Fits) -> bool:
     """Whether a value is what a field wants."""
-    if type(value) not in wanted.types:
+    kind, (types, members) = type(value), wanted
+    if kind not in types:
         return False
-    if type(value) in NUMBERS:
+    if kind in NUMBERS:
         return bool(-MOST < value < MOST)
-    if wanted.members is None or value is None:
+    if members is None or not value:
         return True
-    members = value.values() if isinstance(value, dict) else value
-    return all(fits(member, wanted.members) for member in members)
+    inner = value.values() if kind is dict else value
+    return all(fits(member, members) for member in inner)
+
+
+def misfit(raw: dict[str, Any], wanted: dict[str, Fits], but: Container[str] = ()) -> str:
+    """The first key whose value is not what its field wants, leaving out some; else nothing."""
+    for key, value in raw.items():
+        # What `fits` asks first, without a call for each of a million fields.
+        kind, (types, members) = type(value), wanted[key]
+        good = kind in types and (kind not in NUMBERS or -MOST < value < MOST)
+        if (not good or (members is not None and value and not fits(value, wanted[key]))) and (
+            key not in but
+        ):
+            return key
+    return ""
 
 
 def made(cls: type[T], raw: dict[str, Any], **own: Any) -> T:
     """A dataclass of what JSON holds, with some fields made already; ValueError for other types."""
-    wanted = fitting(cls)
-    for key, value in raw.items():
-        if key not in own and not fits(value, wanted[key]):
-            raise ValueError(f"{cls.__name__}.{key} cannot be {value!r:.60}")
+    if key := misfit(raw, fitting(cls), own):
+        raise ValueError(f"{cls.__name__}.{key} cannot be {raw[key]!r:.60}")
     return cls(**{**raw, **own})
 
 
