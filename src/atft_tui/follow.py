@@ -16,21 +16,20 @@ from atft_core.errors import AtftError, RunDirectoryError
 from atft_core.run.access import why_not
 from atft_core.run.directory import RunDirectory, created, find_runs, siblings
 from atft_core.run.foreign import clean
-from atft_core.run.judge.criteria import Verdict, check
-from atft_core.run.judge.gates import gate
+from atft_core.run.judge.criteria import check
 from atft_core.run.lock import Holder
-from atft_core.run.runbook import Runbook, Stage
+from atft_core.run.runbook import Runbook
 from atft_core.run.state import State
-from atft_core.run.status import Status, load, status
+from atft_core.run.status import Status, status
 from atft_core.run.verdict.around import Surroundings
 from atft_core.run.verdict.diagnose import verdict_line
-from atft_core.run.wording import several
 from atft_tui import seen
-from atft_tui.followed import Checker, Followed
+from atft_tui.followed import Followed
 from atft_tui.gpu_now import GpuNow
 from atft_tui.past.recording import recorded
 from atft_tui.past.rewound import SLICE, Past
-from atft_tui.view import StageView, View, stage_of_run
+from atft_tui.strip import Strip
+from atft_tui.view import View
 
 PERIOD = 0.25
 """Seconds between two looks at the files of a live run."""
@@ -52,10 +51,7 @@ class Follower(threading.Thread):
         self._ended = threading.Event()
         self._chosen: Path | None = None
         self._followed: Followed | None = None
-        self._stages: tuple[StageView, ...] = ()
-        self._signature: object = None
-        self._states: dict[Path, tuple[object, State]] = {}
-        self._checkers: dict[Path, Checker] = {}
+        self._strip = Strip(runbook)
         self._scanned = 0.0
         self._stale = True
         """Whether the drawn view is older than what was read."""
@@ -159,7 +155,7 @@ class Follower(threading.Thread):
         """No run yet: what the first stage will be judged by."""
         first = self._runbook.stages[0]
         results = tuple(check(State(), first))
-        return View(time.time(), self._runbook, self._stages, stage=first, results=results)
+        return View(time.time(), self._runbook, self._strip.stages, stage=first, results=results)
 
     def _view(self) -> View:
         now = time.time()
@@ -172,7 +168,7 @@ class Follower(threading.Thread):
         return View(
             now=now,
             runbook=self._runbook,
-            stages=self._stages,
+            stages=self._strip.stages,
             run=shown.run,
             state=state,
             status=now_status,
@@ -200,23 +196,7 @@ class Follower(threading.Thread):
         try:
             self._follow(self._pick())
         finally:
-            self._scan_stages()
-
-    def _scan_stages(self) -> None:
-        runs = {stage.key: siblings(stage.output_dir) for stage in self._runbook.stages}
-        newest = {key: found[-1] for key, found in runs.items() if found}
-        holders = {key: run.holder() for key, run in newest.items()}
-        marks = [_file_mark(run.events) for found in runs.values() for run in found]
-        # A run that falls silent changes neither its log nor its lock.
-        words = [status(self._state(r)[0], holders[k], time.time()).name for k, r in newest.items()]
-        signature = (marks, holders, words)
-        due = self._followed is not None and self._followed.check_due
-        stale = due or any(checker.due for checker in self._checkers.values())
-        if signature != self._signature or stale:
-            self._signature, self._stale = signature, True
-            self._stages = tuple(
-                self._stage(stage, newest.get(stage.key)) for stage in self._runbook.stages
-            )
+            self._stale |= self._strip.scan(self._followed)
 
     def _pick(self) -> RunDirectory | None:
         if self._chosen is not None:
@@ -245,43 +225,6 @@ class Follower(threading.Thread):
             self._followed, self._stale, self.place = Followed(run), True, None
             self._past, self._posted = Past(self._followed), None
 
-    def _stage(self, stage: Stage, run: RunDirectory | None) -> StageView:
-        if run is not None:
-            state, news = self._state(run)
-            shown = self._followed
-            if shown is not None and shown.run.path == run.path and shown.stage == stage:
-                results = shown.check(state)
-            else:
-                checker = self._checkers.setdefault(run.path, Checker())
-                hurry = shown is not None and not shown.pictured
-                results = checker.results(state, stage, news, hurry=hurry)
-            if stage.criteria and not results:
-                return StageView(stage, "PENDING", "...", "the criteria are checked")
-            return stage_of_run(stage, state, status(state, run.holder(), time.time()), results)
-        if not stage.requires:
-            return StageView(stage, "PENDING", "ready", f"ready: press {stage.hotkey}")
-        found = gate(self._runbook, stage, None)
-        if found.open:
-            return StageView(stage, "PENDING", "ready", f"ready: press {stage.hotkey}")
-        missing = sum(result.verdict is not Verdict.PASS for result in found.results)
-        needs = self._runbook.stage(stage.requires).title
-        why = f"{several(missing, 'open row')} in {needs}" if missing else f"needs {needs}"
-        return StageView(stage, "LOCKED", "locked", why)
-
-    def _state(self, run: RunDirectory) -> tuple[State, object]:
-        """The state of a run, of others read again only when their log grew; what dates it."""
-        if self._followed is not None and self._followed.run.path == run.path:
-            return self._followed.state, self._followed.news
-        mark = _file_mark(run.events)
-        known = self._states.get(run.path)
-        if known is None or known[0] != mark:
-            try:
-                known = (mark, load(run))
-            except (OSError, AtftError):  # damaged: nothing is known about it, not about the others
-                known = (mark, State())
-            self._states[run.path] = known
-        return known[1], mark
-
 
 def _trouble(step: Callable[[], None]) -> str:
     """What went wrong in a step; files that nobody foresaw must not end the thread."""
@@ -291,14 +234,6 @@ def _trouble(step: Callable[[], None]) -> str:
         said = str(error) if isinstance(error, OSError | AtftError) else repr(error)
         return clean(f"cannot read: {said}")
     return ""
-
-
-def _file_mark(path: Path) -> tuple[str, int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return str(path), 0, 0
-    return str(path), found.st_size, found.st_mtime_ns
 
 
 def _mark(view: View) -> object:

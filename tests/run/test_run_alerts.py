@@ -4,7 +4,15 @@ import pytest
 from run_builders import Log
 
 from atft_core.run import events as ev
-from atft_core.run.alerts import KEYS, LEVELS, raised, reaches, standing, standing_by_status
+from atft_core.run.alerts import (
+    KEYS,
+    LEVELS,
+    newest_standing,
+    raised,
+    reaches,
+    standing,
+    standing_by_status,
+)
 from atft_core.run.events import Stamped
 from atft_core.run.fold import fold
 from atft_core.run.gauge import GAP_SECONDS, Band, Gauge, step
@@ -160,3 +168,14 @@ def test_a_machine_that_slept_was_not_idle_meanwhile():
 
 def test_without_a_time_the_first_value_turns():
     assert turns([5, 50], Band(10, 0, 30, 0)) == [(0, True), (1, False)]
+
+
+def test_the_newest_alert_that_stands_is_none_that_is_over():
+    log = Log().start().add(ev.Alert(key="disk_low", text="2 MiB left"))
+    assert newest_standing(fold(log.stamped)).text == "2 MiB left"
+    log.add(ev.RunEnded(state="STOPPED", reason="so"))
+    assert newest_standing(fold(log.stamped)).key == "finished"
+    log.add(ev.EngineStarted(pid=2))
+    assert newest_standing(fold(log.stamped)).text == "2 MiB left", "it was resumed"
+    log.add(ev.Alert(key="disk_low", text="there is room again", ended=True))
+    assert newest_standing(fold(log.stamped)) is None

@@ -239,3 +239,16 @@ def test_not_even_root_writes_into_the_run_of_somebody_else(run):
     os.chown(run.path, 65534, 65534)
     with pytest.raises(RunDirectoryError, match="it belongs to nobody"):
         write_note(run, "x")
+
+
+def test_at_an_earlier_time_there_is_what_was_written_until_then(run):
+    run.notes.write_text(
+        '{"t": 10, "trial": null, "note": "first"}\n'
+        '{"t": 20, "trial": null, "note": "second"}\n{"t": 20, "archived": true}\n'
+    )
+    assert read_notes(run, until=9) == NO_NOTES
+    assert (read_notes(run, until=10).run.text, read_notes(run, until=10).archived) == (
+        "first",
+        False,
+    )
+    assert (read_notes(run).run.text, read_notes(run).archived) == ("second", True)

@@ -249,3 +249,21 @@ def test_a_conclusion_over_all_trials_is_gone_once_more_may_come():
     assert from_json(to_json(state)) == state
     state = log.add(ev.EngineStarted(pid=2, host="h")).state
     assert (state.significance, state.walk) == ({}, {})
+
+
+def test_what_lies_between_two_engines_is_no_time_of_work():
+    log = Log().start().worker(0).add(ev.RunEnded(state="STOPPED"), after=10.0)
+    began = log.stamped[0].t
+    worked = log.t - began
+    assert fold(log.stamped).spent(log.t) == worked
+    log.add(ev.EngineStarted(pid=2), after=3600.0).add(ev.RunEnded(), after=5.0)
+    assert fold(log.stamped).spent(log.t) == worked + 5.0
+    assert State().spent(1e9) == 0.0
+
+
+def test_an_engine_that_died_without_a_word_worked_until_it_was_last_heard_of():
+    log = Log().start().worker(0)
+    heard = log.t
+    log.add(ev.EngineStarted(pid=2), after=3600.0)
+    state = fold(log.stamped)
+    assert state.spent(log.t) == heard - state.started

@@ -173,6 +173,7 @@ def test_a_run_was_alive_when_its_next_event_was_written_unless_an_engine_began_
     run = written(night(), tmp_path / "run")
     kinds = [type(stamped.event) for stamped in read_events(run.events)]
     started = [k for k, kind in enumerate(kinds) if kind is ev.EngineStarted]
+    assert state_then(run, seq=started[0]).status(Holder.NOBODY).name == "RUNNING", "the first one"
     assert state_then(run, seq=started[1] - 1).status(Holder.NOBODY).name == "RUNNING"
     assert state_then(run, seq=started[1]).status(Holder.NOBODY).name == "DIED"
     assert state_then(run, seq=started[1] + 1).status(Holder.NOBODY).name == "RUNNING"

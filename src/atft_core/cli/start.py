@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from atft_core.config.keys import DESCRIPTIONS, dump
 from atft_core.config.load import Resolved, resolve
 from atft_core.engine.chain import stage_values
 from atft_core.engine.create import refuse_twin
-from atft_core.engine.plan import plan_stage
+from atft_core.engine.plan import plan_stage, unmeasurable
 from atft_core.engine.prepare import prepare
 from atft_core.errors import UsageError
 from atft_core.run.directory import check_name, free_path
@@ -71,6 +71,8 @@ def run_stage(asked: StageRequest, *, detach: bool, as_json: bool) -> int:
     """Start a stage and follow it; the exit code says whether its criteria are met."""
     runbook, stage = _find(asked)
     resolved = _resolve_stage(asked, runbook, stage)
+    for warning in [*unmeasurable(stage), *_never_followed(asked, runbook, stage)]:
+        say(f"warning: {warning}", to=sys.stderr)
     spec = _spec(resolved, stage.output_dir, asked.until) | {
         "stage": stage.key,
         "runbook": str(runbook.path.absolute()),
@@ -171,6 +173,12 @@ def _check_then(asked: StageRequest, after: Stage) -> None:
             f"it needs evidence of {after.requires!r}.",
             hint=f"Name the stage that requires {asked.stage!r}.",
         )
+
+
+def _never_followed(asked: StageRequest, runbook: Runbook, stage: Stage) -> Iterator[str]:
+    """Better known now than at the end of the night."""
+    if asked.then and unmeasurable(stage) and runbook.stage(asked.then).requires == stage.key:
+        yield f"so --then {asked.then} will not start: this run cannot open its gate here"
 
 
 def _resolve_stage(asked: StageRequest, runbook: Runbook, stage: Stage) -> Resolved:

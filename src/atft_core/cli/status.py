@@ -79,9 +79,9 @@ def _show_one(run: RunDirectory, *, at: str, verdicts: bool, as_json: bool) -> N
         return
     say(f"{run.path}" + (f" at {stamp(now)}, event {state.seq}" if at else ""))
     say(f"{_stage(state)}: {status.name}" + (f", {status.reason}" if status.reason else ""))
-    say(_summary(run, state, status, now))
+    say(_summary(state, status, now, None if at else disk_use(run.path)))
     say(f"Verdict: {verdict.word}, {verdict.text} -> {verdict.action}")
-    notes = read_notes(run)
+    notes = read_notes(run, until=now if at else None)
     if notes.run.line:
         say(f"note: {notes.run.line}")
     if verdicts:
@@ -236,11 +236,10 @@ def _stage(state: State) -> str:
     return state.stage or "ad hoc"
 
 
-def _summary(run: RunDirectory, state: State, status: Status, now: float) -> str:
-    end = now if status.live else state.ended or state.t
-    spent = end - state.started if state.started else 0.0
+def _summary(state: State, status: Status, now: float, disk: int | None) -> str:
+    spent = duration(state.spent(now if status.live else state.ended or state.t))
     data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
-    cost = f"{duration(spent)}, {size(disk_use(run.path))} on disk"
+    cost = spent if disk is None else f"{spent}, {size(disk)} on disk"
     return f"{data}, {scale(state.n_trials, state.max_epochs)}, {cost}"
 
 

@@ -82,11 +82,11 @@ def plan_stage(
         "settings": {key: [get(config, key), origins.get(key, "")] for key in SETTINGS},
         "search": {key: entry_text(entry) for key, entry in config.search.items()},
         "stopped_run": _stopped(earlier),
-        "warnings": [*prepared.facts.get("warnings", []), *_unmeasurable(stage)],
+        "warnings": [*prepared.facts.get("warnings", []), *unmeasurable(stage)],
     }
 
 
-def _unmeasurable(stage: Stage) -> list[str]:
+def unmeasurable(stage: Stage) -> list[str]:
     """Criteria that this machine cannot measure: better known before the night than after it."""
     if all(criterion.name != "gpu_utilisation" for criterion in stage.criteria):
         return []
@@ -111,8 +111,22 @@ def _eta(runbook: Runbook, config: Config, identity: Json) -> float | None:
     for state in sorted(alike, key=lambda state: state.started, reverse=True):
         seconds = _epoch_seconds(state)
         if seconds:
-            return seconds * config.train.max_epochs * config.engine.n_trials
+            trial = seconds * config.train.max_epochs + _around_epochs(state)
+            return _before_trials(state) + trial * config.engine.n_trials
     return None
+
+
+def _before_trials(state: State) -> float:
+    """Seconds of preparation and preflight."""
+    first = min((trial.started for trial in state.trials.values()), default=state.t)
+    return max(0.0, first - state.started)
+
+
+def _around_epochs(state: State) -> float:
+    """Median of the seconds that a trial needs beside its epochs: process, graph, checkpoints."""
+    whole = [trial for trial in state.trials.values() if trial.ended and trial.attempt == 1]
+    spent = [t.ended - t.started - sum(row.seconds for row in t.epochs) for t in whole]
+    return max(0.0, statistics.median(spent)) if spent else 0.0
 
 
 def _epoch_seconds(state: State) -> float:

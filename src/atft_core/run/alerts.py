@@ -59,6 +59,17 @@ def standing_trials(state: State, key: str) -> set[int | None]:
     return {trial for trial, over in ended.items() if not over}
 
 
+def newest_standing(state: State) -> Alert | None:
+    """The newest alert that is still so: not over, and not of an end before the run was resumed."""
+    over: set[tuple[str, int | None]] = set() if state.end_state else {("finished", None)}
+    for alert in reversed(state.alerts):
+        if alert.ended:
+            over.add((alert.key, alert.trial))
+        elif (alert.key, alert.trial) not in over:
+            return alert
+    return None
+
+
 BY_STATUS = ("hung", "engine_died")
 """Keys of what `standing_by_status` tells."""
 

@@ -48,9 +48,10 @@ def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
 def _note_pause(state: State, t: float) -> None:
     """No engine was at work until now: since its end, or since somebody was last heard of."""
     heard = max((trial.heard for trial in state.trials.values()), default=state.started)
-    since = state.ended or heard
+    since = min(state.ended or heard, t)
+    state.paused += t - since
     reason = state.end_reason or f"until an engine resumed it, start {state.engines + 1}"
-    pause = Stretch(state.end_state or "DIED", min(since, t), t, note=reason)
+    pause = Stretch(state.end_state or "DIED", since, t, note=reason)
     add_mishap(state.verdicts, pause)
 
 

@@ -153,11 +153,13 @@ def _unwritten(run: RunDirectory, why: str, *, full: bool) -> RunDirectoryError:
 # Reading.
 
 
-def read_notes(run: RunDirectory) -> Notes:
-    """What is written about a run; damaged lines are left out."""
+def read_notes(run: RunDirectory, until: float | None = None) -> Notes:
+    """What is written about a run, or was at a time; damaged lines are left out."""
     texts: dict[int | None, Note] = {}
     archived = False
     for said in _lines(run.notes):
+        if until is not None and (finite(said.get("t")) or 0.0) > until:
+            continue
         if isinstance(said.get("archived"), bool):
             archived = said["archived"]
             continue

@@ -106,6 +106,8 @@ class State:
     horizon: int = 1
     started: float = 0.0
     ended: float = 0.0
+    paused: float = 0.0
+    """Seconds between its start and its newest engine in which no engine was at work."""
     end_state: str = ""
     end_reason: str = ""
     engine_pid: int = 0
@@ -170,6 +172,10 @@ class State:
         """What its processes do, by their numbers."""
         workers = {t.pid: f"trial {t.number}" for t in self.trials.values() if t.pid}
         return {self.engine_pid: "engine"} | workers
+
+    def spent(self, now: float) -> float:
+        """Seconds of work until `now`: what lay between two engines is none."""
+        return max(0.0, now - self.started - self.paused) if self.started else 0.0
 
     def budget(self, trial: Trial) -> float:
         """Seconds of silence that the trial may need in the phase that it is in."""

@@ -101,10 +101,10 @@ class Then:
     def status(self, holder: Holder) -> Status:
         """What it was doing; `holder` is who holds the lock today, for the end of the log.
 
-        Whoever wrote the next event was there already, but for an engine that began with it.
+        Whoever wrote the next event was there already, but for an engine that resumed with it.
         """
         if self.after is not None:
-            began = isinstance(self.after.event, EngineStarted)
+            began = isinstance(self.after.event, EngineStarted) and self.state.engines > 0
             holder = Holder.NOBODY if began else Holder.ENGINE
         return status(self.state, holder, self.t)
 

@@ -38,7 +38,7 @@ def header(view: View, width: int) -> Content:
         status = view.status.name
         style = _STATUS_STYLE.get(status, "")
         end = view.now if view.live else view.state.ended or view.state.t
-        since = f" {duration(end - view.state.started)}" if view.state.started else ""
+        since = f" {duration(view.state.spent(end))}" if view.state.started else ""
         rest = seconds_left(view.state, view.now) if view.live and width < 100 else None
         since += f", left {duration(rest)}" if rest is not None else ""
     host = clean(view.state.host)

@@ -7,6 +7,7 @@ from heapq import nlargest
 
 from textual.content import Content
 
+from atft_core.run.alerts import newest_standing
 from atft_core.run.epochs import EpochRow
 from atft_core.run.events import Decision, Json
 from atft_core.run.foreign import clean
@@ -43,8 +44,8 @@ class VerdictPane(Pane):
 
     def captions(self, view: View) -> tuple[str, str]:
         """The newest alert belongs where the eye is."""
-        alerts = view.state.alerts
-        return "2 Verdict", cut(clean(alerts[-1].text), 50) if alerts else ""
+        alert = newest_standing(view.state)
+        return "2 Verdict", cut(clean(alert.text), 50) if alert else ""
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """As much as there is room for."""

@@ -200,7 +200,7 @@ def _trials_in(*states: str) -> Callable[[State], float | None]:
 
 
 def _spent(state: State) -> float | None:
-    return (state.ended or state.t) - state.started if state.started else None
+    return state.spent(state.ended or state.t) if state.started else None
 
 
 FIGURES: tuple[Figure, ...] = (

@@ -62,7 +62,7 @@ def unmeasured_gpu(reason: str) -> str:
     """What it means for a stage that the GPU's use cannot be measured, and what to do."""
     return (
         f"GPU use cannot be measured ({reason}): that criterion stays UNKNOWN and the next gate "
-        'closed; [profile] gpu = "stall_share" in a copy of the runbook judges by the wait for data'
+        "closed; `--runbook cpu` judges by the wait for data instead"
     )
 
 
