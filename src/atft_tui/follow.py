@@ -26,8 +26,8 @@ from atft_core.run.verdict.diagnose import verdict_line
 from atft_tui import seen
 from atft_tui.followed import Followed
 from atft_tui.gpu_now import GpuNow
+from atft_tui.past.past import SLICE, Past
 from atft_tui.past.recording import recorded
-from atft_tui.past.rewound import SLICE, Past
 from atft_tui.strip import Strip
 from atft_tui.view import View
 

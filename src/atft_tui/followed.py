@@ -16,7 +16,7 @@ from atft_core.run.judge.criteria import Result, check
 from atft_core.run.lock import Holder
 from atft_core.run.notes import NO_NOTES, Notes, notes_mark, read_notes
 from atft_core.run.runbook import Stage, stage_from_json
-from atft_core.run.snapshot import load_tail
+from atft_core.run.snapshot import load_start
 from atft_core.run.state import State
 from atft_tui import seen
 from atft_tui.view import Frozen, News
@@ -96,7 +96,7 @@ class Followed:
 
     def __post_init__(self) -> None:
         self.made = created(self.run)
-        self.state, self.tail, results = load_tail(self.run)
+        self.state, self.tail, results = load_start(self.run)
         self._checker = Checker(results)
         with collecting_later():
             self.read()

@@ -47,6 +47,8 @@ class Column:
     cell: Callable[[Trial], str]
     value: Callable[[Trial], Value]
     """What is sorted and compared by."""
+    says: str = ""
+    """What it is, for who asks."""
     spellings: Callable[[Trial], Sequence[str]] | None = None
     """In small letters, what a filter may call the value; None: as it is said."""
 
@@ -86,7 +88,10 @@ def _written(notes: Notes) -> list[Column]:
         return clean(notes.of(trial.number).line)
 
     head = pad("note", _NOTE)
-    return [Column("note", head, _NOTE, lambda t: pad(line(t), _NOTE), lambda t: line(t) or None)]
+    says = "tags, and what somebody wrote"
+    return [
+        Column("note", head, _NOTE, lambda t: pad(line(t), _NOTE), lambda t: line(t) or None, says)
+    ]
 
 
 def _fixed(state: State) -> list[Column]:
@@ -94,30 +99,39 @@ def _fixed(state: State) -> list[Column]:
     floor = noise_bound(state)
     digits = max(3, *(len(str(number)) for number in state.trials), 0)
 
-    def metric(key: str, head: str, name: str = "", width: int = 6, places: int = -1) -> Column:
+    def metric(
+        key: str, head: str, says: str, *, name: str = "", width: int = 6, places: int = -1
+    ) -> Column:
         def cell(trial: Trial) -> str:
             value = trial.last(key, h)
             return ratio(value) if places < 0 else fixed(value, places)
 
-        return Column(name or key, head, width, cell, lambda trial: trial.last(key, h))
+        return Column(name or key, head, width, cell, lambda trial: trial.last(key, h), says)
 
     def seconds(trial: Trial) -> float | None:
         return trial.epochs[-1].seconds if trial.epochs else None
 
     return [
-        Column("number", "#", digits, lambda t: str(t.number), lambda t: t.number),
-        Column("state", "state", 9, state_word, state_word, spellings=_spellings),
-        Column("epochs", "ep", 5, lambda t: _epochs(t, state.max_epochs), lambda t: len(t.epochs)),
-        metric("rank_ic", "RankIC"),
-        metric("rank_ic_se", "+-", width=5),
+        Column("number", "#", digits, lambda t: str(t.number), lambda t: t.number, "trial"),
+        Column("state", "state", 9, state_word, state_word, "how far it is, or how it ended",
+               _spellings),
+        Column("epochs", "ep", 5, lambda t: _epochs(t, state.max_epochs), lambda t: len(t.epochs),
+               "epochs that have ended, of those planned"),
+        metric("rank_ic", "RankIC",
+               f"mean over validation days of Spearman's correlation, score and return in {h} d"),
+        metric("rank_ic_se", "+-", "its standard error (neighbouring days correlate)", width=5),
         Column("near", "~", 1, lambda t: "~" if near_best(t, h, floor) else "",
-               lambda t: "yes" if near_best(t, h, floor) else "no"),
-        Column("seconds", "s/ep", 6, lambda t: fixed(seconds(t), 1), seconds),
-        metric("ic", "IC"),
-        metric("ic_se", "+-", width=5),
-        Column("value", "value", 6, lambda t: ratio(t.value), lambda t: t.value),
-        metric("rank_ic_t", "t", name="t", width=5, places=1),
-        metric("sign_ratio", "sign", name="sign"),
+               lambda t: "yes" if near_best(t, h, floor) else "no",
+               "the best trial's own error cannot tell it from the best"),
+        Column("seconds", "s/ep", 6, lambda t: fixed(seconds(t), 1), seconds,
+               "seconds of the newest epoch, validation included"),
+        metric("ic", "IC", "the same mean of Pearson's correlation"),
+        metric("ic_se", "+-", "its standard error", width=5),
+        Column("value", "value", 6, lambda t: ratio(t.value), lambda t: t.value,
+               "what the search was told: median RankIC of the last epochs"),
+        metric("rank_ic_t", "t", "RankIC in its standard error", name="t", width=5, places=1),
+        metric("sign_ratio", "sign", "mean over deviation of sign(score) x return",
+               name="sign"),
     ]  # fmt: skip
 
 
@@ -186,7 +200,7 @@ def _param(name: str) -> Column:
         number = finite(found)
         return number if number is not None or found is None else str(found)
 
-    return Column(name, head, 7, cell, value)
+    return Column(name, head, 7, cell, value, "a parameter of the search")
 
 
 # Order.

@@ -73,7 +73,7 @@ def test_nobody_waits_for_a_fifo_in_the_place_of_what_was_known(tmp_path):
         path.unlink(missing_ok=True)
         path.parent.mkdir(exist_ok=True)
         os.mkfifo(path)
-    assert snapshot.load_tail(run).state == State()
+    assert snapshot.load_start(run).state == State()
     assert before(run.gpu, None, lambda line: None, 1000) == ([], 0)
     assert place(run.gpu, 1.0, lambda line: None) == 0
     assert traceback_in(run.log) == ()

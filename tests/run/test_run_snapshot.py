@@ -10,7 +10,7 @@ from atft_core.bench.runs import long_run
 from atft_core.run import events as ev
 from atft_core.run.journal import Journal
 from atft_core.run.judge.criteria import check
-from atft_core.run.snapshot import load_tail, save
+from atft_core.run.snapshot import load_start, save
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State
 from atft_core.run.status import evidence, load
@@ -27,7 +27,7 @@ def test_a_snapshot_and_the_tail_after_it_are_the_whole_log(tmp_path):
         offset = run.events.stat().st_size
         save(run, load(run))
         run.events.write_bytes(b"".join(lines))
-        state, tail, _ = load_tail(run)
+        state, tail, _ = load_start(run)
         assert (state.seq, tail.offset) == (cut, offset)
         assert load(run) == whole
         run.snapshot.unlink()
@@ -72,7 +72,7 @@ def test_a_damaged_or_foreign_snapshot_is_ignored(tmp_path, changes):
     whole = evidence(run)
     save(run, load(run))
     forged(run, **changes)
-    state, tail, _ = load_tail(run)
+    state, tail, _ = load_start(run)
     assert (state, tail.offset) == (State(), 0)
     assert load(run) == whole
     assert whole.end_state == "FINISHED"
@@ -84,10 +84,10 @@ def test_a_snapshot_with_any_byte_changed_is_ignored(tmp_path):
     whole = run.snapshot.read_bytes()
     for place in range(0, len(whole), 7):
         run.snapshot.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert load_tail(run).state == State()
+        assert load_start(run).state == State()
     for damaged in (whole[:-1], whole[: len(whole) // 2], whole + b"[]\n"):
         run.snapshot.write_bytes(damaged)
-        assert load_tail(run).state == State()
+        assert load_start(run).state == State()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_values_of_other_types_are_not_believed_whatever_the_checksum(tmp_path, 
     assert path[-1] in inner or isinstance(inner, list)
     inner[path[-1]] = to
     put(run, head, rest)
-    assert load_tail(run).state == State()
+    assert load_start(run).state == State()
 
 
 @pytest.mark.parametrize("line", [b"[5]", b"[]", b"{", b'[{"val": 5}]', b"7"])
@@ -120,7 +120,7 @@ def test_forged_epochs_are_none_and_end_nothing(tmp_path, line):
     save(run, load(run))
     head, rest = parts(run)
     put(run, head, b"\n".join([line, *rest.split(b"\n")[1:]]))
-    rows = load_tail(run).state.trials[0].epochs
+    rows = load_start(run).state.trials[0].epochs
     newest = rows[-1]
     assert list(rows) == [newest]
 
@@ -130,7 +130,7 @@ def test_epochs_of_a_snapshot_are_decoded_when_they_are_looked_at(tmp_path):
     run = written(log, tmp_path / "run")
     whole = evidence(run)
     save(run, whole)
-    state = load_tail(run).state
+    state = load_start(run).state
     rows, known = state.trials[1].epochs, whole.trials[1].epochs
     assert len(rows) == len(known) > 1
     assert rows[-1] == known[-1]
@@ -163,12 +163,12 @@ def test_evidence_is_what_the_log_says_whatever_the_snapshot_says(tmp_path):
 
 def test_a_snapshot_says_what_the_criteria_said(tmp_path):
     run = long_run(tmp_path / "run", trials=2, epochs=2)
-    assert load_tail(run).results == ()
+    assert load_start(run).results == ()
     state = evidence(run)
     save(run, state)
     known = check(state, stage_from_json(state.stage_spec))
     assert any(result.value is not None for result in known)
-    assert load_tail(run).results == known
+    assert load_start(run).results == known
 
 
 def test_a_stage_that_cannot_be_read_does_not_keep_a_snapshot_from_being_made(tmp_path):
@@ -176,7 +176,7 @@ def test_a_stage_that_cannot_be_read_does_not_keep_a_snapshot_from_being_made(tm
     state = evidence(run)
     assert "output_dir" not in state.stage_spec
     save(run, state)
-    assert (load_tail(run).state, load_tail(run).results) == (state, [])
+    assert (load_start(run).state, load_start(run).results) == (state, [])
 
 
 def test_text_that_is_no_unicode_is_kept(tmp_path):
@@ -185,4 +185,4 @@ def test_text_that_is_no_unicode_is_kept(tmp_path):
         journal.append(ev.WorkerExited(trial=0, ok=False, reason="\ud800"))
     state = evidence(run)
     save(run, state)
-    assert load_tail(run).state == state
+    assert load_start(run).state == state

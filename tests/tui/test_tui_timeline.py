@@ -20,8 +20,7 @@ from atft_core.run.timeline import decoded
 from atft_core.run.wording import duration
 from atft_tui.bindings import ABOUT_NOW, KEYS
 from atft_tui.follow import Follower
-from atft_tui.past import rewound as past
-from atft_tui.past import states
+from atft_tui.past import past, states
 from atft_tui.past.states import EVERY
 
 BEGAN = 1_795_000_000.0

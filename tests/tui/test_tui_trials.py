@@ -6,6 +6,7 @@ from textual import events
 from tui_console import SMALL, console
 
 from atft_core.run.epochs import EpochRow
+from atft_core.run.notes import Note, Notes
 from atft_core.run.state import State, Trial
 from atft_tui.trial_table import (
     USUAL,
@@ -212,3 +213,8 @@ async def test_keys_in_a_text_field_take_effect_in_their_order(book, live):
                 shown.app.post_message(events.Key(key, character))
             await shown.pilot.pause()
             assert field.value == text
+
+
+def test_every_column_says_what_it_is(state):
+    notes = Notes(trials={1: Note("looks good")})
+    assert [column.name for column in columns(state, notes) if not column.says] == []

@@ -18,15 +18,24 @@ class EpochRow:
     """One epoch of a trial, as the first worker that finished it reported it."""
 
     epoch: int
+    """From 1."""
     t: float
+    """When it ended, in seconds since 1970."""
     seconds: float
+    """From its first batch to the end of its validation and checkpoint."""
     batches: int
     batches_available: int
+    """All that the train days give, where `batches` may have been limited."""
     time: Json
+    """Seconds by part: wait, forward, backward, optimiser, validate, checkpoint, other."""
     train: Json
+    """Loss and its terms, means over the batches."""
     val: dict[str, Json]
+    """Metrics by horizon, which is a number of days as text."""
     gpu: Json | None
+    """Duty in percent: n samples, p10, p50, p90."""
     rates: Json = field(default_factory=dict)
+    """windows_per_s, gflop_per_s, gb_per_s."""
     seq: int = 0
     """Which event of the log said so."""
 

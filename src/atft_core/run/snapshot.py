@@ -80,7 +80,7 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False).encode() + b"\n"
 
 
-def load_tail(run: RunDirectory) -> Start:
+def load_start(run: RunDirectory) -> Start:
     """Where to start; at the beginning where there is no good snapshot."""
     try:
         with collecting_later(), open_regular(run.snapshot) as file:

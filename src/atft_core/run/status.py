@@ -15,7 +15,7 @@ from atft_core.run.foreign import DAMAGE, clean
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.processes.alive import alive
-from atft_core.run.snapshot import load_tail
+from atft_core.run.snapshot import load_start
 from atft_core.run.state import State
 
 ENGINE_BUDGET = 1800.0
@@ -99,7 +99,7 @@ def silent_trials(state: State, now: float) -> Iterator[Status]:
 
 def load(run: RunDirectory) -> State:
     """The state of a run, from its snapshot where there is one, and the events after it."""
-    start = load_tail(run)
+    start = load_start(run)
     return _fold_all(run, start.state, start.tail)
 
 

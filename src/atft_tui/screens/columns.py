@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from atft_core.run.foreign import clean
 from atft_tui.bindings import bindings
-from atft_tui.format import line, pad
+from atft_tui.format import cut, line, pad
 from atft_tui.pane import Pane, Row
 from atft_tui.screens.live import LiveScreen
 from atft_tui.trial_table import Choice, Column, columns
@@ -32,15 +32,19 @@ class ColumnsPane(Pane):
 
     def rows(self, view: View, width: int, height: int) -> Sequence[Row]:
         """One line each."""
-        head = line((f" shown  {'head':10}  as filters call it", "$text-muted"))
-        return [Row(head), *(self._row(each) for each in columns(view.state, view.notes))]
+        found = columns(view.state, view.notes)
+        name = min(40, max(len("in filters"), *(len(clean(each.name, 40)) for each in found)))
+        head = line((f" shown  {'head':10}  {'in filters':{name}}  what it is", "$text-muted"))
+        return [Row(head), *(self._row(each, name, width) for each in found)]
 
-    def _row(self, column: Column) -> Row:
+    def _row(self, column: Column, name: int, width: int) -> Row:
         box = (
             ("[ ]", "$text-muted") if column.name in self.choice.hidden else ("[x]", "$text-accent")
         )
         head = f"    {pad(clean(column.head.strip(), 10), 10)}  "
-        return Row(line(" ", box, head, (clean(column.name, 40), "$text-muted")), column.name)
+        called = pad(clean(column.name, 40), name)
+        said = cut(f"  {column.says}", max(0, width - 18 - name))
+        return Row(line(" ", box, head, (called, "$text-muted"), said), column.name)
 
 
 class ColumnsScreen(LiveScreen[None]):
