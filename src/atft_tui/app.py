@@ -140,7 +140,9 @@ class ConsoleApp(RewindableApp):
         """Draw the newest view on every screen."""
         before, past = self.view, message.view.past
         self.view = message.view
-        if past is None:
+        if message.view.reading:
+            pass  # there is nothing yet that could be told
+        elif past is None:
             self._watch.watch(message.view)
             self._tell(message.view)
         else:

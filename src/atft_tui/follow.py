@@ -29,12 +29,14 @@ from atft_tui.gpu_now import GpuNow
 from atft_tui.past.past import SLICE, Past
 from atft_tui.past.recording import recorded
 from atft_tui.strip import Strip
-from atft_tui.view import View
+from atft_tui.view import Reading, View
 
 PERIOD = 0.25
 """Seconds between two looks at the files of a live run."""
 SCAN_SECONDS = 1.0
 """Between two looks at the other runs, and at a run that nobody works on."""
+PATIENCE = 0.3
+"""Seconds after which a person wants to know what takes so long."""
 GLANCE = 0.02
 """Seconds that the first frame waits for the past: most logs are read by then."""
 
@@ -157,6 +159,19 @@ class Follower(threading.Thread):
         results = tuple(check(State(), first))
         return View(time.time(), self._runbook, self._strip.stages, stage=first, results=results)
 
+    def _say_reading(self, run: RunDirectory) -> Callable[[int], None]:
+        """Posts how far a log has been read that takes longer than a glance."""
+        began = time.monotonic()
+
+        def say(done: int) -> None:
+            if time.monotonic() - began < PATIENCE:
+                return
+            whole = max(done, run.events.stat().st_size)
+            reading = Reading(run.path, done / whole, whole)
+            self._post(View(time.time(), self._runbook, self._strip.stages, reading=reading))
+
+        return say
+
     def _view(self) -> View:
         now = time.time()
         shown = self._followed
@@ -222,7 +237,11 @@ class Follower(threading.Thread):
         elif known is None or known.log_changed or (known.run.path, known.made) != (
             run.path, created(run)
         ):  # fmt: skip
-            self._followed, self._stale, self.place = Followed(run), True, None
+            self._followed, self._stale, self.place = (
+                Followed(run, self._say_reading(run)),
+                True,
+                None,
+            )
             self._past, self._posted = Past(self._followed), None
 
 

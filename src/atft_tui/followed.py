@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, field
 
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, created
@@ -21,6 +21,8 @@ from atft_core.run.state import State
 from atft_tui import seen
 from atft_tui.view import Frozen, News
 
+_SLICE = 1 << 22
+"""Bytes of a log that are read before somebody is told: half a second's work."""
 MANY = 1000
 """Trials of a run whose first picture does not wait for its criteria."""
 
@@ -74,6 +76,8 @@ class Followed:
     """The run that is shown, and how far it has been read."""
 
     run: RunDirectory
+    reading: InitVar[Callable[[int], object]]
+    """Told, every now and then, how many bytes of a long log have been read."""
     state: State = field(init=False)
     tail: Tail = field(init=False)
     holder: Holder = Holder.NOBODY
@@ -94,14 +98,23 @@ class Followed:
     _changed: set[int] | None = None
     """Trials that events were about since the last copy; None: perhaps all."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, reading: Callable[[int], object]) -> None:
         self.made = created(self.run)
         self.state, self.tail, results = load_start(self.run)
         self._checker = Checker(results)
         with collecting_later():
-            self.read()
+            while self._read_on():
+                reading(self.tail.offset)
+        self.read()
         gc.freeze()  # else each collection stops the screen to look at ten thousand trials
         self.left = seen.left(self.run)
+
+    def _read_on(self) -> bool:
+        """Fold a slice of a long log; whether there may be more."""
+        before = self.tail.offset
+        for stamped in self.tail.events(_SLICE):
+            apply(self.state, stamped)
+        return self.tail.offset - before >= _SLICE // 2
 
     def read(self) -> bool:
         """Look who works on it, then fold what is new: the last words of the dying included.

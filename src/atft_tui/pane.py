@@ -89,6 +89,8 @@ class Pane(ScrollView):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("list")
     ALLOW_SELECT: ClassVar[bool] = False
+    EARLY: ClassVar[bool] = False
+    """Whether it has something to say while the run is still being read."""
     DEFAULT_CSS = """
     Pane {
         text-wrap: nowrap; text-overflow: ellipsis;
@@ -139,6 +141,8 @@ class Pane(ScrollView):
         """Make the lines again and repaint those that changed."""
         region = self.scrollable_content_region
         if self.view is None or not region.width or not region.height:
+            return
+        if self.view.reading and not self.EARLY:
             return
         self._replace(self.rows(self.view, region.width, region.height))
         captions = self.captions(self.view)

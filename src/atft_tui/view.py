@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nlargest
+from pathlib import Path
 from statistics import median
 
 from atft_core.run.daily import Day
@@ -35,6 +36,21 @@ class StageView:
     long: str = ""
     ended: float | None = None
     """When its newest run ended; None: it runs, or has not been run."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How far a long log has been read."""
+
+    path: Path
+    share: float
+    size: int
+    """Bytes."""
+
+    @property
+    def percent(self) -> str:
+        """The share, for people."""
+        return f"{100 * self.share:.0f} %"
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,8 @@ class View:
     locked: str = ""
     """Why this person must not change the run; empty where they may."""
     trouble: str = ""
+    reading: Reading | None = None
+    """The log is still being read: there is no picture of the run yet."""
     moments: Moments = field(default_factory=Moments)
     past: Rewound | None = None
     folded: float = 1.0

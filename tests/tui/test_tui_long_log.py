@@ -6,9 +6,12 @@ from textual.app import App
 from textual.content import Content
 from tui_console import MIDDLE, WIDE, console
 
+from atft_core.run.status import load
+from atft_tui import follow, followed
 from atft_tui.logs.window import KEEP_LINES
+from atft_tui.messages import Updated
 from atft_tui.pane import Pane, Row
-from atft_tui.view import View
+from atft_tui.view import Reading, View
 
 
 class Counting(Pane):
@@ -90,3 +93,29 @@ async def test_a_wider_log_has_room_for_the_dates(book, live):
         await shown.press("6")
         assert all(line[5] == "-" for line in shown.pane("log").text.splitlines())
         assert len(shown.pane("log").text.splitlines()) == len(every)
+
+
+def test_how_far_a_long_log_has_been_read_is_posted_until_there_is_a_picture(
+    book, live, monkeypatch
+):
+    monkeypatch.setattr(followed, "_SLICE", 4096)
+    monkeypatch.setattr(follow, "PATIENCE", 0.0)
+    views = []
+    follow.Follower(book, live.path, views.append).look()
+    *before, picture = views
+    shares = [view.reading.share for view in before]
+    assert shares == sorted(shares) and 0.0 < shares[0] < shares[-1] <= 1.0
+    assert all(view.reading.path == live.path and view.run is None for view in before)
+    assert picture.reading is None and picture.state == load(live)
+
+
+async def test_while_a_log_is_read_the_screen_says_so_and_claims_nothing_else(book, live):
+    async with console(book, size=WIDE) as shown:
+        await shown.until(lambda: shown.app.view.run)
+        shown.app._follower.stop()
+        reading = Reading(live.path, 0.43, 120 * 2**20)
+        shown.app.post_message(Updated(View(0.0, book, reading=reading)))
+        await shown.shows("reading the log, 43 % of 120.0 MiB")
+        assert "reading 43 %" in shown.lines[0] and live.path.name in shown.lines[0]
+        assert "nothing has been run yet" not in shown.text
+        assert "no run yet" not in shown.text

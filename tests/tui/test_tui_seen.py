@@ -168,7 +168,8 @@ def test_a_log_of_many_megabytes_is_told_after_the_first_picture(book, live):
     views = []
     follower = Follower(book, live.path, views.append)
     follower.look()
-    assert views[0].state.trials[3].state == "FAIL" and views[0].since is None
+    first = next(view for view in views if not view.reading)
+    assert first.state.trials[3].state == "FAIL" and first.since is None
     while views[-1].moments.share < 1.0:
         follower.look()
     assert views[-1].since.said[0] == "trial 3 failed"

@@ -96,8 +96,11 @@ class Tail:
         self.restarted = False
         """Whether the file became another one since it was first read."""
 
-    def lines(self) -> list[str]:
-        """New complete lines; starts again when the file was replaced or shortened."""
+    def lines(self, most: int = -1) -> list[str]:
+        """New complete lines; starts again when the file was replaced or shortened.
+
+        `most`: of so many bytes, where these hold a whole line; -1: of all.
+        """
         try:
             with open_regular(self.path) as file:
                 status = os.fstat(file.fileno())
@@ -106,16 +109,18 @@ class Tail:
                     self.offset, self.restarted = 0, True
                 self._inode = status.st_ino
                 file.seek(self.offset)
-                data = file.read()
+                data = file.read(most)
+                if b"\n" not in data:
+                    data += file.read()
         except FileNotFoundError:
             return []
         complete = data[: data.rfind(b"\n") + 1]
         self.offset += len(complete)
         return complete.decode("utf-8", errors="replace").split("\n")[:-1]
 
-    def events(self) -> Iterator[Stamped]:
+    def events(self, most: int = -1) -> Iterator[Stamped]:
         """New events; damaged lines and unknown kinds are skipped (their numbers are missed)."""
-        for line in self.lines():
+        for line in self.lines(most):
             stamped = decode(line)
             if stamped is not None:
                 yield stamped

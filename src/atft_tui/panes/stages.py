@@ -26,6 +26,8 @@ _LONG_FIRST = ("RUNNING", "FAIL", "UNKNOWN", "LOCKED", "PENDING", "PASS")
 class StagesPane(Pane):
     """Header and stage strip."""
 
+    EARLY = True
+
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """The two lines."""
         return [Row(header(view, width)), Row(strip(view, width))]
@@ -34,6 +36,8 @@ class StagesPane(Pane):
 def header(view: View, width: int) -> Content:
     """What is shown, on the left; whether it lives, on the right, where it is never cut."""
     status, style, since = "no run yet", "$text-muted", ""
+    if view.reading:
+        status = f"reading {view.reading.percent}"
     if view.status is not None:
         status = view.status.name
         style = _STATUS_STYLE.get(status, "")
@@ -56,7 +60,8 @@ def header(view: View, width: int) -> Content:
 
 
 def _left(view: View, room: int) -> Content:
-    where = shown_path(view.run.path) if view.run else clean(f"runbook {view.runbook.name}")
+    run = view.reading.path if view.reading else view.run and view.run.path
+    where = shown_path(run) if run else clean(f"runbook {view.runbook.name}")
     data = _data(view)
     used = len(" atft  ") + (cell_len(data) + 2 if data else 0)
     if room - used < 12:

@@ -13,7 +13,7 @@ from atft_core.run.events import Decision, Json
 from atft_core.run.foreign import clean
 from atft_core.run.state import Alert, State
 from atft_core.run.verdict.history import Stretch
-from atft_core.run.wording import duration, fixed
+from atft_core.run.wording import duration, fixed, size
 from atft_tui.format import clock, cut, line, wrapped
 from atft_tui.pane import Pane, Row
 from atft_tui.view import View
@@ -42,6 +42,8 @@ _STRETCHES = 40
 class VerdictPane(Pane):
     """A word, its evidence, one thing to do."""
 
+    EARLY = True
+
     def captions(self, view: View) -> tuple[str, str]:
         """The newest alert belongs where the eye is."""
         alert = newest_standing(view.state)
@@ -60,6 +62,9 @@ def summary(view: View, width: int, height: int) -> list[Content]:
     """The word, its evidence and one thing to do, in as many lines as there are."""
     if view.trouble:
         return [line((f" {text}", "$text-error")) for text in wrapped(view.trouble, width - 1)]
+    if view.reading:
+        log = f"reading the log, {view.reading.percent} of {size(view.reading.size)}"
+        return [line((f" {cut(log, width - 1)}", "$text-muted"))]
     found = view.diagnosis
     if found is None:
         first = view.stages[0].stage if view.stages else None

@@ -39,6 +39,8 @@ ResultT = TypeVar("ResultT")
 class Footer(Pane):
     """The keys of a screen, from the one table."""
 
+    EARLY = True
+
     def __init__(self, scope: str, extra: list[Key]) -> None:
         super().__init__(id="footer")
         self._scope, self._extra = scope, extra
