@@ -21,9 +21,18 @@ from typing import Any
 from atft_core.errors import AtftError, EngineError, from_exit_code
 
 
+def program(module: str, *words: object) -> list[str]:
+    """The argument vector of a module, run by this interpreter.
+
+    Its imports never come from the directory that somebody works in (-P): a random.py there is
+    not the one that Optuna wants.
+    """
+    return [sys.executable, "-P", "-m", module, *map(str, words)]
+
+
 def cli(*args: str) -> list[str]:
-    """The argument vector of an `atft` command, run by this interpreter."""
-    return [sys.executable, "-m", "atft_core", *args]
+    """The argument vector of an `atft` command."""
+    return program("atft_core", *args)
 
 
 def shown(*args: str) -> str:
@@ -44,7 +53,7 @@ def resume_engine(run_dir: Path) -> Path:
 def _launch(args: list[str], given: bytes) -> Path:
     with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
-            [sys.executable, "-m", "atft_core.engine", *args],
+            program("atft_core.engine", *args),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,

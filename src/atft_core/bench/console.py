@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 from atft_core.bench.machine import machine
 from atft_core.bench.runs import LiveRun, live_run, long_run
 from atft_core.bench.screen import Screen, Used, opened
+from atft_core.launch import program
 from atft_core.run import snapshot
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
@@ -63,11 +63,11 @@ def bench_console(sizes: ConsoleSizes, say: Say) -> dict[str, Any]:
 
 
 def _console(run: RunDirectory) -> list[str]:
-    return [sys.executable, "-m", "atft_tui", str(run.path)]
+    return program("atft_tui", run.path)
 
 
 def _peer(*options: str) -> list[str]:
-    return [sys.executable, "-m", "atft_tui.peer", *options]
+    return program("atft_tui.peer", *options)
 
 
 # Bytes and processor time while all panes change once a second, while nothing is heard of the run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from atft_core.cli.output import print_json, say, table
 from atft_core.engine.workers import environment
 from atft_core.errors import AtftError, UsageError
+from atft_core.launch import program
 from atft_core.run.files import write_json
 
 Found = dict[str, Any]
@@ -43,7 +43,7 @@ def run(kind: str, options: Sequence[str], *, out: Path | None, as_json: bool) -
             hint=f"One of {', '.join(TABLES)}; minutes each. `atft bench feed --help`: its sizes.",
         )
     target = _place(out, kind) if out is not None else None
-    command = [sys.executable, "-m", "atft_core.bench", kind, *options]
+    command = program("atft_core.bench", kind, *options)
     wants_help = any(option in ("-h", "--help") for option in options)
     done = subprocess.run(
         command,

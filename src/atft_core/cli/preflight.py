@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from atft_core.config.schema import Config
 from atft_core.engine.prepare import Prepared, prepare
 from atft_core.engine.workers import environment
 from atft_core.errors import AtftError
+from atft_core.launch import program
 from atft_core.run.directory import RunDirectory, create
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
@@ -53,7 +53,7 @@ def _checked(run: RunDirectory, config: Config, prepared: Prepared) -> Json:
     facts = {"cache": str(prepared.cache), "config_hash": prepared.identity["config_hash"]}
     write_json(run.run_json, facts)
     done = subprocess.run(
-        [sys.executable, "-m", "atft_core.train.preflight", str(run.path)],
+        program("atft_core.train.preflight", run.path),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -21,6 +21,7 @@ from atft_core.config.schema import Config
 from atft_core.engine.chain import start_next
 from atft_core.engine.create import Spec, new_run, refuse_small_disk
 from atft_core.engine.prepare import prepare
+from atft_core.engine.programs import Programs
 from atft_core.engine.session import Session
 from atft_core.engine.supervise import supervise
 from atft_core.errors import AtftError, EngineError, RunBusyError, RunDirectoryError
@@ -34,10 +35,10 @@ from atft_core.run.state import State
 from atft_core.run.status import evidence, read_status
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], programs: Programs = Programs()) -> int:  # noqa: B008 -- frozen
     """Start or resume a run and see it through."""
     try:
-        session = _open(argv)
+        session = _open(argv, programs)
     except AtftError as error:
         answer_refusal(error)
         return error.exit_code
@@ -50,13 +51,13 @@ def main(argv: list[str]) -> int:
         return _work(session)
 
 
-def _open(argv: list[str]) -> Session:
+def _open(argv: list[str], programs: Programs) -> Session:
     """The run's session; once this returns, the run's log says who its engine is."""
     if argv[0] == "start":
         run, config, lock = new_run(Spec(**json.load(sys.stdin)))
     else:
         run, config, lock = reopen(RunDirectory(Path(argv[1]).absolute()))
-    session = Session(run, config, lock)
+    session = Session(run, config, lock, programs)
     session.deadline = _deadline(session.state)
     session.announce(code_version())
     return session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -12,13 +11,14 @@ from atft_core.engine.session import Session
 from atft_core.engine.trials import TICK_SECONDS
 from atft_core.engine.watch import look
 from atft_core.engine.workers import environment
+from atft_core.launch import program
 
 
 def exit_code(session: Session, module: str, given_up: Callable[[], object]) -> int | None:
     """Run `python -m MODULE RUN_DIR` to its end; None when it was given up and killed."""
     with session.run.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(session.run.path)],
+            program(module, session.run.path),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

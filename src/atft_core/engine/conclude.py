@@ -13,7 +13,7 @@ def conclude(session: Session) -> None:
     if session.state.best is None or _hurried(session):
         return
     session.run.conclusion.unlink(missing_ok=True)  # of an earlier engine
-    if exit_code(session, "atft_core.train.conclude", lambda: _hurried(session)) is None:
+    if exit_code(session, session.programs.conclude, lambda: _hurried(session)) is None:
         return
     found = read_json(session.run.conclusion)
     if not isinstance(found, dict):

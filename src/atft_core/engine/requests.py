@@ -9,6 +9,7 @@ from atft_core.engine.session import Session
 from atft_core.engine.space import refusal
 from atft_core.engine.study import enqueue, has_enqueued
 from atft_core.run.events import PruneRequested, Requested, StopRequested, TrialEnqueued
+from atft_core.run.faults import after
 from atft_core.run.files import read_json
 from atft_core.run.wording import finite
 
@@ -20,6 +21,7 @@ def answer_requests(session: Session) -> None:
     """Act on what has been asked for since the last look."""
     for request_id, request in _unanswered(session):
         ok, message = _act(session, request_id, request)
+        after("request act")
         _answer(session, request_id, request, ok=ok, message=message)
 
 

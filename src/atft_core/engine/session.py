@@ -12,6 +12,7 @@ from types import TracebackType
 from optuna.study import Study
 
 from atft_core.config.schema import Config
+from atft_core.engine.programs import Programs
 from atft_core.engine.reserve import Reserve
 from atft_core.engine.study import open_study
 from atft_core.gpu import GpuSampler
@@ -22,6 +23,7 @@ from atft_core.run import events as ev
 from atft_core.run import snapshot
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Event, Stamped
+from atft_core.run.files import remove_leftovers
 from atft_core.run.fold import apply
 from atft_core.run.gauge import Gauge
 from atft_core.run.journal import Journal, Tail
@@ -44,6 +46,7 @@ class Session:
     run: RunDirectory
     config: Config
     lock: EngineLock
+    programs: Programs = field(default_factory=Programs)
     state: State = field(default_factory=State)
     drained: dict[int, Tail] = field(default_factory=dict)
     gauges: dict[str, Gauge] = field(default_factory=dict)
@@ -70,6 +73,7 @@ class Session:
         self._snapshot_cost = 0.0
 
     def __enter__(self) -> Session:
+        remove_leftovers(self.run.path)
         self.sampler.start()
         self.reserve.keep()
         return self

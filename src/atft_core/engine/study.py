@@ -23,6 +23,7 @@ from atft_core.config.schema import Config, EngineConfig
 from atft_core.engine.space import planned
 from atft_core.errors import EngineError
 from atft_core.run.directory import RunDirectory
+from atft_core.run.faults import after, before
 
 LOCK_TIMEOUT = 600.0
 """Seconds to wait for a program that holds study.db; the worker trains on meanwhile."""
@@ -127,7 +128,9 @@ def ask(study: Study, number: int, seed: int) -> Trial:
     known = frozen(study, number)
     if known is not None:
         return Trial(study, known._trial_id)
+    before("study ask")
     trial = study.ask()
+    after("study ask")
     if trial.number != number:
         raise EngineError(
             f"The study handed out trial {trial.number} where {number} was due.",
@@ -139,7 +142,9 @@ def ask(study: Study, number: int, seed: int) -> Trial:
 def enqueue(study: Study, params: dict[str, Any], request: str) -> None:
     """Have a trial with these parameters asked next; once for each request."""
     if not has_enqueued(study, request):
+        before("study enqueue")
         study.enqueue_trial(params, user_attrs={"request": request})
+        after("study enqueue")
 
 
 def has_enqueued(study: Study, request: str) -> bool:
@@ -152,16 +157,21 @@ def report(study: Study, trial: Trial, epoch: int, value: float | None) -> None:
     """An epoch's value; the first report of an epoch stands, an undefined one is none."""
     known = frozen(study, trial.number)
     if value is not None and known is not None and epoch not in known.intermediate_values:
+        before("study report")
         trial.report(value, epoch)
+        after("study report")
 
 
 def snapshot(run: RunDirectory) -> None:
     """A consistent copy of study.db for other tools, replaced in one step."""
     temporary = run.study_snapshot.with_name(".study.snapshot.tmp")
+    before("study copy")
     temporary.unlink(missing_ok=True)  # a power cut may have left half of one
     with (
         closing(sqlite3.connect(run.study, timeout=LOCK_TIMEOUT)) as source,
         closing(sqlite3.connect(temporary)) as target,
     ):
         source.backup(target)
+    before("rename study copy")
     temporary.replace(run.study_snapshot)
+    after("study copy")

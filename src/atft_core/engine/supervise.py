@@ -53,7 +53,7 @@ def _preflight(session: Session) -> ev.RunEnded | None:
     if checks and all(check["ok"] for check in checks):
         return None
     session.run.preflight.unlink(missing_ok=True)  # of an earlier engine
-    code = exit_code(session, "atft_core.train.preflight", lambda: session.must_stop_now)
+    code = exit_code(session, session.programs.preflight, lambda: session.must_stop_now)
     if code is None:
         return ev.RunEnded(state="STOPPED", reason=session.must_stop_now)
     found = read_json(session.run.preflight)

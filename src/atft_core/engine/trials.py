@@ -21,7 +21,8 @@ from atft_core.engine.workers import Worker
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.events import Epoch, Json
-from atft_core.run.files import read_json, write_json
+from atft_core.run.faults import after, before
+from atft_core.run.files import read_json, remove_leftovers, write_json
 from atft_core.run.judge.measure import median_of_last
 from atft_core.run.judge.rules import decisions_on_trial, stopped_by
 from atft_core.run.state import ENDED
@@ -183,7 +184,7 @@ def _pick_up(session: Session, number: int) -> Worker | None:
 
 def _start(session: Session, number: int) -> Worker:
     attempt = session.state.trial(number).attempt + 1
-    worker = workers.spawn(session.run, number, attempt)
+    worker = workers.spawn(session.run, number, attempt, session.programs.worker)
     session.record(
         ev.WorkerStarted(
             trial=number,
@@ -282,13 +283,16 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     known = session.state.trial(trial.number)
     given_up = known.given_up or stopped_by(session.state, trial.number)
     trial.set_user_attr("reason", outcome.reason or (given_up if state == "PRUNED" else ""))
+    before("study tell")
     session.study.tell(
         trial.number,
         values=outcome.value if state == "COMPLETE" else None,
         state=_STATES[state],
         skip_if_finished=True,
     )
+    after("study tell")
     _already_told(session, trial.number)
+    remove_leftovers(session.run.trial(trial.number).path)
     drop_predictions(session)
     _copy_study(session)
     session.renew_snapshot()

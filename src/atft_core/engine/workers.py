@@ -6,13 +6,14 @@ import os
 import platform
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atft_core.launch import program
 from atft_core.run import user
 from atft_core.run.directory import RunDirectory
+from atft_core.run.faults import after, before
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, owner, probe
 from atft_core.run.processes.alive import alive, signal_group, signal_listener, start_time
@@ -49,19 +50,21 @@ class Worker:
         return f"the worker ended with exit code {code} and no last word"
 
 
-def spawn(run: RunDirectory, trial: int, attempt: int) -> Worker:
+def spawn(run: RunDirectory, trial: int, attempt: int, module: str) -> Worker:
     """Start an attempt in a fresh interpreter; its output goes to the trial's log."""
     directory = run.trial(trial)
+    before("worker start")
     directory.control.unlink(missing_ok=True)
     with directory.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "atft_core.train", str(run.path), *_numbers(trial, attempt)],
+            program(module, run.path, "--trial", trial, "--attempt", attempt),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env=environment(),
         )
+    after("worker start")
     return Worker(trial, attempt, process.pid, start_time(process.pid), process)
 
 
@@ -86,10 +89,6 @@ def _keep_freed_memory() -> dict[str, str]:
     if name != "glibc" or tuple(map(int, version.split(".")[:2])) < (2, 36):
         return {}
     return {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
-
-
-def _numbers(trial: int, attempt: int) -> list[str]:
-    return ["--trial", str(trial), "--attempt", str(attempt)]
 
 
 def adopt(run: RunDirectory, trial: int) -> Worker | None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterable
 
+from atft_core.launch import program
 from atft_core.notify.deliver import wanted
 from atft_core.notify.message import Message
 from atft_core.notify.settings import Loaded
@@ -90,7 +90,7 @@ class Outbox:
             os.write(given, json.dumps([message.json() for message in batch]).encode())
             os.lseek(given, 0, os.SEEK_SET)
             self._sending = subprocess.Popen(
-                [sys.executable, "-m", "atft_core.notify"],
+                program("atft_core.notify"),
                 stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

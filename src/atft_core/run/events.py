@@ -280,6 +280,11 @@ def _kind(cls: type[Event]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
+def kind_of(event: Event) -> str:
+    """How a line calls it."""
+    return _NAMES[type(event)]
+
+
 KINDS: dict[str, type[Event]] = {
     _kind(cls): cls
     for cls in (
@@ -291,6 +296,7 @@ KINDS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
+_NAMES = {cls: kind for kind, cls in KINDS.items()}
 _END_OF_TIME = 1e11
 """Seconds since 1970 that a calendar still knows."""
 _json_of = json.JSONDecoder().raw_decode
@@ -300,7 +306,7 @@ _json_of = json.JSONDecoder().raw_decode
 def encode(stamped: Stamped) -> str:
     """One line without its newline; raises ValueError on NaN or infinity."""
     event = stamped.event
-    record = {"seq": stamped.seq, "t": round(stamped.t, 3), "kind": _kind(type(event))}
+    record = {"seq": stamped.seq, "t": round(stamped.t, 3), "kind": kind_of(event)}
     return json.dumps({**record, **asdict(event)}, allow_nan=False, separators=(",", ":"))
 
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from atft_core.run.faults import after, before
+
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """How the system says that there is no room: the disk, this user's share of it, a limit."""
 
@@ -26,19 +28,35 @@ def fsync_directory(path: Path) -> None:
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Replace `path` by `data` in one step; nothing is left behind when writing fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    before(f"open {path.name}")
     try:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        before(f"rename {path.name}")
         temporary.replace(path)
         if durable:
+            before(f"sync {path.name}")
             fsync_directory(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+    after(f"write {path.name}")
+
+
+def remove_leftovers(directory: Path) -> None:
+    """What processes that were killed had written beside the files that they meant to replace.
+
+    For whoever holds the lock of a run. Another process of this machine may be at it just now: its
+    own are left alone.
+    """
+    for path in directory.rglob(".*.tmp"):
+        pid = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
+        if path.is_file() and pid.isdecimal() and not Path("/proc", pid).exists():
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True, readable: bool = True) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from atft_core.run.events import Event, Stamped, decode, encode
+from atft_core.run.events import Event, Stamped, decode, encode, kind_of
+from atft_core.run.faults import after, before
 from atft_core.run.files import open_regular
 
 _CHUNK = 1 << 16
@@ -36,8 +37,9 @@ def cut_torn_line(path: Path) -> None:
 class Journal:
     """The writing end of an events file."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, name: str = "run") -> None:
+        """`name`: whose it is, for drills."""
+        self.path, self._name = path, name
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         cut_torn_line(path)
         self._seq = max((stamped.seq for stamped in read_events(path)), default=0)
@@ -58,14 +60,18 @@ class Journal:
         stamped = Stamped(self._seq + 1, time.time(), event)
         text = encode(stamped)
         line = (text + "\n").encode()
+        place = f"{self._name} {kind_of(event)}"
+        before(place)
         if os.write(self._fd, line) != len(line):  # a full disk: leave no half line behind
             cut_torn_line(self.path)
             raise OSError(28, "No space left on device", str(self.path))
         self._seq += 1
+        after(place)
         return decode(text) or stamped
 
     def sync(self) -> None:
         """Wait until all that was written is on disk."""
+        before(f"{self._name} sync")
         os.fsync(self._fd)
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from atft_core.errors import RunBusyError
+from atft_core.run.faults import after, before
 from atft_core.run.files import read_json
 
 _FLOCK = "hhqqi4x"  # short l_type, l_whence; off_t l_start, l_len; pid_t l_pid
@@ -84,6 +85,7 @@ class ProcessLock:
         self._fd = os.open(path, _TAKE, 0o640)
         try:
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK))
+            after(f"lock {path.name}")
             self.taken = time.time()
             self._describe({"pid": os.getpid(), "host": socket.gethostname(), **about})
         except (BlockingIOError, PermissionError) as error:
@@ -100,6 +102,7 @@ class ProcessLock:
     def _describe(self, value: dict[str, Any]) -> None:
         if self._silent:
             return
+        before(f"describe {self.path.name}")
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(value).encode(), 0)
 

@@ -26,6 +26,7 @@ from torch import nn
 
 from atft_core.errors import CheckpointError
 from atft_core.run.events import Json
+from atft_core.run.faults import before
 from atft_core.run.files import fsync_directory, read_json, write_atomically, write_json
 from atft_core.train.step import Learner
 
@@ -84,8 +85,10 @@ def save(
     write_json(temporary / MANIFEST, manifest)
     place = directory / f"epoch_{epoch:05d}"
     shutil.rmtree(place, ignore_errors=True)  # a damaged one, or the epoch would not be repeated
+    before("rename checkpoint")
     temporary.rename(place)
     fsync_directory(directory)
+    before("remove old checkpoint")
     for old in _newest_first(directory)[KEEP:]:
         shutil.rmtree(old)
     return place

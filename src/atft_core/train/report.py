@@ -55,7 +55,7 @@ class Reporter:
     """The worker's journal, and its ear for the engine's orders."""
 
     def __init__(self, files: TrialDirectory, trial: int, attempt: int) -> None:
-        self.journal = Journal(files.events)
+        self.journal = Journal(files.events, "trial")
         self.control = files.control
         self.trial, self.attempt = trial, attempt
         self.epoch = 0

@@ -1,0 +1,117 @@
+"""Fail at the n-th step, for every step: then what the log, the study and the files say is one.
+
+Each drill runs the real engine with workers that compute nothing, makes one process fail at one
+place, and goes on as a person would: start again, or resume. Every place has its turn with
+ATFT_DRILLS=all (`make drills`); else a part of them.
+"""
+
+import os
+import statistics
+
+import empty
+import pytest
+from drill import assert_log_equals_study
+from places import BESIDE, ENGINE, START, WORKER
+
+from atft_core.bench.empty.worker import rank_ic
+from atft_core.run.faults import KINDS
+from atft_core.run.status import load
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+ALL = os.environ.get("ATFT_DRILLS") == "all"
+TRIALS, EPOCHS = 2, 3
+RESUMES = 3
+"""More than a fault that comes once may cost."""
+
+
+def cases(places, share):
+    """Place and kind; a place after a step can only be killed."""
+    every = [
+        (place, kind) for place in places for kind in KINDS
+        if kind == "kill" or place.startswith("before")
+    ]  # fmt: skip
+    return every if ALL else every[::share]
+
+
+def fault(tmp_path, *places, nth=1, kind="kill"):
+    """The variable that makes it so; each place has its own count."""
+    return ";".join(
+        f"{place}:{nth}:{kind}:{tmp_path / f'passes{i}'}" for i, place in enumerate(places)
+    )
+
+
+def came_to_pass(tmp_path, *places, nth=1):
+    """Whether each fault happened: a drill that never fails proves nothing."""
+    counts = [(tmp_path / f"passes{i}") for i, _ in enumerate(places)]
+    return all(path.exists() and len(path.read_text().splitlines()) >= nth for path in counts)
+
+
+def resume_to_the_end(run):
+    """Until it has ended in order."""
+    for _ in range(RESUMES):
+        if load(run).end_state == "FINISHED":
+            return
+        _code, answer = empty.engine("resume", run.path)
+        assert "error" not in answer, answer
+    raise AssertionError(f"never finished:\n{run.log.read_text()[-3000:]}")
+
+
+def assert_whole(run, *, trials=TRIALS, epochs=EPOCHS):
+    """No trial, epoch or value is lost, doubled or made up; nothing half-written is left."""
+    state = load(run)
+    assert sorted(state.trials) == list(range(trials))
+    for number, trial in state.trials.items():
+        wanted = [rank_ic(number, epoch) for epoch in range(1, epochs + 1)]
+        assert trial.state == "COMPLETE", trial.reason
+        assert [row.epoch for row in trial.epochs] == list(range(1, epochs + 1))
+        assert [row.metric("rank_ic", state.horizon) for row in trial.epochs] == wanted
+        assert trial.value == pytest.approx(statistics.median(wanted[-3:]), abs=1e-12)
+    assert_log_equals_study(run)
+    assert list(run.path.rglob("*tmp*")) == []
+
+
+def test_the_list_names_every_place_that_is_passed(panel, home, tmp_path):
+    passes = tmp_path / "passes"
+    _run, code = empty.start(
+        panel, home / "out", trials=TRIALS, epochs=2, ATFT_FAULT=f"*:0:-:{passes}"
+    )
+    assert code == 0
+    found = {line for line in passes.read_text().splitlines() if not line.endswith("hashes.json")}
+    assert found == {*START, *ENGINE, *BESIDE, *WORKER}
+
+
+@pytest.mark.parametrize(("place", "kind"), cases(START, 6))
+def test_a_start_that_fails_leaves_nothing_in_the_way_of_the_next(
+    panel, home, tmp_path, place, kind
+):
+    out = home / "out"
+    run, code = empty.start(panel, out, trials=TRIALS, epochs=EPOCHS,
+                            ATFT_FAULT=fault(tmp_path, place, kind=kind))  # fmt: skip
+    assert came_to_pass(tmp_path, place)
+    assert code != 0
+    if not run.run_json.exists():
+        run, code = empty.start(panel, out, trials=TRIALS, epochs=EPOCHS)
+        assert code == 0
+    resume_to_the_end(run)
+    assert_whole(run)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize(("place", "kind"), cases([*ENGINE, *BESIDE], 9))
+def test_an_engine_that_fails_loses_nothing(panel, home, tmp_path, place, kind, nth):
+    run, _ = empty.start(panel, home / "out", trials=TRIALS, epochs=EPOCHS,
+                         ATFT_FAULT=fault(tmp_path, place, nth=nth, kind=kind))  # fmt: skip
+    assert came_to_pass(tmp_path, place, nth=nth) or nth > 1
+    resume_to_the_end(run)
+    assert_whole(run)
+
+
+def test_a_worker_that_is_killed_at_each_of_its_steps_in_turn_loses_nothing(panel, home, tmp_path):
+    """Five trials: past the rename of a checkpoint a trial does not come a second time."""
+    given = empty.spec(panel, home / "out", trials=5, epochs=EPOCHS, **{"engine.max_retries": 100})
+    empty.engine("start", given=given, ATFT_FAULT=fault(tmp_path, *WORKER), timeout=300)
+    run = empty.RunDirectory(home / "out")
+    assert came_to_pass(tmp_path, *WORKER)
+    assert sum(trial.crashes for trial in load(run).trials.values()) >= len(WORKER) - 5
+    resume_to_the_end(run)
+    assert_whole(run, trials=5)
