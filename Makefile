@@ -3,20 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ok
+# As many at once as there are cores; a file stays together, since its tests share what they set up.
+AT_ONCE := -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-all lint types drills bench clean setup
+.PHONY: demo test slow test-all lint types drills bench clean setup
 
 demo: $(STAMP)
 	@$(BIN)/atft-tui --demo
 
 test: $(STAMP)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(AT_ONCE)
+
+slow: $(STAMP)
+	$(BIN)/pytest -m slow $(AT_ONCE) --durations=10
 
 test-all: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest $(AT_ONCE)
 
 drills: $(STAMP)
-	ATFT_DRILLS=all $(BIN)/pytest -m slow tests/drills
+	ATFT_DRILLS=all $(BIN)/pytest -m slow $(AT_ONCE) tests/drills
 
 # Five minutes; quote the ratios, not the seconds.
 bench: $(STAMP)

@@ -5,20 +5,18 @@ place, and goes on as a person would: start again, or resume. Every place has it
 ATFT_DRILLS=all (`make drills`); else a part of them.
 """
 
-import os
 import statistics
 
 import empty
 import pytest
-from drill import assert_log_equals_study
+from drill import ALL, assert_log_equals_study
 from places import BESIDE, ENGINE, START, WORKER
 
 from atft_core.bench.empty.worker import rank_ic
-from atft_core.run.faults import KINDS
+from atft_core.run.faults import KINDS, SILENT
 from atft_core.run.status import load
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-ALL = os.environ.get("ATFT_DRILLS") == "all"
 TRIALS, EPOCHS = 2, 3
 RESUMES = 3
 """More than a fault that comes once may cost."""
@@ -80,7 +78,7 @@ def test_the_list_names_every_place_that_is_passed(panel, home, tmp_path):
     assert found == {*START, *ENGINE, *BESIDE, *WORKER}
 
 
-@pytest.mark.parametrize(("place", "kind"), cases(START, 6))
+@pytest.mark.parametrize(("place", "kind"), cases(START, 8))
 def test_a_start_that_fails_leaves_nothing_in_the_way_of_the_next(
     panel, home, tmp_path, place, kind
 ):
@@ -96,7 +94,7 @@ def test_a_start_that_fails_leaves_nothing_in_the_way_of_the_next(
     assert_whole(run)
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("nth", [1, 2] if ALL else [1])
 @pytest.mark.parametrize(("place", "kind"), cases([*ENGINE, *BESIDE], 9))
 def test_an_engine_that_fails_loses_nothing(panel, home, tmp_path, place, kind, nth):
     run, _ = empty.start(panel, home / "out", trials=TRIALS, epochs=EPOCHS,
@@ -115,3 +113,22 @@ def test_a_worker_that_is_killed_at_each_of_its_steps_in_turn_loses_nothing(pane
     assert sum(trial.crashes for trial in load(run).trials.values()) >= len(WORKER) - 5
     resume_to_the_end(run)
     assert_whole(run, trials=5)
+
+
+@pytest.mark.parametrize("kind", SILENT)
+@pytest.mark.parametrize("place", ["before open epoch_00002.json", "before trial epoch"])
+def test_a_worker_that_hangs_or_is_stopped_is_ended_and_run_again(
+    panel, home, tmp_path, place, kind
+):
+    given = empty.spec(
+        panel, home / "out", trials=TRIALS, epochs=EPOCHS, **{"engine.hung_seconds": 3}
+    )
+    code, _ = empty.engine("start", given=given, ATFT_FAULT=fault(tmp_path, place, kind=kind))
+    assert code == 0
+    run = empty.RunDirectory(home / "out")
+    trial = load(run).trials[0]
+    (mishap,) = trial.mishaps
+    assert mishap.startswith("HUNG: nothing was heard for 3 s")
+    assert ("stacks in trial_0/stacks.txt" in mishap) is (kind == "hang")
+    assert trial.crashes == 1 and trial.attempt == 2
+    assert_whole(run)

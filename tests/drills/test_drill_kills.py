@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from drill import assert_log_equals_study, atft, kill, start, wait_for, wait_for_end
+from drill import ALL, assert_log_equals_study, atft, kill, start, wait_for, wait_for_end
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MOMENTS = {
@@ -18,13 +18,14 @@ MOMENTS = {
     "middle": lambda t: t.pid > 0 and len(t.epochs) == 2,
     "late": lambda t: t.pid > 0 and len(t.epochs) >= 4,
 }
+every_moment = pytest.mark.parametrize("moment", MOMENTS if ALL else ["middle"])
 
 
 def at(moment, number=0):
     return lambda state: number in state.trials and MOMENTS[moment](state.trials[number])
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@every_moment
 def test_a_killed_worker_is_run_again_as_the_same_trial(panel, home, moment):
     run = start(panel, home / "out", trials=1)
     state = wait_for(run, at(moment))
@@ -38,7 +39,7 @@ def test_a_killed_worker_is_run_again_as_the_same_trial(panel, home, moment):
     assert_log_equals_study(run)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@every_moment
 def test_a_killed_engine_leaves_its_worker_at_work_and_is_resumed(panel, home, moment):
     run = start(panel, home / "out")
     state = wait_for(run, at(moment))
@@ -60,7 +61,7 @@ def assert_same_process(pid):
     os.kill(pid, 0)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@every_moment
 def test_engine_and_worker_killed_together_resume_from_the_checkpoint(panel, home, moment):
     run = start(panel, home / "out", trials=1)
     state = wait_for(run, at(moment))
@@ -74,7 +75,7 @@ def test_engine_and_worker_killed_together_resume_from_the_checkpoint(panel, hom
     assert_log_equals_study(run)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@every_moment
 def test_a_killed_console_changes_nothing(panel, home, moment):
     run = start(panel, home / "out", trials=1)
     leader, follower = pty.openpty()

@@ -93,7 +93,7 @@ def test_the_snapshot_of_the_study_has_the_trials_of_the_log(request, name):
 def test_first_trials_that_all_fail_end_the_run_and_have_no_value(futile):
     state, status = read_status(futile)
     assert status.name == "FAILED"
-    assert status.reason.startswith("the first 3 trials failed: non-finite loss")
+    assert status.reason.startswith("the first 3 trials failed: NAN")
     assert {n: (t.state, t.value) for n, t in state.trials.items()} == dict.fromkeys(
         range(3), ("FAIL", None)
     )

@@ -30,7 +30,7 @@ def test_a_worker_that_does_not_end_is_ended_with_its_children():
     asked = []
     end(worker, patience=0.1, idle=lambda: asked.append(1))
     assert not worker.running()
-    assert worker.fate() == "the worker was killed by SIGTERM"
+    assert worker.fate() == "CRASHED: the worker was killed by SIGTERM"
     assert asked, "its events are drained meanwhile"
     assert gone(child)
 
@@ -38,7 +38,7 @@ def test_a_worker_that_does_not_end_is_ended_with_its_children():
 def test_a_worker_that_ends_by_itself_is_left_in_peace():
     worker = started("sh", "-c", "exit 7")
     end(worker, patience=20, idle=lambda: None)
-    assert worker.fate() == "the worker ended with exit code 7 and no last word"
+    assert worker.fate() == "CRASHED: the worker ended with exit code 7 and no last word"
 
 
 def test_a_worker_of_an_earlier_engine_is_known_by_pid_and_start_time():
@@ -52,7 +52,7 @@ def test_a_worker_of_an_earlier_engine_is_known_by_pid_and_start_time():
     worker.process.kill()
     worker.process.wait()
     assert not known.running()
-    assert known.fate() == "the worker of an earlier engine vanished"
+    assert known.fate() == "CRASHED: the worker of an earlier engine vanished"
 
 
 def test_a_trial_that_a_process_holds_is_adopted_with_its_attempt(tmp_path):

@@ -173,7 +173,7 @@ def test_metrics_and_verdict_agree_that_a_disk_is_no_fault_of_the_trial(tmp_path
 @pytest.mark.parametrize(
     ("break_it", "state", "reason"),
     [
-        (lambda run: None, "failed", "non-finite loss: the loss is nan at epoch 1"),
+        (lambda run: None, "failed", "NAN: the loss is nan at epoch 1"),
         (lambda run: run.trial(0).params.unlink(), "blocked", "RunDirectoryError: "),
         (lambda run: run.config.write_text("[model]\nhidden = 1"), "failed", "ConfigError: "),
     ],

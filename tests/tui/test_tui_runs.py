@@ -84,7 +84,7 @@ async def test_the_newest_run_comes_first_with_state_trials_and_size(book, three
         assert "3 runs" in shown.said("runs")
         await shown.press("down")
         assert "#candidate first with sectors" in shown.said("about")
-        assert str(three[1].path) in shown.said("about")
+        assert str(three[1].path)[-40:] in shown.said("about")
         assert "#candidate first with" in second or size == SMALL
         assert all(len(row) <= size[0] - 2 for row in rows(shown))
 

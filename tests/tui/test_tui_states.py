@@ -132,8 +132,7 @@ def test_a_failed_run_is_rewound_like_any_other(book):
         state = found.after(stamped.seq)
         assert state == fold(every[: stamped.seq])
         then = Then(state, state.t, found.following).status(run.holder())
-        special = {every[0].seq: "UNKNOWN", every[-1].seq: "FAILED"}  # no engine yet; the end
-        assert then.name == special.get(stamped.seq, "RUNNING")
+        assert then.name == ("FAILED" if stamped is every[-1] else "RUNNING")
 
 
 def test_the_screen_and_the_command_agree_on_what_a_run_was_doing(book):

@@ -6,9 +6,9 @@ import subprocess
 import time
 from collections.abc import Callable
 
+from atft_core.engine.attempts import TICK_SECONDS
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
-from atft_core.engine.trials import TICK_SECONDS
 from atft_core.engine.watch import look
 from atft_core.engine.workers import environment
 from atft_core.launch import program

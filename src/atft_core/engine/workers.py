@@ -12,14 +12,18 @@ from dataclasses import dataclass
 
 from atft_core.launch import program
 from atft_core.run import user
+from atft_core.run.causes import caused
 from atft_core.run.directory import RunDirectory
 from atft_core.run.faults import after, before
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, owner, probe
 from atft_core.run.processes.alive import alive, signal_group, signal_listener, start_time
+from atft_core.run.processes.cgroups import oom_kills
 
 GRACE_SECONDS = 20.0
 """From the request to stop to SIGTERM; a block takes far less."""
+STACK_SECONDS = 0.5
+"""For a process to write where it is."""
 TERM_SECONDS = 5.0
 """From SIGTERM to SIGKILL."""
 
@@ -33,6 +37,8 @@ class Worker:
     pid: int
     start_time: float
     process: subprocess.Popen[bytes] | None = None
+    oom_kills: int = 0
+    """How often the kernel had killed for want of memory when it was started."""
 
     def running(self) -> bool:
         """Whether it is still at work; reaps it when it is not."""
@@ -44,16 +50,20 @@ class Worker:
         """How it ended, for people."""
         code = None if self.process is None else self.process.returncode
         if code is None:
-            return "the worker of an earlier engine vanished"
+            return caused("CRASHED", "the worker of an earlier engine vanished")
+        if code == -signal.SIGKILL and oom_kills() > self.oom_kills:
+            return caused("OOM", "the kernel killed it for want of memory")
         if code < 0:
-            return f"the worker was killed by {signal.Signals(-code).name}"
-        return f"the worker ended with exit code {code} and no last word"
+            return caused("CRASHED", f"the worker was killed by {signal.Signals(-code).name}")
+        said = f"the worker ended with exit code {code} and no last word"
+        return caused("CRASHED", said)
 
 
 def spawn(run: RunDirectory, trial: int, attempt: int, module: str) -> Worker:
     """Start an attempt in a fresh interpreter; its output goes to the trial's log."""
     directory = run.trial(trial)
     before("worker start")
+    killed_before = oom_kills()
     directory.control.unlink(missing_ok=True)
     with directory.log.open("ab") as log:
         process = subprocess.Popen(
@@ -65,7 +75,7 @@ def spawn(run: RunDirectory, trial: int, attempt: int, module: str) -> Worker:
             env=environment(),
         )
     after("worker start")
-    return Worker(trial, attempt, process.pid, start_time(process.pid), process)
+    return Worker(trial, attempt, process.pid, start_time(process.pid), process, killed_before)
 
 
 def environment() -> dict[str, str]:
@@ -118,6 +128,18 @@ def end(worker: Worker, *, patience: float, idle: Callable[[], None]) -> None:
         signal_group(worker.pid, worker.start_time, signal_number)
         if _wait(worker, TERM_SECONDS, idle):
             return
+
+
+def kill(worker: Worker, patient: Callable[[], bool]) -> None:
+    """End a worker that does not answer, and all that it started, once it has said where it is.
+
+    One that waits for a disk goes when the disk answers: for so long as `patient` says.
+    """
+    if signal_listener(worker.pid, worker.start_time, signal.SIGUSR1):  # to stacks.txt
+        time.sleep(STACK_SECONDS)
+    while worker.running() and patient():
+        signal_group(worker.pid, worker.start_time, signal.SIGKILL)
+        time.sleep(0.05)
 
 
 def _wait(worker: Worker, seconds: float, idle: Callable[[], None]) -> bool:

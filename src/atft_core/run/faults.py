@@ -14,12 +14,15 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
 from typing import NamedTuple
 
 VARIABLE = "ATFT_FAULT"
 ERRORS = {"full": errno.ENOSPC, "io": errno.EIO}
 """Kinds that are an error of the system."""
 KINDS = ("kill", *ERRORS)
+SILENT = ("hang", "stop")
+"""Kinds that are none for a watchdog to be told of: it has to notice."""
 EVERY = "*"
 
 
@@ -64,6 +67,11 @@ def _pass(place: str, *, may_fail: bool) -> None:
         return
     if fault.kind == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if fault.kind == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
+    if fault.kind == "hang":
+        time.sleep(86_400)
     if not may_fail:
         raise ValueError(f"nothing can fail {place}: it can only be killed there")
     raise OSError(ERRORS[fault.kind], os.strerror(ERRORS[fault.kind]), place)

@@ -17,6 +17,7 @@ from atft_core.errors import (
     NonFiniteLossError,
     RunDirectoryError,
 )
+from atft_core.run.causes import caused
 from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Epoch, Json, Progress, Settings
 from atft_core.run.files import DISK_FULL, read_json, write_json
@@ -30,6 +31,14 @@ PERIOD = 0.5
 
 _SURROUNDINGS = (OSError, DataError, FeedError, RunDirectoryError, CheckpointError)
 """What says nothing about a trial's parameters: the same trial can be tried again."""
+
+
+_LOST_GPU = (
+    "GPU is lost", "device unavailable", "device(s) is/are busy or unavailable",
+    "unspecified launch failure", "uncorrectable ECC error", "hardware error",
+    "NVML_SUCCESS == r", "driver shutting down", "no CUDA GPUs are available",
+)  # fmt: skip
+"""What CUDA says, through torch, when the device went away under a process."""
 
 
 def log_to_stdout() -> None:
@@ -162,20 +171,26 @@ def state_of(error: Exception) -> str:
 
 
 def reason(error: Exception) -> str:
-    """One line for the trial table."""
+    """One line for the trial table; it begins with its cause where that is known."""
     text = error.message if isinstance(error, AtftError) else str(error)
     first = text.strip().splitlines()[0] if text.strip() else ""
-    return f"{_name(error)}: {first}" if first else _name(error)
+    cause = _cause(error)
+    if cause:
+        return caused(cause, first or type(error).__name__)
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def _name(error: Exception) -> str:
+def _cause(error: Exception) -> str:
+    said = str(error)
     if isinstance(error, NonFiniteLossError):
-        return "non-finite loss"
+        return "NAN"
     torch_says_so = type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        isinstance(error, RuntimeError) and "can't allocate memory" in said
     )
     if torch_says_so or isinstance(error, MemoryError):
-        return "out of memory"
+        return "OOM"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return "disk full"
-    return type(error).__name__
+        return "DISK_FULL"
+    if isinstance(error, RuntimeError) and any(sign in said for sign in _LOST_GPU):
+        return "LOST_GPU"
+    return ""

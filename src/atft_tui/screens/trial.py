@@ -14,6 +14,7 @@ from textual.containers import Grid
 from textual.content import Content
 from textual.widget import Widget
 
+from atft_core.run.causes import ACTIONS, cause_of
 from atft_core.run.foreign import clean
 from atft_core.run.notes import Note
 from atft_core.run.state import Trial
@@ -89,6 +90,8 @@ def _told(trial: Trial, width: int) -> list[Content]:
     style = "$text-error" if trial.state == "FAIL" else ""
     said = [("reason", trial.reason, style), ("note", trial.given_up, "$text-warning")]
     said += [("lost", mishap, "$text-warning") for mishap in trial.mishaps]
+    causes = dict.fromkeys(map(cause_of, [trial.reason, *trial.mishaps]))
+    said += [("helps", f"{each}: {ACTIONS[each]}", "") for each in causes if each]
     lines = []
     for name, text, colour in said:
         for i, piece in enumerate(textwrap.wrap(clean(text), max(20, width - 10))):

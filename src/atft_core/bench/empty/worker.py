@@ -19,6 +19,7 @@ from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
 from atft_core.run.lock import ProcessLock
+from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.train.report import Interrupted, LastWord, Reporter, log_to_stdout
 
 EPOCH_SECONDS = "ATFT_EMPTY_EPOCH"
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> int:
     files = run.trial(trial)
     lock = ProcessLock(files.lock, attempt=attempt)
     try:
-        with LastWord(files.exit, attempt) as word:
+        with stacks_on_request(files.stacks), LastWord(files.exit, attempt) as word:
             reporter = Reporter(files, trial, attempt)
             with reporter.journal:
                 word.state, word.value, word.epoch = work(run, files, reporter)

@@ -38,6 +38,25 @@ def memory_limit(pid: int, mount: Path = MOUNT) -> int | None:
     return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
 
 
+def oom_kills(mount: Path = MOUNT, own: str = "/proc/self") -> int:
+    """How often the kernel killed a process of this group, or of those it lies in, for memory.
+
+    Without such groups: on the whole machine.
+    """
+    for group in groups(Path(own) / "cgroup", mount, "memory"):
+        for name in ("memory.events", "memory.oom_control"):
+            with suppress(OSError, ValueError, KeyError):
+                return int(_fields(group / name)["oom_kill"])
+    with suppress(OSError, ValueError, KeyError):
+        return int(_fields(Path("/proc/vmstat"))["oom_kill"])
+    return 0
+
+
+def _fields(path: Path) -> dict[str, str]:
+    """Lines of a name and a value."""
+    return dict(line.split(None, 1) for line in path.read_text().splitlines())
+
+
 def cpu_limit(pid: int, mount: Path = MOUNT) -> float | None:
     """Cores' worth of time that a process and its neighbours may use; None: all there are."""
     limits = []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from atft_core.run.causes import ACTIONS, cause_of
 from atft_core.run.epochs import EpochRow
 from atft_core.run.judge.measure import place
 from atft_core.run.processes.alive import doing
@@ -64,7 +65,8 @@ def verdict_line(state: State, status: Status, around: Around | None = None) -> 
     if status.name == "HUNG":
         return _hung(state, status, seen)
     if status.name in _TROUBLE:
-        return Diagnosis(status.name, status.reason or "no reason was given", _TROUBLE[status.name])
+        why = status.reason or "no reason was given"
+        return Diagnosis(status.name, why, _helps(state) or _TROUBLE[status.name])
     newest = _newest(state)
     if status.live and not state.preflight and not state.trials:
         return Diagnosis("preflight", "data, model and loss are checked before any trial", "wait")
@@ -78,6 +80,12 @@ def verdict_line(state: State, status: Status, around: Around | None = None) -> 
             "unknown", f"{place(trial.number, row.epoch)} reported no times", "see the worker's log"
         )
     return _contended(trial, split, seen) or _limited(trial, split, seen)
+
+
+def _helps(state: State) -> str:
+    """What helps against the cause of the newest trial that failed, in a run that ended for it."""
+    failed = [trial for trial in state.trials.values() if trial.state == "FAIL"]
+    return ACTIONS.get(cause_of(failed[-1].reason), "") if failed and state.end_state else ""
 
 
 def _newest(state: State) -> tuple[Trial, EpochRow] | None:

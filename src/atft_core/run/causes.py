@@ -1,0 +1,29 @@
+"""Why an attempt at a trial was lost, in one word, and what helps.
+
+The word stands before the reason, everywhere that a reason stands: HUNG: nothing heard for 300 s.
+"""
+
+from __future__ import annotations
+
+ACTIONS = {
+    "HUNG": "see where in the trial's stacks.txt; engine.hung_seconds is how long it may be silent",
+    "CRASHED": "read the end of the trial's log; it was not asked to end",
+    "OOM": "less at once: a smaller train.block_days, model.hidden or model.lookback, "
+    "or fewer other processes",
+    "NAN": "a smaller train.learning_rate, or train.amp=off; a trial of its own is lost, no other",
+    "TIMED_OUT": "a trial may take engine.trial_seconds; fewer epochs, or more time",
+    "LOST_GPU": "nvidia-smi and dmesg say why (Xid); after a reset, resume",
+    "DISK_FULL": "make room, then resume: it goes on from its last checkpoint",
+}
+"""What to do, by the word."""
+
+
+def caused(cause: str, reason: str) -> str:
+    """A reason with its cause."""
+    return f"{cause}: {reason}"
+
+
+def cause_of(reason: str) -> str:
+    """The word of a reason; empty where it has none."""
+    word = reason.partition(":")[0]
+    return word if word in ACTIONS else ""
