@@ -219,6 +219,20 @@ def resume(run_dir: RunDir, detach: Detach = False, json: Json = False) -> None:
     raise typer.Exit(control.resume(run_dir, detach=detach, as_json=json))
 
 
+@app.command(epilog="Example: atft repair output/hpo_short --look")
+def repair(
+    run_dir: RunDir,
+    look: Annotated[
+        bool, typer.Option("--look", help="Say what is wrong, change nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Put right what a crash or a bad disk left of a run; the event log is the truth."""
+    from atft_core.cli import repair as repairing
+
+    repairing.repair_run(run_dir, change=not look, as_json=json)
+
+
 @app.command(epilog="Example: atft holdout output/hpo_full --trial 7")
 def holdout(
     run_dir: RunDir,

@@ -9,6 +9,7 @@ import hashlib
 import sqlite3
 import warnings
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -40,7 +41,7 @@ def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study
     except SQLAlchemyError as error:
         raise EngineError(
             f"{run.study} cannot be opened: {str(error).splitlines()[0]}.",
-            hint=f"Restore it: cp {run.study_snapshot} {run.study}",
+            hint=f"`atft repair {run.path}` makes it again from the event log.",
         ) from error
     study = optuna.create_study(
         study_name=config.engine.study_name,
@@ -61,7 +62,7 @@ def _refuse_emptied(run: RunDirectory, trials_known: int) -> None:
     if trials_known and size == 0:
         raise EngineError(
             f"{run.study} is missing or empty, but the event log knows {trials_known} trials.",
-            hint=f"Restore it: cp {run.study_snapshot} {run.study}",
+            hint=f"`atft repair {run.path}` makes it again from the event log.",
         )
 
 
@@ -111,6 +112,21 @@ def pruning_possible(config: Config) -> bool:
         and engine.n_trials > engine.prune_startup
         and epochs > first_prunable_epoch(engine)
     )
+
+
+def trials_of(path: Path) -> list[FrozenTrial]:
+    """All trials of the one study in a file; EngineError where it holds none that can be read."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = None
+    try:
+        storage = RDBStorage(f"sqlite:///{path}")
+        (study,) = storage.get_all_studies()
+        return storage.get_all_trials(study._study_id, deepcopy=False)
+    except (SQLAlchemyError, ValueError, KeyError, RuntimeError) as error:
+        raise EngineError(str(error).splitlines()[0] if str(error) else repr(error)) from error
+    finally:
+        if storage is not None:
+            storage.engine.dispose()
 
 
 def frozen(study: Study, number: int) -> FrozenTrial | None:

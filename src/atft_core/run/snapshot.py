@@ -92,6 +92,11 @@ def load_start(run: RunDirectory) -> Start:
     return Start(State(), Tail(run.events))
 
 
+def readable(run: RunDirectory) -> bool:
+    """Whether a reader would start from the snapshot."""
+    return load_start(run).tail.offset > 0
+
+
 def _start(run: RunDirectory, data: bytes) -> Start:
     """ValueError where it is of another log or another version."""
     head_end = data.index(b"\n")

@@ -1,0 +1,112 @@
+"""A study made again from the event log, which knows all that was ever told to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from atft_core.config.schema import Config
+from atft_core.engine.space import distributions, planned
+from atft_core.engine.study import trials_of
+from atft_core.errors import EngineError
+from atft_core.run import events as ev
+from atft_core.run.directory import RunDirectory
+from atft_core.run.files import fsync_directory
+from atft_core.run.journal import read_events
+from atft_core.run.state import State, Trial
+from atft_core.run.wording import finite
+
+_STATES = {
+    "COMPLETE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAIL": TrialState.FAIL,
+}  # fmt: skip
+
+
+def why_unusable(path: Path, state: State) -> str:
+    """Why a study is not the one that the log speaks of; empty where it is.
+
+    It may know a little more: the engine tells it first, and a kill may come before the log.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return f"{path.name} is missing or empty" if state.trials else ""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            (said,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if said != "ok":
+            return f"{path.name} is damaged ({said.splitlines()[0]})"
+        found = trials_of(path)
+    except (sqlite3.Error, EngineError) as error:
+        return f"{path.name} cannot be read ({str(error).splitlines()[0]})"
+    asked = {trial.number: trial for trial in found if trial.state is not TrialState.WAITING}
+    return next((why for each in state.trials.values() if (why := _unlike(each, asked))), "")
+
+
+def _unlike(trial: Trial, asked: dict[int, FrozenTrial]) -> str:
+    known = asked.get(trial.number)
+    if known is None:
+        return f"it does not know trial {trial.number}"
+    if known.params != trial.params and known.params:
+        return f"it has other parameters for trial {trial.number}"
+    if trial.state in _STATES and known.state is not _STATES[trial.state]:
+        return f"trial {trial.number} is {known.state.name} in it, and {trial.state} in the log"
+    return ""
+
+
+def rebuild(run: RunDirectory, config: Config, state: State) -> None:
+    """Put a study in the place of study.db that knows what the log knows.
+
+    EngineError where the log has lost the trials in between.
+    """
+    if sorted(state.trials) != list(range(len(state.trials))):
+        raise EngineError("The event log has lost some trials: the study cannot be made again.")
+    made = run.study.with_name(".study.rebuilt.tmp")
+    made.unlink(missing_ok=True)
+    storage = RDBStorage(f"sqlite:///{made}")
+    try:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(
+            study_name=config.engine.study_name, storage=storage, direction="maximize"
+        )
+        for number in sorted(state.trials):
+            study.add_trial(_trial(config, state, state.trials[number]))
+        _enqueue_again(study, run, config)
+    finally:
+        storage.engine.dispose()
+    made.replace(run.study)
+    fsync_directory(run.path)
+
+
+def _trial(config: Config, state: State, trial: Trial) -> FrozenTrial:
+    values = {row.epoch: row.metric("rank_ic", state.horizon) for row in trial.epochs}
+    told = _STATES.get(trial.state, TrialState.RUNNING)
+    pruned_at = finite(trial.value) if told is not TrialState.FAIL else None
+    return create_trial(
+        state=told,
+        value=pruned_at,
+        params=dict(trial.params),
+        distributions=distributions(config),
+        intermediate_values={epoch: v for epoch, v in values.items() if v is not None},
+        user_attrs={"reason": trial.reason} if trial.ended else {},
+    )
+
+
+def _enqueue_again(study: Study, run: RunDirectory, config: Config) -> None:
+    """The trials that were planned, or asked for by people, and have not been run."""
+    waiting: deque[tuple[dict[str, Any], dict[str, Any]]] = deque(
+        (params, {}) for params in planned(config)
+    )
+    for stamped in read_events(run.events):
+        match stamped.event:
+            case ev.TrialEnqueued(params=params, request=request):
+                waiting.append((params, {"request": request}))
+            case ev.TrialAsked() if waiting:
+                waiting.popleft()
+    for params, attributes in waiting:
+        study.enqueue_trial(params, user_attrs=attributes)

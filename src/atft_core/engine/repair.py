@@ -1,0 +1,190 @@
+"""What is wrong with the files of a run, and what can be put right. The event log is the truth.
+
+The study can be made again from the log. What the log itself has lost stays lost, and is said. Of
+everything that is changed a copy is made first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from atft_core.config.load import read_resolved
+from atft_core.engine.rebuild import rebuild, why_unusable
+from atft_core.errors import AtftError, RunDirectoryError
+from atft_core.run.directory import RunDirectory, TrialDirectory, refuse_shared
+from atft_core.run.events import decode
+from atft_core.run.files import open_regular, read_json, remove_leftovers
+from atft_core.run.fold import fold
+from atft_core.run.foreign import clean
+from atft_core.run.journal import cut_torn_line, read_events
+from atft_core.run.kept import kept_checkpoints
+from atft_core.run.lock import EngineLock
+from atft_core.run.snapshot import readable
+from atft_core.run.state import State
+from atft_core.run.wording import several
+
+_NAMED = 3
+"""Damaged lines that are named; of more the number is told."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One thing that was looked at."""
+
+    what: str
+    state: str
+    """`ok`, `repaired`, `damaged` (it stays so), `to repair` (nothing was changed)."""
+    said: str
+
+
+def repair(run: RunDirectory, *, change: bool) -> list[Repair]:
+    """Look at each file, and put right what can be; without `change` only look.
+
+    RunBusyError while an engine is at work on it.
+    """
+    run.facts()
+    refuse_shared(run.path)
+    lock = EngineLock(run.lock, silent=True)
+    try:
+        return list(_Repairs(run, change=change).all())
+    finally:
+        lock.release()
+
+
+class _Repairs:
+    """A pass over a run; holds where its copies go."""
+
+    def __init__(self, run: RunDirectory, *, change: bool) -> None:
+        self.run, self.change = run, change
+        self._copies = run.path / "repaired" / time.strftime("%Y%m%d-%H%M%S")
+
+    def all(self) -> Iterator[Repair]:
+        """In the order in which one needs the other."""
+        yield self._log()
+        state = fold(read_events(self.run.events))
+        yield self._configuration()
+        yield self._study(state)
+        yield self._snapshot()
+        yield from self._checkpoints(state)
+        yield from self._work_left(state)
+        if self.change:
+            remove_leftovers(self.run.path)
+
+    def _copied(self, path: Path) -> str:
+        """Keep what is about to be changed; where it is then."""
+        self._copies.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, self._copies / path.name)
+        return f"; as it was: {(self._copies / path.name).relative_to(self.run.path)}"
+
+    def _log(self) -> Repair:
+        path, what = self.run.events, "event log"
+        try:
+            with open_regular(path) as file:
+                data = file.read()
+        except OSError as error:
+            said = f"{error.strerror or error}: restore it from a copy, or start a new run"
+            return Repair(what, "damaged", said)
+        lines = data.split(b"\n")
+        torn, lines = lines[-1], lines[:-1]
+        bad = [
+            n for n, line in enumerate(lines, 1) if decode(line.decode(errors="replace")) is None
+        ]
+        if bad:
+            named = ", ".join(map(str, bad[:_NAMED])) + (" ..." if len(bad) > _NAMED else "")
+            said = f"{several(len(bad), 'line')} cannot be read ({named}): what they said is lost, "
+            return Repair(what, "damaged", said + "and the run is no evidence for a gate")
+        if not torn:
+            return Repair(what, "ok", several(len(lines), "event"))
+        said = f"its last line is half a line of {len(torn)} bytes"
+        if not self.change:
+            return Repair(what, "to repair", said)
+        kept = self._copied(path)
+        cut_torn_line(path)
+        return Repair(what, "repaired", f"{said}, which was cut off{kept}")
+
+    def _configuration(self) -> Repair:
+        try:
+            read_resolved(self.run.config)
+        except (AtftError, OSError) as error:
+            said = error.message if isinstance(error, AtftError) else str(error)
+            return Repair("configuration", "damaged", f"{said} Put it back as it was.")
+        return Repair("configuration", "ok", self.run.config.name)
+
+    def _study(self, state: State) -> Repair:
+        run, what = self.run, "study"
+        why = why_unusable(run.study, state)
+        if not why:
+            return Repair(what, "ok", several(len(state.trials), "trial"))
+        if not self.change:
+            return Repair(what, "to repair", f"{why}; it can be made again from the event log")
+        try:
+            config = read_resolved(run.config)
+            kept = self._copied(run.study) if run.study.exists() else ""
+            rebuild(run, config, state)
+        except (AtftError, OSError) as error:
+            said = error.message if isinstance(error, AtftError) else str(error)
+            return Repair(what, "damaged", f"{why}; {said}")
+        return Repair(what, "repaired", f"{why}: it was made again from the event log{kept}")
+
+    def _snapshot(self) -> Repair:
+        what, path = "snapshot", self.run.snapshot
+        if not path.exists() or readable(self.run):
+            return Repair(what, "ok", "of the state, for a faster start of the console")
+        if not self.change:
+            return Repair(what, "to repair", "it is damaged or of an older state; not needed")
+        path.unlink()
+        return Repair(what, "repaired", "it was damaged or old, and removed: nobody needs it")
+
+    def _checkpoints(self, state: State) -> Iterator[Repair]:
+        """Of trials that would go on from one."""
+        for number, trial in state.trials.items():
+            if trial.ended:
+                continue
+            files = self.run.trial(number)
+            kept = kept_checkpoints(files.checkpoints)
+            bad = [each.epoch for each in kept if not _whole(files, each.epoch)]
+            what = f"trial {number}"
+            if not bad:
+                continue
+            good = [each.epoch for each in kept if each.epoch not in bad]
+            then = f"it goes on after epoch {max(good)}" if good else "it begins again"
+            said = f"the checkpoint of epoch {max(bad)} is damaged; {then}"
+            yield Repair(what, "damaged", said)
+
+    def _work_left(self, state: State) -> Iterator[Repair]:
+        running = [t.number for t in state.trials.values() if not t.ended]
+        if running and state.end_state in ("", "STOPPED"):
+            named = ", ".join(map(str, running[:_NAMED]))
+            said = f"not ended; `atft resume {clean(str(self.run.path))}` goes on with it"
+            yield Repair(f"trial {named}", "ok", said)
+
+
+def _whole(files: TrialDirectory, epoch: int) -> bool:
+    """Whether the files of a checkpoint are those that its manifest speaks of."""
+    place = files.checkpoints / f"epoch_{epoch:05d}"
+    manifest = read_json(place / "manifest.json")
+    hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
+    if not isinstance(hashes, dict) or not hashes:
+        return False
+    try:
+        return all(
+            hashlib.sha256((place / str(name)).read_bytes()).hexdigest() == digest
+            for name, digest in hashes.items()
+        )
+    except OSError:
+        return False
+
+
+def refuse_hopeless(found: list[Repair], run: RunDirectory) -> None:
+    """RunDirectoryError where something stays damaged that a run cannot go on without."""
+    lost = [each for each in found if each.state == "damaged" and not each.what.startswith("trial")]
+    if lost:
+        raise RunDirectoryError(
+            f"{run.path} cannot be repaired: {lost[0].what}: {lost[0].said}.",
+            hint="What it found so far can be looked at: `atft status`, `atft-tui`.",
+        )
