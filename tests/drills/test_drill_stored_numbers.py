@@ -12,6 +12,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
+from atft_core.run.events import summed
 from atft_core.run.journal import Tail
 from atft_core.run.status import load
 
@@ -215,7 +216,7 @@ def test_a_trial_that_is_not_complete_is_not_scored(copy, tmp_path, number):
     with copy.events.open("a") as log:  # trial 1 was asked for and never ended
         seq = len(copy.events.read_text().splitlines()) + 1
         asked = {"seq": seq, "t": 1.0, "kind": "trial_asked", "trial": 1, "params": {}}
-        log.write(json.dumps(asked) + "\n")
+        log.write(summed(json.dumps(asked)) + "\n")
     atft("holdout", copy.path, "--trial", number, "--yes", code=2)
     assert ledger(tmp_path) == []
     assert not copy.trial(number).path.exists()

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from atft_core.run import events as ev
-from atft_core.run.events import KINDS, Stamped, decode, encode
+from atft_core.run.events import KINDS, Stamped, decode, encode, summed
 from atft_core.run.fold import apply
 from atft_core.run.state import State
 
@@ -43,7 +43,7 @@ def test_a_line_names_its_kind_in_words():
 
 def test_unknown_fields_are_ignored_and_missing_ones_have_their_defaults():
     line = '{"seq":4,"t":1.5,"kind":"trial_ended","trial":2,"colour":"red"}'
-    assert decode(line) == Stamped(4, 1.5, ev.TrialEnded(trial=2))
+    assert decode(summed(line)) == Stamped(4, 1.5, ev.TrialEnded(trial=2))
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,7 @@ def test_unknown_fields_are_ignored_and_missing_ones_have_their_defaults():
 )  # fmt: skip
 def test_a_damaged_or_unknown_line_is_none(line):
     assert decode(line) is None
+    assert decode(summed(line)) is None, "and with a sum that is right"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -87,8 +88,23 @@ def test_only_progress_may_be_lost_in_a_power_cut():
     ],
 )  # fmt: skip
 def test_numbers_that_no_run_can_have_are_damage(said):
-    assert decode(f'{{"seq":1,{said}}}') is None
+    assert decode(summed(f'{{"seq":1,{said}}}')) is None
 
 
 def test_blanks_around_a_line_are_no_damage():
-    assert decode(' {"seq":1,"t":1,"kind":"epoch","trial":0} \r') is not None
+    line = summed('{"seq":1,"t":1,"kind":"epoch","trial":0}')
+    assert decode(f" {line} \r") is not None
+
+
+@pytest.mark.parametrize(
+    "event", [ev.TrialEnded(trial=2, value=0.0512), ev.Alert(text="\U0001f600")]
+)
+def test_no_turned_bit_is_believed(event):
+    line = encode(Stamped(7, 12.5, event))
+    data = line.encode()
+    for place in range(len(data)):
+        for bit in range(8):
+            turned = bytearray(data)
+            turned[place] ^= 1 << bit
+            found = decode(turned.decode("utf-8", errors="replace"))
+            assert found in (None, Stamped(7, 12.5, event)), (place, bit)

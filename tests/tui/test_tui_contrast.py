@@ -8,6 +8,8 @@ from test_tui_checklist import failed_dry_run
 from test_tui_hostile import assert_harmless
 from tui_console import SMALL, WIDE, console, every_size
 
+from atft_core.run.events import summed
+
 
 async def beside(shown, name):
     """Press b, choose a run, wait for both to be read."""
@@ -111,8 +113,9 @@ async def test_a_run_that_was_removed_meanwhile_is_said_not_a_crash(book, live, 
 def damage_stage(run, **values):
     first, *rest = run.events.read_text().splitlines()
     event = json.loads(first)
+    del event["crc"]
     event["stage_spec"].update(values)
-    run.events.write_text("\n".join([json.dumps(event), *rest]) + "\n")
+    run.events.write_text("\n".join([summed(json.dumps(event)), *rest]) + "\n")
 
 
 async def test_a_run_whose_stored_stage_is_damaged_is_said_not_a_crash(book, live):

@@ -11,6 +11,7 @@ from textual.widgets import Input
 from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 
 from atft_core.run import events as ev
+from atft_core.run.events import summed
 from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
 from atft_core.run.lock import EngineLock
@@ -177,7 +178,9 @@ async def test_a_filter_with_markup_is_shown_as_it_was_typed(book, live):
 DAMAGE = {
     "torn": b'{"schema":1,"seq":999,"t":1.0,"kind":"epo',
     "garbage": b"\x00\xff\x80 garbage\n[]\n{}\nnull\n1\n\n",
-    "unknown kind": json.dumps({"seq": 1000, "t": 1.0, "kind": "from_the_future", "x": 1}).encode()
+    "unknown kind": summed(
+        json.dumps({"seq": 1000, "t": 1.0, "kind": "from_the_future", "x": 1})
+    ).encode()
     + b"\n",
     "deep": b"[" * 100_000 + b"\n",
     "long": b'"' + b"x" * 3_000_000 + b'"\n',

@@ -1,7 +1,9 @@
 """Everything that can happen in a run, one frozen dataclass per kind.
 
-A line of events.jsonl is {"seq", "t", "kind", ...fields}. Fields are only ever added: a reader
-ignores the ones it does not know, and gives the ones that are missing their defaults.
+A line of events.jsonl is {"seq", "t", "kind", ...fields, "crc"}. Fields are only ever added: a
+reader ignores the ones it does not know, and gives the ones that are missing their defaults. Last
+comes the CRC-32 of the line before it: gates open on this log, and a digit that turned on a disk
+must not open one.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
+from zlib import crc32
 
 from atft_core.run.fits import MOST, fitting, misfit
 
@@ -297,6 +300,7 @@ KINDS: dict[str, type[Event]] = {
 
 
 _NAMES = {cls: kind for kind, cls in KINDS.items()}
+_SUM = len(',"crc":"00000000"}')
 _END_OF_TIME = 1e11
 """Seconds since 1970 that a calendar still knows."""
 _json_of = json.JSONDecoder().raw_decode
@@ -307,13 +311,22 @@ def encode(stamped: Stamped) -> str:
     """One line without its newline; raises ValueError on NaN or infinity."""
     event = stamped.event
     record = {"seq": stamped.seq, "t": round(stamped.t, 3), "kind": kind_of(event)}
-    return json.dumps({**record, **asdict(event)}, allow_nan=False, separators=(",", ":"))
+    text = json.dumps({**record, **asdict(event)}, allow_nan=False, separators=(",", ":"))
+    return summed(text)
+
+
+def summed(text: str) -> str:
+    """A line of JSON with its sum."""
+    body = text[:-1]
+    return f'{body},"crc":"{crc32(body.encode()):08x}"}}'
 
 
 def decode(line: str) -> Stamped | None:
     """The event of a line, or None when the line is damaged or of an unknown kind."""
     try:
         text = line.strip()
+        if text[-_SUM:] != f',"crc":"{crc32(text[:-_SUM].encode()):08x}"}}':
+            return None
         record, end = _json_of(text)
         if end < len(text):
             return None
