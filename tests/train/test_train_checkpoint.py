@@ -10,6 +10,7 @@ import torch
 from train_panels import make_config, make_panel
 
 from atft_core.errors import CheckpointError
+from atft_core.train import checkpoint
 from atft_core.train.checkpoint import Owner, newest, restore, save
 from atft_core.train.loop import silent, train_epoch
 from atft_core.train.setup import build_learner, feed_of, make_setup
@@ -98,6 +99,17 @@ class Hostile:
         return os.mkdir, (self.mark,)
 
 
+def test_a_row_that_turned_in_the_manifest_is_not_believed(tmp_path, trained):
+    _, learner = trained
+    for epoch in (1, 2):
+        save(tmp_path, learner, OWNER, epoch, lambda: [{"rank_ic": 0.0512}])
+    manifest = tmp_path / "epoch_00002" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("0.0512", "0.0912"))
+    found, notes = newest(tmp_path, OWNER)
+    assert found.epoch == 1
+    assert "manifest.json is damaged" in notes[0]
+
+
 def test_a_checkpoint_never_runs_code(tmp_path, trained):
     setup, learner = trained
     place = save(tmp_path, learner, OWNER, 1, lambda: [])
@@ -105,6 +117,8 @@ def test_a_checkpoint_never_runs_code(tmp_path, trained):
     (place / "optimiser.pt").write_bytes(payload)
     manifest = json.loads((place / "manifest.json").read_text())
     manifest["sha256"]["optimiser.pt"] = hashlib.sha256(payload).hexdigest()
+    del manifest["sha256"]["manifest.json"]
+    manifest["sha256"]["manifest.json"] = checkpoint._digest(manifest)
     (place / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(pickle.UnpicklingError):
         restore(newest(tmp_path, OWNER)[0], build_learner(setup, 0))

@@ -11,7 +11,7 @@ from train_panels import make_config, make_panel, make_run
 from atft_core.errors import CheckpointError
 from atft_core.train.holdout import score_holdout
 from atft_core.train.report import LastWord
-from atft_core.train.results import read_table
+from atft_core.train.tables import read_table
 from atft_core.train.worker import run_trial
 
 torch.set_num_threads(1)

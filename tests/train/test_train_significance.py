@@ -6,8 +6,9 @@ import pytest
 
 from atft_core.objective.multiple import expected_best
 from atft_core.run.directory import RunDirectory
-from atft_core.train.results import split_column, write_table
+from atft_core.train.results import split_column
 from atft_core.train.significance import significance, told
+from atft_core.train.tables import write_table
 
 DAYS = 200
 DATES = np.arange(np.datetime64("2020-01-01"), np.datetime64("2020-01-01") + DAYS)

@@ -17,7 +17,8 @@ from atft_core.run.judge.criteria import check
 from atft_core.run.judge.traces import LISTED
 from atft_core.run.lock import EngineLock
 from atft_core.run.status import load
-from atft_core.train.results import split_column, write_table
+from atft_core.train.results import split_column
+from atft_core.train.tables import write_table
 
 
 async def opened(shown, name):

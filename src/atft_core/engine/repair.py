@@ -175,6 +175,7 @@ def _whole(files: TrialDirectory, epoch: int) -> bool:
         return all(
             hashlib.sha256((place / str(name)).read_bytes()).hexdigest() == digest
             for name, digest in hashes.items()
+            if name != "manifest.json"  # whose sum is one of its own content
         )
     except OSError:
         return False

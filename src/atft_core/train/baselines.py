@@ -31,12 +31,11 @@ from atft_core.run.files import write_atomically
 from atft_core.train.report import log
 from atft_core.train.results import (
     read_scores,
-    read_table,
     score,
     score_rows,
     split_column,
-    write_table,
 )
+from atft_core.train.tables import read_table, write_table
 
 BOOSTED = "lightgbm"
 Daily = dict[np.datetime64, float]

@@ -2,7 +2,7 @@
 
     checkpoints/epoch_00007/  weights.safetensors  model.* and ema.*
                               optimiser.pt         read with weights_only=True
-                              manifest.json        what it belongs to, and the sha256 of both
+                              manifest.json        what it belongs to, and the sha256 of all three
 
 Written beside their place, fsynced and renamed. The last two are kept: when the newer is damaged,
 the older serves. Random states are not kept, since every epoch is seeded by its number.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def save(
     temporary.mkdir()
     for name, data in files.items():
         write_atomically(temporary / name, data)
-    manifest = {
+    manifest: Json = {
         "schema": 1,
         "trial": owner.trial,
         "config_hash": owner.config_hash,
@@ -82,6 +83,7 @@ def save(
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         "rows": rows(),
     }
+    manifest["sha256"][MANIFEST] = _digest(manifest)
     write_json(temporary / MANIFEST, manifest)
     place = directory / f"epoch_{epoch:05d}"
     shutil.rmtree(place, ignore_errors=True)  # a damaged one, or the epoch would not be repeated
@@ -158,6 +160,8 @@ def _read(path: Path) -> Checkpoint | str:
         isinstance(manifest.get(key), kind) for key, kind in KEYS.items()
     ):
         return f"{MANIFEST} is missing or damaged"
+    if manifest["sha256"].pop(MANIFEST, "") != _digest(manifest):
+        return f"{MANIFEST} is damaged"
     files: dict[str, bytes] = {}
     for name in (WEIGHTS, OPTIMISER):
         try:
@@ -177,6 +181,12 @@ def _read(path: Path) -> Checkpoint | str:
         weights=files[WEIGHTS],
         optimiser=files[OPTIMISER],
     )
+
+
+def _digest(manifest: Json) -> str:
+    """Of what a manifest says, without its own."""
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse_foreign(checkpoint: Checkpoint, owner: Owner) -> None:

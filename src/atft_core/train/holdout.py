@@ -18,6 +18,7 @@ from atft_core.train.loop import days_at_once, predict_days, silent
 from atft_core.train.restore import measured_weights, restored
 from atft_core.train.results import Scores
 from atft_core.train.setup import feed_of, open_trial
+from atft_core.train.tables import read_table, write_table
 
 
 def score_holdout(run: RunDirectory, trial: int) -> dict[str, Summary]:
@@ -57,6 +58,6 @@ def _add(path: Path, table: Any) -> None:
     """Put holdout rows behind those of validation; the latter may have been cleared away."""
     parts = [table]
     if path.exists():
-        before = results.read_table(path)
+        before = read_table(path)
         parts.insert(0, before.filter(pc.not_equal(before["split"].cast("string"), "holdout")))
-    results.write_table(path, pa.concat_tables(parts))
+    write_table(path, pa.concat_tables(parts))

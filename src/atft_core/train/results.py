@@ -23,11 +23,11 @@ from atft_core.objective.metrics import DailyIC, Summary, daily_metrics, summari
 from atft_core.run.daily import write_days
 from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Json
-from atft_core.run.files import write_atomically, write_json
+from atft_core.run.files import write_json
 from atft_core.run.judge.measure import median_of_last
+from atft_core.train.tables import read_table, write_table
 
 SPLITS = ("val", "holdout")
-OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 @dataclass(frozen=True)
@@ -83,20 +83,6 @@ def write_daily(files: TrialDirectory, panel: Panel, part: Scores) -> None:
     table = daily_table(panel, part)
     write_table(files.daily_ic, table)
     write_days(files.daily_text, table.to_pylist())
-
-
-def write_table(path: Path, table: Any) -> None:
-    """An Arrow IPC file in one step."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema, options=OPTIONS) as writer:
-        writer.write_table(table.combine_chunks())
-    write_atomically(path, sink.getvalue().to_pybytes())
-
-
-def read_table(path: Path) -> Any:
-    """The whole of an Arrow IPC file."""
-    with pa.OSFile(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
 
 
 def split_column(split: str, n: int) -> Any:

@@ -26,7 +26,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.wording import finite, several
 from atft_core.train.baselines import Daily, best_baseline, on_days, read_baselines
-from atft_core.train.results import read_table
+from atft_core.train.tables import read_table
 
 ENOUGH = 0.9
 """Share of the best trial's days that a trial must have to be compared with it day by day."""

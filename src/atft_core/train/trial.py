@@ -37,6 +37,7 @@ from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
 from atft_core.train.setup import Setup, build_learner, equip, feed_of, open_trial, owner, threads
 from atft_core.train.step import Learner
+from atft_core.train.tables import write_table
 
 ENDINGS = {"stop": "stopped", "prune": "pruned"}
 
@@ -264,7 +265,7 @@ def finish(work: Work, state: str) -> float | None:
     work.reporter.tell("score")
     panel, scores = work.setup.panel, work.scores
     results.write_daily(work.files, panel, scores)
-    results.write_table(work.files.predictions, results.prediction_table(panel, scores))
+    write_table(work.files.predictions, results.prediction_table(panel, scores))
     objective = work.setup.config.objective
     value = results.trial_value(work.rows, objective.horizon, objective.last_epochs)
     if value is None:

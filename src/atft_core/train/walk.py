@@ -29,7 +29,8 @@ from atft_core.train.against import compare
 from atft_core.train.baselines import DailyByName, read_baselines
 from atft_core.train.ensemble import ensemble
 from atft_core.train.report import log
-from atft_core.train.results import Scores, prediction_table, read_scores, score, write_table
+from atft_core.train.results import Scores, prediction_table, read_scores, score
+from atft_core.train.tables import write_table
 
 
 @dataclass(frozen=True)
