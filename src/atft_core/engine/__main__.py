@@ -22,6 +22,7 @@ from atft_core.engine.chain import start_next
 from atft_core.engine.create import Spec, new_run, refuse_small_disk
 from atft_core.engine.prepare import prepare
 from atft_core.engine.programs import Programs
+from atft_core.engine.rebuild import why_unusable
 from atft_core.engine.session import Session
 from atft_core.engine.supervise import supervise
 from atft_core.errors import AtftError, EngineError, RunBusyError, RunDirectoryError
@@ -76,6 +77,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
         os.chdir(facts["cwd"])
     begun = evidence(run)
     _refuse_edited(run, config, begun)
+    _refuse_other_study(run, begun)
     prepared = prepare(config, demo=bool(begun.identity.get("demo")))
     if prepared.identity["data_hash"] != begun.identity.get("data_hash"):
         raise EngineError(
@@ -113,6 +115,15 @@ def _refuse_edited(run: RunDirectory, config: Config, begun: State) -> None:
             f"{run.config} is not the configuration that this run started with.",
             hint="Was it edited, or written by another version of atft? Put it back as it was, "
             "or start a new run.",
+        )
+
+
+def _refuse_other_study(run: RunDirectory, begun: State) -> None:
+    """A study that says other things than the log would draw the next trials from them."""
+    if why := why_unusable(run.study, begun):
+        raise EngineError(
+            f"{run.path}: {why}.",
+            hint=f"`atft repair {run.path}` makes it again from the event log.",
         )
 
 

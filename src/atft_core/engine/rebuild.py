@@ -43,12 +43,14 @@ def why_unusable(path: Path, state: State) -> str:
             return f"{path.name} is damaged ({said.splitlines()[0]})"
         found = trials_of(path)
     except (sqlite3.Error, EngineError) as error:
-        return f"{path.name} cannot be read ({str(error).splitlines()[0]})"
+        said = (str(error) or repr(error)).splitlines()[0]
+        return "" if "locked" in said else f"{path.name} cannot be read ({said})"
     asked = {trial.number: trial for trial in found if trial.state is not TrialState.WAITING}
-    return next((why for each in state.trials.values() if (why := _unlike(each, asked))), "")
+    unlike = (_unlike(each, asked, state.horizon) for each in state.trials.values())
+    return next((f"{path.name}: {why}" for why in unlike if why), "")
 
 
-def _unlike(trial: Trial, asked: dict[int, FrozenTrial]) -> str:
+def _unlike(trial: Trial, asked: dict[int, FrozenTrial], horizon: int) -> str:
     known = asked.get(trial.number)
     if known is None:
         return f"it does not know trial {trial.number}"
@@ -56,7 +58,21 @@ def _unlike(trial: Trial, asked: dict[int, FrozenTrial]) -> str:
         return f"it has other parameters for trial {trial.number}"
     if trial.state in _STATES and known.state is not _STATES[trial.state]:
         return f"trial {trial.number} is {known.state.name} in it, and {trial.state} in the log"
+    if trial.ended and _told(trial) != known.value:
+        return f"trial {trial.number} has another value in it than in the log"
+    if trial.ended and _reports(trial, horizon) != known.intermediate_values:
+        return f"trial {trial.number} has other epochs in it than in the log"
     return ""
+
+
+def _told(trial: Trial) -> float | None:
+    """The value that the study was told."""
+    return None if trial.state == "FAIL" else finite(trial.value)
+
+
+def _reports(trial: Trial, horizon: int) -> dict[int, float]:
+    values = {row.epoch: row.metric("rank_ic", horizon) for row in trial.epochs}
+    return {epoch: value for epoch, value in values.items() if value is not None}
 
 
 def rebuild(run: RunDirectory, config: Config, state: State) -> None:
@@ -84,15 +100,12 @@ def rebuild(run: RunDirectory, config: Config, state: State) -> None:
 
 
 def _trial(config: Config, state: State, trial: Trial) -> FrozenTrial:
-    values = {row.epoch: row.metric("rank_ic", state.horizon) for row in trial.epochs}
-    told = _STATES.get(trial.state, TrialState.RUNNING)
-    pruned_at = finite(trial.value) if told is not TrialState.FAIL else None
     return create_trial(
-        state=told,
-        value=pruned_at,
+        state=_STATES.get(trial.state, TrialState.RUNNING),
+        value=_told(trial),
         params=dict(trial.params),
         distributions=distributions(config),
-        intermediate_values={epoch: v for epoch, v in values.items() if v is not None},
+        intermediate_values=_reports(trial, state.horizon),
         user_attrs={"reason": trial.reason} if trial.ended else {},
     )
 

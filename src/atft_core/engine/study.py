@@ -122,7 +122,7 @@ def trials_of(path: Path) -> list[FrozenTrial]:
         storage = RDBStorage(f"sqlite:///{path}")
         (study,) = storage.get_all_studies()
         return storage.get_all_trials(study._study_id, deepcopy=False)
-    except (SQLAlchemyError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # a damaged file makes SQLAlchemy and Optuna raise whatever comes
         raise EngineError(str(error).splitlines()[0] if str(error) else repr(error)) from error
     finally:
         if storage is not None:

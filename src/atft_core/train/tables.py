@@ -31,6 +31,7 @@ def read_table(path: Path) -> Any:
     """The whole of an Arrow IPC file; ArrowInvalid where it is not what was written."""
     with pa.OSFile(str(path)) as source:
         table = pa.ipc.open_file(source).read_all()
+    table.validate(full=True)  # places outside of the file, before anything goes there
     said = (table.schema.metadata or {}).get(_SUM)
     if said != _sum(table):
         raise pa.ArrowInvalid(f"{path} is damaged: its values are not those that were written")
