@@ -11,6 +11,7 @@ from typing import Any
 
 from atft_core.bench.machine import machine
 from atft_core.bench.runs import epoch_events, long_run
+from atft_core.bench.supervision import supervision
 from atft_core.bench.timing import seconds
 from atft_core.config.schema import Config
 from atft_core.engine import study as studies
@@ -29,6 +30,7 @@ class EngineSizes:
     epochs: int = 50
     study_trials: int = 40
     reports: int = 10
+    empty_trials: int = 20
 
 
 def bench_engine(sizes: EngineSizes, say: Callable[[str], None]) -> dict[str, Any]:
@@ -41,6 +43,7 @@ def bench_engine(sizes: EngineSizes, say: Callable[[str], None]) -> dict[str, An
             "sizes": vars(sizes),
             "events": _events(run, say),
             "study": _study(Path(scratch), sizes, say),
+            "supervision": supervision(Path(scratch), sizes.empty_trials, say),
         }
 
 

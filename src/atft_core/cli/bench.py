@@ -156,13 +156,18 @@ def _console(found: Found) -> str:
 
 
 def _engine(found: Found) -> str:
-    events, study = found["events"], found["study"]
+    events, study, supervised = found["events"], found["study"], found["supervision"]
     return table(
         [
             ["events folded", f"{events['fold_per_s']:,} /s"],
             ["events written to disk", f"{events['durable_per_s']:,} /s"],
             [f"attaching to {events['count']:,} events", f"{events['attach_seconds']} s"],
             ["asking, reporting and telling a trial", f"{study['seconds_per_trial']} s"],
+            [
+                "trials that compute nothing, supervised",
+                f"{supervised['engine_trials_per_s']} /s, {supervised['ratio']}x of a bare loop",
+            ],
+            ["of a core, while a trial trains", f"{100 * supervised['watching_cpu_share']:.1f} %"],
         ]
     )
 

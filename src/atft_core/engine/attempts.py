@@ -172,7 +172,7 @@ def _watch(session: Session, trial: Trial, worker: Worker) -> End:
         elif not told and (_given_up(session, trial.number) or (news and trial.should_prune())):
             told = "prune"
             workers.tell(session.run, trial.number, told)
-        time.sleep(TICK_SECONDS)
+        worker.wait(TICK_SECONDS)
     return End(ordered=told == "stop")
 
 

@@ -171,8 +171,10 @@ def has_enqueued(study: Study, request: str) -> bool:
 
 def report(study: Study, trial: Trial, epoch: int, value: float | None) -> None:
     """An epoch's value; the first report of an epoch stands, an undefined one is none."""
-    known = frozen(study, trial.number)
-    if value is not None and known is not None and epoch not in known.intermediate_values:
+    if value is None:
+        return
+    known = study._storage.get_trial(trial._trial_id)  # not all trials, to look at one
+    if epoch not in known.intermediate_values:
         before("study report")
         trial.report(value, epoch)
         after("study report")

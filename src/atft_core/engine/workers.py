@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import select
 import signal
 import subprocess
 import time
@@ -45,6 +46,18 @@ class Worker:
         if self.process is not None:
             return self.process.poll() is None
         return alive(self.pid, self.start_time)
+
+    def wait(self, seconds: float) -> None:
+        """Until it ends, or for so long."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except (OSError, AttributeError):  # gone; or not on Linux
+            time.sleep(min(seconds, 0.05))
+            return
+        try:
+            select.select([descriptor], [], [], seconds)
+        finally:
+            os.close(descriptor)
 
     def fate(self) -> str:
         """How it ended, for people."""
