@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ok
 # As many at once as there are cores; a file stays together, since its tests share what they set up.
 AT_ONCE := -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test slow test-all lint types drills bench clean setup
+.PHONY: demo test slow test-all lint types drills bench audit clean setup
 
 demo: $(STAMP)
 	@$(BIN)/atft-tui --demo
@@ -34,6 +34,11 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Asks the Python advisory database about each pinned version; needs the network.
+audit: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check 'pip-audit>=2.10'
+	$(BIN)/pip-audit --disable-pip --no-deps -r constraints.txt
 
 setup: $(STAMP)
 
