@@ -14,7 +14,7 @@ import pytest
 from atft_core.run.directory import RunDirectory
 from atft_core.run.status import load, read_status
 
-ALL = os.environ.get("ATFT_DRILLS") == "all"
+ALL = os.environ.get("DRILLS") == "all"
 """Whether each drill has its turn at every place and moment (`make drills`): hours, not minutes."""
 FAST = [
     "model.hidden=16", "model.heads=2", "model.lookback=10", "train.threads=1",

@@ -2,7 +2,7 @@
 
 Each drill runs the real engine with workers that compute nothing, makes one process fail at one
 place, and goes on as a person would: start again, or resume. Every place has its turn with
-ATFT_DRILLS=all (`make drills`); else a part of them.
+DRILLS=all (`make drills`); else a part of them.
 """
 
 import statistics

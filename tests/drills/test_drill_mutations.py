@@ -1,7 +1,7 @@
 """Random damage to every file that is read: refused or noticed, or what it says is unchanged.
 
 No traceback for the user, no hang, no other result that is believed. A thousand mutations of each
-format with ATFT_DRILLS=all; else some dozens.
+format with DRILLS=all; else some dozens.
 """
 
 import random
