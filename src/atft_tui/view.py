@@ -157,6 +157,7 @@ class Frozen:
             state,
             trials=dict(self._trials),
             answered=dict(state.answered),
+            added=list(state.added),
             alerts=list(state.alerts),
             decisions=list(state.decisions),
             verdicts=copied(state.verdicts),

@@ -11,6 +11,8 @@ from atft_core.config.load import resolve
 from atft_core.run.directory import RunDirectory
 
 ENGINE = [sys.executable, "-m", "atft_core.bench.empty"]
+TRAINING = [sys.executable, "-m", "atft_core.engine"]
+"""The same with workers that train."""
 
 
 def spec(panel: Path, output: Path, *, trials: int, epochs: int, **values: object) -> dict:
@@ -26,10 +28,13 @@ def spec(panel: Path, output: Path, *, trials: int, epochs: int, **values: objec
     }  # fmt: skip
 
 
-def engine(*words: object, given: dict | None = None, timeout: float = 120, **env: object):
+def engine(
+    *words: object, given: dict | None = None, timeout: float = 120, program: list[str] = ENGINE,
+    **env: object,
+):  # fmt: skip
     """An engine from its start to its end, however that comes; its exit code and its answer."""
     done = subprocess.run(
-        [*ENGINE, *map(str, words)],
+        [*program, *map(str, words)],
         input=json.dumps(given).encode() if given else b"", capture_output=True, check=False,
         timeout=timeout, env={**os.environ, **{key: str(value) for key, value in env.items()}},
     )  # fmt: skip
@@ -42,3 +47,24 @@ def start(panel: Path, output: Path, *, trials: int = 3, epochs: int = 3, **env:
     """A new run, to its end; its exit code."""
     code, _ = engine("start", given=spec(panel, output, trials=trials, epochs=epochs), **env)
     return RunDirectory(output), code
+
+
+def begin(given: dict, log: Path, **env: object) -> subprocess.Popen[bytes]:
+    """An engine at work on a new run."""
+    words = log.with_suffix(".json")
+    words.write_text(json.dumps(given))
+    with words.open("rb") as said:
+        return _at_work(["start"], said, log, env)
+
+
+def resume(run: RunDirectory, log: Path, **env: object) -> subprocess.Popen[bytes]:
+    """An engine at work on a run that stopped or died."""
+    return _at_work(["resume", str(run.path)], subprocess.DEVNULL, log, env)
+
+
+def _at_work(words, given, log: Path, env) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [*ENGINE, *words], stdin=given, stdout=out, stderr=out,
+            env={**os.environ, **{key: str(value) for key, value in env.items()}},
+        )  # fmt: skip

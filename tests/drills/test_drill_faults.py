@@ -5,18 +5,27 @@ place, and goes on as a person would: start again, or resume. Every place has it
 DRILLS=all (`make drills`); else a part of them.
 """
 
+import os
+import random
+import signal
 import statistics
+import time
+from contextlib import suppress
 
 import empty
 import pytest
-from drill import ALL, assert_log_equals_study
-from places import BESIDE, ENGINE, START, WORKER
+from drill import ALL, assert_log_equals_study, wait_for
+from places import BESIDE, ENGINE, REQUESTS, START, TRAINING, WORKER
 
 from atft_core.bench.empty.worker import rank_ic
+from atft_core.run import events as ev
+from atft_core.run.directory import write_request
 from atft_core.run.faults import KINDS, SILENT
+from atft_core.run.journal import read_events
+from atft_core.run.processes.alive import start_time
 from atft_core.run.status import load
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 TRIALS, EPOCHS = 2, 3
 RESUMES = 3
 """More than a fault that comes once may cost."""
@@ -132,3 +141,83 @@ def test_a_worker_that_hangs_or_is_stopped_is_ended_and_run_again(
     assert ("stacks in trial_0/stacks.txt" in mishap) is (kind == "hang")
     assert trial.crashes == 1 and trial.attempt == 2
     assert_whole(run)
+
+
+TRAINED = {
+    "model.hidden": 16, "model.heads": 2, "model.lookback": 10, "train.threads": 1,
+    "train.block_days": 8, "engine.max_retries": 100,
+}  # fmt: skip
+
+
+def test_a_worker_that_trains_is_killed_at_each_of_its_writes_in_turn_and_loses_nothing(
+    panel, home, tmp_path
+):
+    places = TRAINING if ALL else TRAINING[::6]
+    given = empty.spec(panel, home / "out", trials=3, epochs=3, **TRAINED)
+    given["config"]["search"] = {}
+    empty.engine("start", given=given, program=empty.TRAINING, timeout=580,
+                 ATFT_FAULT=fault(tmp_path, *places))  # fmt: skip
+    run = empty.RunDirectory(home / "out")
+    assert came_to_pass(tmp_path, *places)
+    state = load(run)
+    assert state.end_state == "FINISHED"
+    assert sum(trial.crashes for trial in state.trials.values()) >= len(places) - 5
+    for trial in state.trials.values():
+        assert trial.state == "COMPLETE", trial.reason
+        assert [row.epoch for row in trial.epochs] == [1, 2, 3]
+    assert_log_equals_study(run)
+    assert list(run.path.rglob("*tmp*")) == []
+
+
+@pytest.mark.parametrize(("place", "kind"), cases(REQUESTS, 4))
+def test_requests_are_obeyed_once_or_refused_whatever_fails(panel, home, tmp_path, place, kind):
+    given = empty.spec(panel, home / "out", trials=TRIALS, epochs=4)
+    engine = empty.begin(given, tmp_path / "engine.log", ATFT_EMPTY_EPOCH=0.6,
+                         ATFT_FAULT=fault(tmp_path, place, kind=kind))  # fmt: skip
+    run = empty.RunDirectory(home / "out")
+    state = wait_for(run, lambda s: 0 in s.trials and s.trials[0].running)
+    params = state.trials[0].params
+    asked = [
+        write_request(run, "enqueue", {"params": params}, user="u", host="h", t=time.time()),
+        write_request(run, "prune", {"trial": 0}, user="u", host="h", t=time.time()),
+    ]
+    engine.wait(timeout=120)
+    assert came_to_pass(tmp_path, place)
+    resume_to_the_end(run)
+    state = load(run)
+    assert sorted(state.answered) == sorted(asked)
+    added = [s.event for s in read_events(run.events) if isinstance(s.event, ev.TrialEnqueued)]
+    obeyed, _ = state.answered[asked[0]]
+    assert len(added) == state.enqueued == int(obeyed)
+    assert sorted(state.trials) == list(range(TRIALS + state.enqueued))
+    assert all(trial.ended for trial in state.trials.values())
+    assert_log_equals_study(run)
+
+
+def test_a_night_of_random_kills_ends_as_a_quiet_one(panel, home, tmp_path):
+    """Engine and workers, whoever is there, every second or so."""
+    trials, dice = (200 if ALL else 12), random.Random(7)
+    given = empty.spec(panel, home / "out", trials=trials, epochs=3,
+                       **{"engine.max_retries": 100, "engine.prune_startup": trials})  # fmt: skip
+    engine = empty.begin(given, tmp_path / "engine.log", ATFT_EMPTY_EPOCH=0.2)
+    run = empty.RunDirectory(home / "out")
+    wait_for(run, lambda s: 0 in s.trials and s.trials[0].running)
+    kills = {"engine": 0, "worker": 0}
+    while load(run).end_state != "FINISHED":
+        time.sleep(dice.uniform(0.5, 2.5))
+        if engine.poll() is not None:
+            engine = empty.resume(run, tmp_path / "engine.log", ATFT_EMPTY_EPOCH=0.2)
+            continue
+        if dice.random() < 0.15:
+            kills["engine"] += 1
+            engine.kill()
+            engine.wait()
+            continue
+        running = [t.pid for t in load(run).trials.values() if t.running and t.pid]
+        if running and start_time(running[0]):
+            with suppress(ProcessLookupError):
+                os.kill(running[0], signal.SIGKILL)
+                kills["worker"] += 1
+    engine.wait(timeout=60)
+    assert min(kills.values()) > 0, kills
+    assert_whole(run, trials=trials)

@@ -83,6 +83,8 @@ def _enqueue(
     if why := refusal(session.config, params if isinstance(params, dict) else {}):
         return False, why
     enqueue(session.study, dict(params or {}), request_id)
+    if request_id in session.state.added:  # a kill came between that and the answer
+        return True, "it is the next trial that starts"
     session.record(TrialEnqueued(params=dict(params or {}), request=request_id, user=user))
     return True, "it is the next trial that starts"
 

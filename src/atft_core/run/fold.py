@@ -182,6 +182,9 @@ def _prune_requested(state: State, event: ev.PruneRequested, t: float) -> None:
 
 
 def _trial_enqueued(state: State, event: ev.TrialEnqueued, t: float) -> None:
+    if event.request and event.request in state.added:
+        return
+    state.added.append(event.request)
     state.n_trials, state.enqueued = state.n_trials + 1, state.enqueued + 1
 
 

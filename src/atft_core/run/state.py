@@ -102,6 +102,8 @@ class State:
     """Trials that are planned, with those that people added."""
     enqueued: int = 0
     """How many of them people added."""
+    added: list[str] = field(default_factory=list)
+    """The requests that they were added by: none adds two, whenever it is looked at again."""
     max_epochs: int = 0
     horizon: int = 1
     started: float = 0.0
