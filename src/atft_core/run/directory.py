@@ -21,6 +21,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _TRIAL = re.compile(r"trial_(\d+)")
 _SKELETON = ("logs", "requests", "engine.lock", "config.toml", "events.jsonl")
 """What a run that was killed in its first moments may leave; run.json is written after these."""
+_HALF = re.compile(r"\.(config\.toml|run\.json)\.\d+\.tmp")
+"""What a start that was killed while it wrote leaves."""
 
 
 def check_name(name: str, what: str) -> str:
@@ -235,7 +237,8 @@ def _refuse_foreign(path: Path) -> None:
         raise RunDirectoryError(f"{path} is a symbolic link.", hint="Name a directory itself.")
     if not path.is_dir():
         raise RunDirectoryError(f"{path} exists and is not a directory.", hint="Name another one.")
-    foreign = [entry.name for entry in path.iterdir() if entry.name not in _SKELETON]
+    names = [entry.name for entry in path.iterdir()]
+    foreign = [name for name in names if name not in _SKELETON and not _HALF.fullmatch(name)]
     if foreign and not (path / "run.json").exists():
         raise RunDirectoryError(
             f"{path} holds something that is not an atft run ({sorted(foreign)[0]}).",
