@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import deque
 from contextlib import closing
@@ -82,7 +83,7 @@ def rebuild(run: RunDirectory, config: Config, state: State) -> None:
     """
     if sorted(state.trials) != list(range(len(state.trials))):
         raise EngineError("The event log has lost some trials: the study cannot be made again.")
-    made = run.study.with_name(".study.rebuilt.tmp")
+    made = run.study.with_name(f".study.rebuilt.{os.getpid()}.tmp")
     made.unlink(missing_ok=True)
     storage = RDBStorage(f"sqlite:///{made}")
     try:

@@ -6,6 +6,7 @@ Rollback journal, not WAL: a WAL database cannot be read by another user once it
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import warnings
 from contextlib import closing
@@ -182,14 +183,18 @@ def report(study: Study, trial: Trial, epoch: int, value: float | None) -> None:
 
 def snapshot(run: RunDirectory) -> None:
     """A consistent copy of study.db for other tools, replaced in one step."""
-    temporary = run.study_snapshot.with_name(".study.snapshot.tmp")
+    temporary = run.study_snapshot.with_name(f".study.snapshot.{os.getpid()}.tmp")
     before("study copy")
-    temporary.unlink(missing_ok=True)  # a power cut may have left half of one
-    with (
-        closing(sqlite3.connect(run.study, timeout=LOCK_TIMEOUT)) as source,
-        closing(sqlite3.connect(temporary)) as target,
-    ):
-        source.backup(target)
-    before("rename study copy")
-    temporary.replace(run.study_snapshot)
+    temporary.unlink(missing_ok=True)  # of a process that had this number once
+    try:
+        with (
+            closing(sqlite3.connect(run.study, timeout=LOCK_TIMEOUT)) as source,
+            closing(sqlite3.connect(temporary)) as target,
+        ):
+            source.backup(target)
+        before("rename study copy")
+        temporary.replace(run.study_snapshot)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     after("study copy")
