@@ -37,7 +37,7 @@ class Strip:
         self._forget_but({run.path for run in newest.values()})
         holders = {key: run.holder() for key, run in newest.items()}
         states = {key: self._state(run, shown)[0] for key, run in newest.items()}
-        marks = [_file_mark(run.events) for found in runs.values() for run in found]
+        marks = [_mark(run, shown) for found in runs.values() for run in found]
         # A run that falls silent changes neither its log nor its lock.
         words = [status(states[key], holders[key], time.time()).name for key in newest]
         signature = (marks, holders, words)
@@ -99,6 +99,16 @@ class Strip:
                 known = (mark, State())
             self._states[run.path] = known
         return known[1], mark
+
+
+def _mark(run: RunDirectory, shown: Followed | None) -> object:
+    """What differs once there is more to say of a run.
+
+    Of the one that is shown: what was read of it, for its file may have grown since.
+    """
+    if shown is not None and shown.run.path == run.path:
+        return shown.state.seq
+    return _file_mark(run.events)
 
 
 def _file_mark(path: Path) -> tuple[str, int, int]:

@@ -119,3 +119,19 @@ async def test_while_a_log_is_read_the_screen_says_so_and_claims_nothing_else(bo
         assert "reading 43 %" in shown.lines[0] and live.path.name in shown.lines[0]
         assert "nothing has been run yet" not in shown.text
         assert "no run yet" not in shown.text
+
+
+def test_the_stages_follow_what_came_between_reading_a_log_and_looking_at_its_size(book, live):
+    views = []
+    follower = follow.Follower(book, live.path, views.append)
+    follower.look()
+    before = next(each for each in views[-1].stages if each.stage.key == "short").long
+    tui_run.end_trial(live, 3, "COMPLETE", 0.04)
+    follower._strip.scan(follower._followed)  # sees the file as it is, and what was read before
+    follower._scanned = 0.0
+    follower.look()  # reads on, after another look at the stages
+    follower._scanned = 0.0
+    follower.look()
+    after = next(each for each in views[-1].stages if each.stage.key == "short").long
+    assert "trial 4/5" in before
+    assert after != before
