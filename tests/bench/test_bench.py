@@ -75,17 +75,21 @@ def test_feed_reports_the_grid_the_ring_the_peers_and_the_memory():
     assert found["memory"]["processes"] == 4
 
 
+@pytest.mark.slow
 def test_engine_reports_events_and_trials():
-    found = bench_engine(EngineSizes(2, 3, 2, 2), quiet)
+    found = bench_engine(EngineSizes(2, 3, 2, 2, 2), quiet)
     json.dumps(found, allow_nan=False)
     assert found["events"]["count"] > 10
     assert found["study"]["trials"] == 2
+    assert found["supervision"]["ratio"] > 0
+    assert 0 <= found["supervision"]["watching_cpu_share"] < 1
 
 
 @pytest.mark.slow
 def test_the_command_keeps_the_result_and_refuses_nonsense(tmp_path):
     command = [sys.executable, "-m", "atft_core", "bench", "engine", "--trials", "2", "--epochs",
-               "2", "--study-trials", "2", "--out", str(tmp_path)]  # fmt: skip
+               "2", "--study-trials", "2", "--empty-trials", "2",
+               "--out", str(tmp_path)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "events folded" in done.stdout
