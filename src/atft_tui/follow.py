@@ -237,11 +237,8 @@ class Follower(threading.Thread):
         elif known is None or known.log_changed or (known.run.path, known.made) != (
             run.path, created(run)
         ):  # fmt: skip
-            self._followed, self._stale, self.place = (
-                Followed(run, self._say_reading(run)),
-                True,
-                None,
-            )
+            self._followed = Followed(run, self._say_reading(run))
+            self._stale, self.place = True, None
             self._past, self._posted = Past(self._followed), None
 
 

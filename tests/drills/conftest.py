@@ -1,6 +1,7 @@
 """A panel and a place for the drills."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import empty
 import pytest
 
-from atft_core.run.directory import find_runs
+from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.lock import Holder, owner, probe
 
 
@@ -57,3 +59,21 @@ def place(tmp_path_factory, request) -> Iterator[Path]:
         patch.setenv("XDG_CONFIG_HOME", str(root / "config"))
         patch.chdir(root)
         yield root
+
+
+@pytest.fixture(scope="module")
+def killed(panel, place):
+    """A run with three trials, the last of them not ended; its engine was killed."""
+    given = empty.spec(panel, place / "run", trials=4, epochs=3)
+    empty.engine(
+        "start", given=given, ATFT_FAULT=empty.fault(place, "after run worker_started", nth=3)
+    )
+    return RunDirectory(place / "run")
+
+
+@pytest.fixture
+def run(killed, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(killed.path, tmp_path / "run")
+    return RunDirectory(tmp_path / "run")

@@ -68,3 +68,10 @@ def _at_work(words, given, log: Path, env) -> subprocess.Popen[bytes]:
             [*ENGINE, *words], stdin=given, stdout=out, stderr=out,
             env={**os.environ, **{key: str(value) for key, value in env.items()}},
         )  # fmt: skip
+
+
+def fault(tmp_path, *places, nth=1, kind="kill"):
+    """The variable that makes it so; each place has its own count."""
+    return ";".join(
+        f"{place}:{nth}:{kind}:{tmp_path / f'passes{i}'}" for i, place in enumerate(places)
+    )

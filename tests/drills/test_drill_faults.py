@@ -40,13 +40,6 @@ def cases(places, share):
     return every if ALL else every[::share]
 
 
-def fault(tmp_path, *places, nth=1, kind="kill"):
-    """The variable that makes it so; each place has its own count."""
-    return ";".join(
-        f"{place}:{nth}:{kind}:{tmp_path / f'passes{i}'}" for i, place in enumerate(places)
-    )
-
-
 def came_to_pass(tmp_path, *places, nth=1):
     """Whether each fault happened: a drill that never fails proves nothing."""
     counts = [(tmp_path / f"passes{i}") for i, _ in enumerate(places)]
@@ -93,7 +86,7 @@ def test_a_start_that_fails_leaves_nothing_in_the_way_of_the_next(
 ):
     out = home / "out"
     run, code = empty.start(panel, out, trials=TRIALS, epochs=EPOCHS,
-                            ATFT_FAULT=fault(tmp_path, place, kind=kind))  # fmt: skip
+                            ATFT_FAULT=empty.fault(tmp_path, place, kind=kind))  # fmt: skip
     assert came_to_pass(tmp_path, place)
     assert code != 0
     if not run.run_json.exists():
@@ -107,7 +100,7 @@ def test_a_start_that_fails_leaves_nothing_in_the_way_of_the_next(
 @pytest.mark.parametrize(("place", "kind"), cases([*ENGINE, *BESIDE], 9))
 def test_an_engine_that_fails_loses_nothing(panel, home, tmp_path, place, kind, nth):
     run, _ = empty.start(panel, home / "out", trials=TRIALS, epochs=EPOCHS,
-                         ATFT_FAULT=fault(tmp_path, place, nth=nth, kind=kind))  # fmt: skip
+                         ATFT_FAULT=empty.fault(tmp_path, place, nth=nth, kind=kind))  # fmt: skip
     assert came_to_pass(tmp_path, place, nth=nth) or nth > 1
     if not run.run_json.exists():  # of the start, too, there is a step of this name
         run, _ = empty.start(panel, home / "out", trials=TRIALS, epochs=EPOCHS)
@@ -118,7 +111,7 @@ def test_an_engine_that_fails_loses_nothing(panel, home, tmp_path, place, kind, 
 def test_a_worker_that_is_killed_at_each_of_its_steps_in_turn_loses_nothing(panel, home, tmp_path):
     """Five trials: past the rename of a checkpoint a trial does not come a second time."""
     given = empty.spec(panel, home / "out", trials=5, epochs=EPOCHS, **{"engine.max_retries": 100})
-    empty.engine("start", given=given, ATFT_FAULT=fault(tmp_path, *WORKER), timeout=300)
+    empty.engine("start", given=given, ATFT_FAULT=empty.fault(tmp_path, *WORKER), timeout=300)
     run = empty.RunDirectory(home / "out")
     assert came_to_pass(tmp_path, *WORKER)
     assert sum(trial.crashes for trial in load(run).trials.values()) >= len(WORKER) - 5
@@ -134,7 +127,7 @@ def test_a_worker_that_hangs_or_is_stopped_is_ended_and_run_again(
     given = empty.spec(
         panel, home / "out", trials=TRIALS, epochs=EPOCHS, **{"engine.hung_seconds": 3}
     )
-    code, _ = empty.engine("start", given=given, ATFT_FAULT=fault(tmp_path, place, kind=kind))
+    code, _ = empty.engine("start", given=given, ATFT_FAULT=empty.fault(tmp_path, place, kind=kind))
     assert code == 0
     run = empty.RunDirectory(home / "out")
     trial = load(run).trials[0]
@@ -158,7 +151,7 @@ def test_a_worker_that_trains_is_killed_at_each_of_its_writes_in_turn_and_loses_
     given = empty.spec(panel, home / "out", trials=3, epochs=3, **TRAINED)
     given["config"]["search"] = {}
     empty.engine("start", given=given, program=empty.TRAINING, timeout=580,
-                 ATFT_FAULT=fault(tmp_path, *places))  # fmt: skip
+                 ATFT_FAULT=empty.fault(tmp_path, *places))  # fmt: skip
     run = empty.RunDirectory(home / "out")
     assert came_to_pass(tmp_path, *places)
     state = load(run)
@@ -175,7 +168,7 @@ def test_a_worker_that_trains_is_killed_at_each_of_its_writes_in_turn_and_loses_
 def test_requests_are_obeyed_once_or_refused_whatever_fails(panel, home, tmp_path, place, kind):
     given = empty.spec(panel, home / "out", trials=TRIALS, epochs=4)
     engine = empty.begin(given, tmp_path / "engine.log", ATFT_EMPTY_EPOCH=0.6,
-                         ATFT_FAULT=fault(tmp_path, place, kind=kind))  # fmt: skip
+                         ATFT_FAULT=empty.fault(tmp_path, place, kind=kind))  # fmt: skip
     run = empty.RunDirectory(home / "out")
     state = wait_for(run, lambda s: 0 in s.trials and s.trials[0].running)
     params = state.trials[0].params
@@ -190,8 +183,8 @@ def test_requests_are_obeyed_once_or_refused_whatever_fails(panel, home, tmp_pat
     assert sorted(state.answered) == sorted(asked)
     added = [s.event for s in read_events(run.events) if isinstance(s.event, ev.TrialEnqueued)]
     obeyed, _ = state.answered[asked[0]]
-    assert len(added) == state.enqueued == int(obeyed)
-    assert sorted(state.trials) == list(range(TRIALS + state.enqueued))
+    assert len(added) == len(state.added) == int(obeyed)
+    assert sorted(state.trials) == list(range(TRIALS + len(added)))
     assert all(trial.ended for trial in state.trials.values())
     assert_log_equals_study(run)
 

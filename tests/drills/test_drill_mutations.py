@@ -5,14 +5,11 @@ format with DRILLS=all; else some dozens.
 """
 
 import random
-import shutil
 
-import empty
 import numpy as np
 import pyarrow as pa
 import pytest
 from drill import ALL
-from test_drill_faults import fault
 
 from atft_core.config.hashing import config_hash
 from atft_core.config.load import read_resolved, resolve
@@ -24,7 +21,7 @@ from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
 from atft_core.engine.study import trials_of
 from atft_core.errors import AtftError, DataError, EngineError
-from atft_core.run.directory import RunDirectory, create
+from atft_core.run.directory import create
 from atft_core.run.events import decode
 from atft_core.run.files import write_json
 from atft_core.run.judge.contrast import contrast
@@ -63,22 +60,6 @@ def mutations(data: bytes, seed: int):
                     del made[at:]
             made = made or bytearray(b"\0")
         yield bytes(made)
-
-
-@pytest.fixture(scope="module")
-def killed(panel, place):
-    """A run with three trials, the last of them not ended; its engine was killed."""
-    given = empty.spec(panel, place / "run", trials=4, epochs=3)
-    empty.engine("start", given=given, ATFT_FAULT=fault(place, "after run worker_started", nth=3))
-    return RunDirectory(place / "run")
-
-
-@pytest.fixture
-def run(killed, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shutil.copytree(killed.path, tmp_path / "run")
-    return RunDirectory(tmp_path / "run")
 
 
 @seeds

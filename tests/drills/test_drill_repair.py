@@ -5,30 +5,13 @@ import os
 import random
 import shutil
 
-import empty
 import pytest
 from drill import atft, refused
-from test_drill_faults import assert_whole, fault, resume_to_the_end
+from test_drill_faults import assert_whole, resume_to_the_end
 
-from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import EngineLock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def killed(panel, place):
-    """A run whose engine was killed in its third trial; made once, copied for each test."""
-    given = empty.spec(panel, place / "run", trials=4, epochs=3)
-    empty.engine("start", given=given, ATFT_FAULT=fault(place, "after run worker_started", nth=3))
-    return RunDirectory(place / "run")
-
-
-@pytest.fixture
-def run(killed, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    shutil.copytree(killed.path, tmp_path / "run")
-    return RunDirectory(tmp_path / "run")
 
 
 def flipped(path, seed=0, size=64):

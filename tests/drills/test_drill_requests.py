@@ -179,7 +179,7 @@ def test_a_trial_that_only_the_study_heard_of_is_completed_by_the_next_engine(pa
     atft("resume", run.path, "--detach")
     state = wait_for(run, lambda s: asked in s.answered and lost in s.answered)
     assert state.answered[asked][0] and not state.answered[lost][0]
-    assert (state.n_trials, state.enqueued) == (2, 1)
+    assert (state.n_trials, len(state.added)) == (2, 1)
     atft("stop", run.path, "--now")
     wait_for_end(run)
 

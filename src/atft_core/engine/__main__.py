@@ -109,7 +109,7 @@ def _refuse_edited(run: RunDirectory, config: Config, begun: State) -> None:
             hint="Restore it from a copy, or start a new run.",
         )
     scale = (config.engine.n_trials, config.train.max_epochs, config.engine.study_name)
-    planned = (begun.n_trials - begun.enqueued, begun.max_epochs, begun.study_name)
+    planned = (begun.n_trials - len(begun.added), begun.max_epochs, begun.study_name)
     if config_hash(config) != begun.identity.get("config_hash") or scale != planned:
         raise EngineError(
             f"{run.config} is not the configuration that this run started with.",

@@ -80,7 +80,8 @@ def _wait_out(session: Session, number: int, reason: str) -> None:
 def _left_behind(session: Session, trial: Trial) -> Outcome | None:
     """What an attempt left that ended while no engine watched."""
     if session.state.trial(trial.number).running:
-        return _close(session, trial, "the worker vanished while no engine watched")
+        fate = caused("CRASHED", "the worker vanished while no engine watched")
+        return _close(session, trial, fate)
     return _last_word(session, trial)
 
 

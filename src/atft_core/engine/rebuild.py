@@ -13,6 +13,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from atft_core.config.schema import Config
 from atft_core.engine.space import distributions, planned
@@ -38,7 +39,8 @@ def why_unusable(path: Path, state: State) -> str:
     if not path.exists() or not path.stat().st_size:
         return f"{path.name} is missing or empty" if state.trials else ""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        # Not read-only: what a kill left half-written SQLite takes back when it may write.
+        with closing(sqlite3.connect(path)) as database:
             (said,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
             return f"{path.name} is damaged ({said.splitlines()[0]})"
@@ -85,8 +87,9 @@ def rebuild(run: RunDirectory, config: Config, state: State) -> None:
         raise EngineError("The event log has lost some trials: the study cannot be made again.")
     made = run.study.with_name(f".study.rebuilt.{os.getpid()}.tmp")
     made.unlink(missing_ok=True)
-    storage = RDBStorage(f"sqlite:///{made}")
+    storage = None
     try:
+        storage = RDBStorage(f"sqlite:///{made}")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             study_name=config.engine.study_name, storage=storage, direction="maximize"
@@ -94,9 +97,15 @@ def rebuild(run: RunDirectory, config: Config, state: State) -> None:
         for number in sorted(state.trials):
             study.add_trial(_trial(config, state, state.trials[number]))
         _enqueue_again(study, run, config)
-    finally:
         storage.engine.dispose()
-    made.replace(run.study)
+        made.replace(run.study)
+    except (SQLAlchemyError, ValueError) as error:  # a full disk; parameters of another search
+        said = str(error).splitlines()[0]
+        raise EngineError(f"The study cannot be made again: {said}.") from error
+    finally:
+        if storage is not None:
+            storage.engine.dispose()
+        made.unlink(missing_ok=True)
     fsync_directory(run.path)
 
 
@@ -116,9 +125,11 @@ def _enqueue_again(study: Study, run: RunDirectory, config: Config) -> None:
     waiting: deque[tuple[dict[str, Any], dict[str, Any]]] = deque(
         (params, {}) for params in planned(config)
     )
+    known = set()
     for stamped in read_events(run.events):
         match stamped.event:
-            case ev.TrialEnqueued(params=params, request=request):
+            case ev.TrialEnqueued(params=params, request=request) if request not in known:
+                known.add(request)
                 waiting.append((params, {"request": request}))
             case ev.TrialAsked() if waiting:
                 waiting.popleft()

@@ -19,13 +19,13 @@ from atft_core.errors import AtftError, RunDirectoryError
 from atft_core.run.directory import RunDirectory, TrialDirectory, refuse_shared
 from atft_core.run.events import decode
 from atft_core.run.files import open_regular, read_json, remove_leftovers
-from atft_core.run.fold import fold
 from atft_core.run.foreign import clean
-from atft_core.run.journal import cut_torn_line, read_events
+from atft_core.run.journal import cut_torn_line
 from atft_core.run.kept import kept_checkpoints
 from atft_core.run.lock import EngineLock
 from atft_core.run.snapshot import readable
 from atft_core.run.state import State
+from atft_core.run.status import evidence
 from atft_core.run.wording import several
 
 _NAMED = 3
@@ -66,7 +66,7 @@ class _Repairs:
     def all(self) -> Iterator[Repair]:
         """In the order in which one needs the other."""
         yield self._log()
-        state = fold(read_events(self.run.events))
+        state = evidence(self.run)
         yield self._configuration()
         yield self._study(state)
         yield self._snapshot()

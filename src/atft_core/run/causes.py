@@ -11,7 +11,6 @@ ACTIONS = {
     "OOM": "less at once: a smaller train.block_days, model.hidden or model.lookback, "
     "or fewer other processes",
     "NAN": "a smaller train.learning_rate, or train.amp=off; a trial of its own is lost, no other",
-    "TIMED_OUT": "a trial may take engine.trial_seconds; fewer epochs, or more time",
     "LOST_GPU": "nvidia-smi and dmesg say why (Xid); after a reset, resume",
     "DISK_FULL": "make room, then resume: it goes on from its last checkpoint",
 }

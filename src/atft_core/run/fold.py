@@ -185,7 +185,7 @@ def _trial_enqueued(state: State, event: ev.TrialEnqueued, t: float) -> None:
     if event.request and event.request in state.added:
         return
     state.added.append(event.request)
-    state.n_trials, state.enqueued = state.n_trials + 1, state.enqueued + 1
+    state.n_trials += 1
 
 
 def _decided(state: State, event: ev.Decision, t: float) -> None:

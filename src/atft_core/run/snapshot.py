@@ -30,7 +30,7 @@ from atft_core.run.judge.criteria import Result, Verdict, check
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, from_json, to_json
 
-SHAPE = 8
+SHAPE = 9
 """Of what a snapshot holds; another one is folded again."""
 _WINDOW = 4096
 """Bytes before the offset by which a log is recognised."""

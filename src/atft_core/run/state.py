@@ -100,10 +100,8 @@ class State:
     study_name: str = ""
     n_trials: int = 0
     """Trials that are planned, with those that people added."""
-    enqueued: int = 0
-    """How many of them people added."""
     added: list[str] = field(default_factory=list)
-    """The requests that they were added by: none adds two, whenever it is looked at again."""
+    """The requests that people added some by: none adds two, whenever it is looked at again."""
     max_epochs: int = 0
     horizon: int = 1
     started: float = 0.0
