@@ -197,7 +197,7 @@ def stage_of_run(
 ) -> StageView:
     """A stage that has been run: how far it is, or how it ended."""
     passed = sum(result.verdict is Verdict.PASS for result in results)
-    if status.name in ("RUNNING", "STOPPING"):
+    if status.name in ("RUNNING", "PAUSED", "STOPPING"):
         return _running(stage, state)
     score = f"{passed}/{len(results)}"
     ended = state.ended or state.t

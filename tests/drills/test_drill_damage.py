@@ -10,6 +10,9 @@ import pytest
 import torch
 from drill import assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
 
+from atft_core.run.status import read_status
+from atft_core.run.verdict.diagnose import verdict_line
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -177,22 +180,48 @@ def small_disk(home):
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+def fill(disk):
+    subprocess.run(["dd", "if=/dev/zero", f"of={disk}/full", "bs=1M"], check=False,
+                   stderr=subprocess.DEVNULL)  # fmt: skip
+
+
 @pytest.mark.parametrize("when", ["preflight", "training"])
-def test_a_disk_that_fills_at_once_stops_the_run_in_order(panel, small_disk, when):
+def test_a_disk_that_fills_at_once_pauses_the_run_until_there_is_room(panel, small_disk, when):
     run = start(panel, small_disk / "out", trials=1, epochs=200)
     if when == "preflight":
         wait_for(run, lambda s: s.engines)
     else:
         wait_for(run, lambda s: s.trials and s.trials[0].epochs)
-    subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/full", "bs=1M"], check=False,
-                   stderr=subprocess.DEVNULL)  # fmt: skip
-    state, status = wait_for_end(run)
-    assert (status.name, status.reason) == ("STOPPED", f"the disk of {run.path} is full")
+    fill(small_disk)
+    state = wait_for(run, lambda s: s.waits_since)
+    status = read_status(run)[1]
+    assert status.name == "PAUSED"
+    assert status.reason.startswith(f"the disk of {run.path} is full; it goes on by itself")
+    assert verdict_line(state, status).word == "PAUSED"
     assert all(trial.crashes == 0 for trial in state.trials.values())
+    done = len(state.trials[0].epochs) if state.trials else 0
+    (small_disk / "full").unlink()
+    state = wait_for(run, lambda s: s.trials and len(s.trials[0].epochs) >= done + 3)
+    assert (state.engines, state.waits_since) == (1, 0)
+    assert state.paused > 0
+    assert [alert.ended for alert in state.alerts if alert.key == "paused"][-1]
+    atft("stop", run.path, "--now")
+    assert wait_for_end(run)[1].reason == "stopped on request"
+    assert_log_equals_study(run)
+
+
+def test_a_run_that_waits_for_room_can_be_stopped(panel, small_disk):
+    run = start(panel, small_disk / "out", trials=1, epochs=200)
+    wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    fill(small_disk)
+    wait_for(run, lambda s: s.waits_since)
+    atft("stop", run.path, "--now")
+    state, status = wait_for_end(run)
+    assert (status.name, status.reason) == ("STOPPED", "stopped on request")
     assert "a run needs at least" in refused("resume", run.path)
     (small_disk / "full").unlink()
     atft("resume", run.path, "--detach")
-    wait_for(run, lambda s: s.trials and len(s.trials[0].epochs) >= 3)
+    wait_for(run, lambda s: s.trials and len(s.trials[0].epochs) >= len(state.trials[0].epochs) + 2)
     atft("stop", run.path, "--now")
-    assert wait_for_end(run)[1].reason == "stopped on request"
+    wait_for_end(run)
     assert_log_equals_study(run)

@@ -135,6 +135,7 @@ def test_a_worker_that_hangs_or_is_stopped_is_ended_and_run_again(
     assert mishap.startswith("HUNG: nothing was heard for 3 s")
     assert ("stacks in trial_0/stacks.txt" in mishap) is (kind == "hang")
     assert trial.crashes == 1 and trial.attempt == 2
+    assert [alert.ended for alert in load(run).alerts if alert.key == "hung"] == [False, True]
     assert_whole(run)
 
 

@@ -7,7 +7,8 @@ from optuna.trial import TrialState
 
 from atft_core.config.schema import Config
 from atft_core.engine.rebuild import why_unusable
-from atft_core.engine.study import ask, open_study, trials_of
+from atft_core.engine.storage import trials_of
+from atft_core.engine.study import ask, open_study
 from atft_core.run.directory import create
 from atft_core.run.state import State
 
@@ -24,7 +25,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_commit_that_a_kill_cut_short_is_taken_back(tmp_path):
-    run = create(tmp_path / "100% of #1" / "run")
+    run = create(tmp_path / "100% of #1?" / "run")
     study = open_study(run, Config(), trials_known=0)
     ask(study, 0, seed=0)
     study._storage.remove_session()

@@ -3,7 +3,7 @@
 import pytest
 
 from atft_core.engine import silence
-from atft_core.engine.silence import LOOK_SECONDS, Silence
+from atft_core.engine.silence import LOOK_SECONDS, Listening
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def looked(clock, found, heard, *steps):
     for step in steps:
         clock.now += step
         found.look(heard)
-    return found.seconds
+    return found.silence
 
 
 def test_it_grows_while_nothing_is_heard_and_ends_with_a_word(clock):
-    found = Silence()
+    found = Listening()
     assert looked(clock, found, (1, 5), 0.1, 0.1, 0.1) == pytest.approx(0.2), "the first is news"
     assert looked(clock, found, (1, 5), *[0.1] * 20) == pytest.approx(2.2)
     assert looked(clock, found, (1, 6), 0.1) == 0.0
@@ -35,6 +35,13 @@ def test_it_grows_while_nothing_is_heard_and_ends_with_a_word(clock):
 
 
 def test_while_the_engine_was_stopped_nobody_listened(clock):
-    found = Silence()
+    found = Listening()
     looked(clock, found, (1, 5), 0.1)
     assert looked(clock, found, (1, 5), 3600.0) == LOOK_SECONDS
+
+
+def test_work_is_what_was_listened_to(clock):
+    found = Listening()
+    looked(clock, found, (1, 5), *[0.1] * 10)
+    looked(clock, found, (1, 6), 3600.0)
+    assert found.seconds == pytest.approx(1.0 + LOOK_SECONDS)

@@ -99,41 +99,6 @@ def passes(session, clock, seconds):
     return [(a.key, a.ended) for a in session.state.alerts]
 
 
-def test_silence_is_told_when_it_begins_and_when_it_ends(opened, clock):
-    session = opened()
-    trains(session)
-    clock.now = session.state.trials[0].heard
-    budget = session.state.budget(session.state.trials[0])
-    assert passes(session, clock, budget) == []
-    assert passes(session, clock, 600) == [("hung", False)]
-    assert session.state.alerts[0].text.startswith("HUNG, trial 0, train: nothing for ")
-    session.record(ev.Progress(trial=0, worker_seq=3, epoch=1, phase="train", said=clock.now))
-    assert passes(session, clock, 60) == [("hung", False), ("hung", True)]
-
-
-def test_a_trial_that_hangs_does_not_hide_the_next_one(opened, clock):
-    session = opened()
-    trains(session)
-    session.record(ev.WorkerStarted(trial=1, attempt=1, pid=3))
-    clock.now = session.state.trials[1].heard
-    session.record(ev.Progress(trial=1, worker_seq=1, epoch=1, phase="train", said=clock.now + 300))
-    passes(session, clock, 400)
-
-    def told():
-        return [(a.trial, a.ended, a.text.split(":")[0]) for a in session.state.alerts]
-
-    first = (0, False, "HUNG, trial 0, train")
-    assert told() == [first]
-    passes(session, clock, 600)
-    assert told() == [first, (1, False, "HUNG, trial 1, train")]
-    session.record(ev.WorkerExited(trial=0, ok=False, reason="killed"))
-    passes(session, clock, 60)
-    assert told()[3:] == [(0, True, "trial 0 hangs no more")]
-    session.record(ev.Progress(trial=1, worker_seq=2, epoch=1, phase="train", said=clock.now))
-    passes(session, clock, 60)
-    assert told()[4:] == [(1, True, "heard of trial 1 again")]
-
-
 def test_an_engine_that_resumes_does_not_tell_again_what_stands(opened, clock):
     session = opened()
     session.reserve.free = GIB // 2

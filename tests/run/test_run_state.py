@@ -113,7 +113,8 @@ def test_every_kind_of_event_is_folded():
             "walked_forward": {},
         }
         free = (
-            "data_ready", "preflight", "stop_requested", "trial_enqueued", "alert", "run_ended",
+            "data_ready", "preflight", "stop_requested", "trial_enqueued", "alert", "run_paused",
+            "run_continued", "run_ended",
         )  # fmt: skip
         values = needed.get(kind, {} if kind in free else {"trial": 0})
         assert fold([Stamped(1, 1.0, cls(**values))]).seq == 1
@@ -212,6 +213,25 @@ def test_a_slow_phase_has_its_own_budget():
 def test_time_without_an_engine_is_nobodys_hang():
     log = Log().start().worker().add(ev.EngineStarted(pid=3), after=7200)
     log.add(ev.Progress(trial=0, worker_seq=log.seq(0), phase="train"), after=5)
+    assert log.state.trials[0].hangs == 0
+
+
+def test_a_clock_that_jumps_is_nobodys_hang():
+    log = Log().start().worker()
+    told = {"trial": 0, "attempt": 1, "epoch": 1, "phase": "train"}
+    for up, after in ((50.0, 1), (51.0, 7200), (52.0, -7200), (60.0, 8)):
+        log.add(ev.Progress(worker_seq=log.seq(0), up=up, **told), after=after)
+    assert log.state.trials[0].hangs == 0
+    log.add(ev.Progress(worker_seq=log.seq(0), up=361.0, **told), after=1)
+    assert log.state.trials[0].hangs == 1
+
+
+def test_lines_that_nobody_copied_while_there_was_no_engine_are_no_silence():
+    log = Log().start().worker()
+    told = {"trial": 0, "attempt": 1, "epoch": 1, "phase": "train"}
+    log.add(ev.Progress(worker_seq=log.seq(0), up=50.0, **told))
+    log.add(ev.EngineStarted(pid=3), after=7200)
+    log.add(ev.Progress(worker_seq=log.seq(0), up=7255.0, **told), after=1)
     assert log.state.trials[0].hangs == 0
 
 

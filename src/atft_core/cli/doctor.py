@@ -71,12 +71,15 @@ def _device() -> Iterator[Finding]:
 
 def _nvml() -> Iterator[Finding]:
     from atft_core.gpu import read_once
+    from atft_core.gpu.holders import holders
 
     reading = read_once()
     if reading.reason:
         yield Finding("NVML", "note", f"{reading.reason}: GPU criteria will stay UNKNOWN")
     for gpu in reading.gpus:
         yield Finding("NVML", "ok", f"{gpu.name}, {size(gpu.mem_total or 0)}")
+    for held in holders():
+        yield Finding("NVML", "note", held)
 
 
 def _compiler() -> Iterator[Finding]:

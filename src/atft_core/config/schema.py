@@ -308,6 +308,8 @@ class EngineConfig(Section):
     """Best trials whose predictions are kept."""
     hung_seconds: float = Field(300, gt=0)
     """Silence of a running worker after which the run counts as hung."""
+    trial_hours: float = Field(0, ge=0)
+    """Hours of work after which a trial is given up, TIMED_OUT; 0: it takes as long as it takes."""
     group: str = ""
     """Unix group that may read the run directory (mode 0750 instead of 0700)."""
 

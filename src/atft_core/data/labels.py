@@ -85,7 +85,9 @@ def by_stocks(close_TN: NDArray[np.floating], size: int = STOCKS) -> Iterator[tu
     """Some columns at a time: what is done to a stock needs no other, and memory for itself."""
     for start in range(0, close_TN.shape[1], size):
         stocks = slice(start, start + size)
-        yield stocks, np.ascontiguousarray(close_TN[:, stocks], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # a NaN that signals is a NaN
+            found = np.ascontiguousarray(close_TN[:, stocks], dtype=np.float64)
+        yield stocks, found
 
 
 def clip(x_TN: Floats, limit: float) -> Floats:

@@ -55,16 +55,15 @@ def main(argv: list[str], programs: Programs = Programs()) -> int:  # noqa: B008
 def _open(argv: list[str], programs: Programs) -> Session:
     """The run's session; once this returns, the run's log says who its engine is."""
     if argv[0] == "start":
-        run, config, lock = new_run(Spec(**json.load(sys.stdin)))
+        session = Session(*new_run(Spec(**json.load(sys.stdin))), programs=programs)
     else:
-        run, config, lock = reopen(RunDirectory(Path(argv[1]).absolute()))
-    session = Session(run, config, lock, programs)
+        session = Session(*reopen(RunDirectory(Path(argv[1]).absolute())), programs=programs)
     session.deadline = _deadline(session.state)
     session.announce(code_version())
     return session
 
 
-def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
+def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
     """Take over a run that stopped or died; EngineError when there is nothing to do."""
     facts = run.facts()
     refuse_shared(run.path)
@@ -86,7 +85,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock]:
         )
     if str(prepared.cache) != facts.get("cache"):  # built again in another place
         write_json(run.run_json, {**facts, "cache": str(prepared.cache)})
-    return run, config, lock
+    return run, config, lock, begun
 
 
 def _refuse_live(run: RunDirectory) -> None:

@@ -13,12 +13,12 @@ from atft_core.engine import workers
 from atft_core.engine.drain import drain
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
-from atft_core.engine.silence import Silence
+from atft_core.engine.silence import Listening
 from atft_core.engine.study import report
 from atft_core.engine.watch import look
 from atft_core.engine.workers import Worker
 from atft_core.run import events as ev
-from atft_core.run.causes import caused
+from atft_core.run.causes import cause_of, caused
 from atft_core.run.events import Epoch, Json
 from atft_core.run.files import read_json
 from atft_core.run.judge.measure import median_of_last
@@ -57,13 +57,25 @@ def attempts(session: Session, trial: Trial) -> Outcome:
         outcome = _close(session, trial, end.fate or worker.fate(), ordered=end.ordered)
         if outcome.state in FINAL:
             return outcome
-        if outcome.state == "blocked":
+        if end.over:
+            return Outcome("failed", end.over)
+        if lost := _lost_gpu(session, number):
+            return Outcome("blocked", f"trial {number} cannot go on: {caused('LOST_GPU', lost)}")
+        if cause_of(outcome.reason) == "DISK_FULL":
+            session.reserve.give_up()
+        elif outcome.state == "blocked":
             blocked += 1
             if blocked > retries:
                 return Outcome("blocked", f"trial {number} cannot go on: {outcome.reason}")
             _wait_out(session, number, outcome.reason)
         worker = None
     return Outcome("stopped", session.must_stop_now)
+
+
+def _lost_gpu(session: Session, number: int) -> str:
+    """Why the GPU that the trial was on is of no use to another attempt; empty where it is."""
+    device = session.state.trial(number).settings.get("device") or session.config.train.device
+    return "" if str(device).startswith("cpu") else session.sampler.broken
 
 
 def _wait_out(session: Session, number: int, reason: str) -> None:
@@ -88,9 +100,12 @@ def _left_behind(session: Session, trial: Trial) -> Outcome | None:
 def _close(session: Session, trial: Trial, fate: str, *, ordered: bool = False) -> Outcome:
     """Drain the attempt, read its last word, and write down that its process is gone.
 
-    A worker that was ended by order, for instance while it was still loading, has not crashed.
+    A worker that was ended by order, for instance while it was still loading, has not crashed; nor
+    has one that found no room, not even for a last word.
     """
     silent = Outcome("stopped", "ended by order") if ordered else Outcome("lost", fate)
+    if not ordered and session.reserve.disk_is_full():
+        silent = Outcome("stopped", caused("DISK_FULL", fate))
     outcome = _last_word(session, trial) or silent
     session.record(
         ev.WorkerExited(
@@ -149,20 +164,24 @@ class End:
     """It was told to stop."""
     fate: str = ""
     """Why the engine ended it; empty where it ended by itself."""
+    over: str = ""
+    """Why its trial is over with it."""
 
 
 def _watch(session: Session, trial: Trial, worker: Worker) -> End:
     """Follow an attempt until its process is gone, or has been silent for too long."""
-    told, silence, known = "", Silence(), session.state.trial(trial.number)
+    told, over, heard, known = "", "", Listening(), session.state.trial(trial.number)
+    worked = sum(row.seconds for row in known.epochs)
     while worker.running():
         news = drain(session, trial.number)
         _report(session, trial, news)
         answer_requests(session)
         look(session)
-        quiet = silence.look((known.attempt, known.worker_seq))
-        if quiet > session.state.budget(known):
-            return End(fate=_end_silent(session, worker, quiet))
-        if session.must_stop_now:
+        heard.look((known.attempt, known.worker_seq))
+        if heard.silence > session.state.budget(known):
+            return End(fate=_end_silent(session, worker, heard.silence))
+        over = _timed_out(session, worked + heard.seconds)
+        if over or session.must_stop_now:
             told = "stop"
             workers.tell(session.run, trial.number, "stop")
             workers.end(
@@ -174,14 +193,27 @@ def _watch(session: Session, trial: Trial, worker: Worker) -> End:
             told = "prune"
             workers.tell(session.run, trial.number, told)
         worker.wait(TICK_SECONDS)
-    return End(ordered=told == "stop")
+    return End(ordered=told == "stop", over=over)
+
+
+def _timed_out(session: Session, seconds: float) -> str:
+    """Why a trial that has been at work for so long is over; empty while it is not."""
+    hours = session.config.engine.trial_hours
+    if not hours or seconds <= hours * 3600:
+        return ""
+    return caused("TIMED_OUT", f"it took longer than engine.trial_hours = {hours:g}")
 
 
 def _end_silent(session: Session, worker: Worker, quiet: float) -> str:
     """Let a worker that hangs say where, and end all its processes; what happened to it."""
     trial = session.state.trial(worker.trial)
     where = trial.phase or "between phases"
+    budget = session.state.budget(trial)
+    text = f"HUNG, trial {trial.number}, {where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)"
+    session.record(ev.Alert(level="error", key="hung", text=text, trial=trial.number))
     workers.kill(worker, lambda: _unless_stopped(session))
+    text = f"trial {trial.number} hangs no more: its worker is gone"
+    session.record(ev.Alert(level="info", key="hung", text=text, ended=True, trial=trial.number))
     stacks = session.run.trial(worker.trial).stacks
     seen = f"; stacks in {stacks.relative_to(session.run.path)}" if _has_text(stacks) else ""
     said = f"nothing was heard for {quiet:.0f} s in {where}, so it was ended{seen}"

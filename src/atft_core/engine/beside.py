@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from atft_core.engine.attempts import TICK_SECONDS
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
+from atft_core.engine.silence import Listening
 from atft_core.engine.watch import look
 from atft_core.engine.workers import environment
 from atft_core.launch import program
+from atft_core.run import events as ev
+from atft_core.run.causes import caused
+from atft_core.run.wording import duration
+
+LONGEST_SECONDS = 3600.0
+"""That such a program may take."""
 
 
 def exit_code(session: Session, module: str, given_up: Callable[[], object]) -> int | None:
-    """Run `python -m MODULE RUN_DIR` to its end; None when it was given up and killed."""
+    """Run `python -m MODULE RUN_DIR` to its end; None when it was given up and killed.
+
+    One that hangs is killed, too, and that is told.
+    """
     with session.run.log.open("ab") as log:
         process = subprocess.Popen(
             program(module, session.run.path),
@@ -25,12 +38,24 @@ def exit_code(session: Session, module: str, given_up: Callable[[], object]) -> 
             start_new_session=True,
             env=environment(),
         )
+    heard = Listening()
     while process.poll() is None:
         answer_requests(session)
         look(session)
+        heard.look(None)
         if given_up():
-            process.kill()
-            process.wait()
+            _kill(process)
             return None
+        if heard.seconds > LONGEST_SECONDS:
+            said = f"{module} has not ended after {duration(heard.seconds)}, so it was ended"
+            session.record(ev.Alert(level="error", text=caused("HUNG", said)))
+            _kill(process)
         time.sleep(TICK_SECONDS)
     return process.returncode
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """It and all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

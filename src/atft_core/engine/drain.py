@@ -44,7 +44,7 @@ def _superseded(
     if following is not None and isinstance(following.event, Progress):
         return following.event.phase == event.phase
     known = session.state.trial(trial)
-    recent = time.time() - known.heard < PROGRESS_SECONDS
+    recent = abs(time.time() - known.heard) < PROGRESS_SECONDS  # a clock may be set back
     return recent and known.phase == event.phase and known.epoch == event.epoch
 
 

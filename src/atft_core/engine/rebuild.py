@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from atft_core.config.schema import Config
 from atft_core.engine.space import distributions, planned
-from atft_core.engine.study import trials_of
+from atft_core.engine.storage import Storage, trials_of
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
-from atft_core.run.files import fsync_directory
+from atft_core.run.files import fsync_directory, fsync_file
 from atft_core.run.journal import read_events
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import finite
@@ -89,22 +88,26 @@ def rebuild(run: RunDirectory, config: Config, state: State) -> None:
     made.unlink(missing_ok=True)
     storage = None
     try:
-        storage = RDBStorage(f"sqlite:///{made}")
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = Storage(made, scratch=True)
         study = optuna.create_study(
             study_name=config.engine.study_name, storage=storage, direction="maximize"
         )
         for number in sorted(state.trials):
             study.add_trial(_trial(config, state, state.trials[number]))
         _enqueue_again(study, run, config)
-        storage.engine.dispose()
+        storage.close()
+        fsync_file(made)
         made.replace(run.study)
-    except (SQLAlchemyError, ValueError) as error:  # a full disk; parameters of another search
+    except (
+        SQLAlchemyError,
+        OSError,
+        ValueError,
+    ) as error:  # a full disk; parameters of another search
         said = str(error).splitlines()[0]
         raise EngineError(f"The study cannot be made again: {said}.") from error
     finally:
         if storage is not None:
-            storage.engine.dispose()
+            storage.close()
         made.unlink(missing_ok=True)
     fsync_directory(run.path)
 

@@ -13,7 +13,9 @@ from atft_core.run.files import DISK_FULL
 
 T = TypeVar("T")
 FULL_BYTES = 32 * 2**20
-"""Free bytes below which the disk counts as full: a run stops while it can still do so in order."""
+"""Free bytes below which the disk counts as full: there is still room to pause in order."""
+ROOM_BYTES = 2 * FULL_BYTES
+"""Free bytes from which it goes on."""
 RESERVE_BYTES = 2**20
 
 
@@ -27,19 +29,42 @@ class Reserve:
 
     def keep(self) -> None:
         """Take the room; where there is none that is found out soon enough."""
-        with suppress(OSError), self._file.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        with suppress(OSError):
+            _take(self._file, RESERVE_BYTES)
 
     def release(self) -> None:
         """Give the room back."""
         self._file.unlink(missing_ok=True)
 
     def disk_is_full(self) -> bool:
-        """Whether the run has to stop; from then on the room is there for its last words."""
+        """Whether the run has to pause; from then on the room is there for what it has to say."""
         if not self._full and self.free < FULL_BYTES:
-            self._full = True
-            self.release()
+            self.give_up()
         return self._full
+
+    def give_up(self) -> None:
+        """Somebody found no room: the disk counts as full until `regain`."""
+        self._full = True
+        self.release()
+
+    def regain(self) -> bool:
+        """Whether there is room again; then the reserve is kept as before.
+
+        Room is asked for, since a quota or a file system that became read-only shows in no figure.
+        """
+        probe = self._file.with_name(".room")
+        try:
+            if self.free < ROOM_BYTES:
+                return False
+            try:
+                _take(probe, FULL_BYTES)
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError:
+            return False
+        self._full = False
+        self.keep()
+        return True
 
     @property
     def free(self) -> int:
@@ -53,6 +78,10 @@ class Reserve:
         except OSError as error:
             if error.errno not in DISK_FULL or self._full:
                 raise
-            self._full = True
-            self.release()
+            self.give_up()
             return step()
+
+
+def _take(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)

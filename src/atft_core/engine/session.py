@@ -14,7 +14,7 @@ from optuna.study import Study
 from atft_core.config.schema import Config
 from atft_core.engine.programs import Programs
 from atft_core.engine.reserve import Reserve
-from atft_core.engine.study import open_study
+from atft_core.engine.study import close_study, open_study
 from atft_core.gpu import GpuSampler
 from atft_core.notify.message import message
 from atft_core.notify.outbox import Outbox
@@ -26,7 +26,7 @@ from atft_core.run.events import Event, Stamped
 from atft_core.run.files import remove_leftovers
 from atft_core.run.fold import apply
 from atft_core.run.gauge import Gauge
-from atft_core.run.journal import Journal, Tail
+from atft_core.run.journal import Journal, Tail, read_events
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.processes.alive import start_time
@@ -46,8 +46,9 @@ class Session:
     run: RunDirectory
     config: Config
     lock: EngineLock
-    programs: Programs = field(default_factory=Programs)
     state: State = field(default_factory=State)
+    """What its log says so far, where that has been read."""
+    programs: Programs = field(default_factory=Programs)
     drained: dict[int, Tail] = field(default_factory=dict)
     gauges: dict[str, Gauge] = field(default_factory=dict)
     """What is watched beside the trials, by the alert's key."""
@@ -59,7 +60,7 @@ class Session:
     def __post_init__(self) -> None:
         self.run.log.parent.mkdir(exist_ok=True)
         fresh = not self.run.log.exists()
-        for stamped in Tail(self.run.events).events():
+        for stamped in () if self.state.seq else read_events(self.run.events):
             apply(self.state, stamped)
             if not self.state.engines and fresh:  # what was written before there was an engine
                 self._tell(stamped)
@@ -90,6 +91,8 @@ class Session:
             for text in self.outbox.close():
                 self.record(ev.Alert(key="notify", text=text))
         self.save_snapshot()
+        with suppress(OSError):
+            remove_leftovers(self.run.path)  # of programs that were killed
         self.journal.close()
         self.lock.release()
 
@@ -166,22 +169,33 @@ class Session:
         spec = self.state.stage_spec
         return stage_from_json(spec, self.run.path).rules if spec else ()
 
+    def forget(self) -> None:
+        """Let the next step read the study and the trials' lines as an engine does that begins."""
+        self.drained.clear()
+        if self._study is not None:
+            close_study(self._study)
+            self._study = None
+
     @property
-    def must_stop_now(self) -> str:
-        """Why the running trial must be interrupted; empty when it need not."""
+    def must_end(self) -> str:
+        """Why the run must end, as soon as it can; empty when it need not."""
         if self.signalled:
             return "the engine was asked to end by a signal"
         if self.state.stop == "now":
             return "stopped on request"
-        if self.reserve.disk_is_full():
-            return f"the disk of {self.run.path} is full"
         if self.deadline is not None and time.time() >= self.deadline:
             return "the time budget is used up"
         return ""
+
+    @property
+    def must_stop_now(self) -> str:
+        """Why the running trial must be interrupted; empty when it need not."""
+        full = f"the disk of {self.run.path} is full"
+        return self.must_end or (full if self.reserve.disk_is_full() else "")
 
     @property
     def must_stop(self) -> str:
         """Why no further trial may start; empty when one may."""
         if self.state.stop == "after":
             return "stopped on request after the running trial"
-        return self.must_stop_now
+        return self.must_end

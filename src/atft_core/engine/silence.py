@@ -1,4 +1,4 @@
-"""For how long a trial has said nothing, as its engine heard it."""
+"""For how long a trial has been at work, and has said nothing, as its engine heard it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ listened; and no clock that jumps counts.
 """
 
 
-class Silence:
-    """Grows with each look until the trial is heard of again."""
+class Listening:
+    """What has passed while somebody listened; each look adds to it."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds = self.silence = 0.0
         self._heard: object = None
         self._looked = time.monotonic()
 
-    def look(self, heard: object) -> float:
-        """Seconds of silence; `heard` is another one whenever the trial said something."""
+    def look(self, heard: object) -> None:
+        """`heard` is another one whenever the trial said something: then its silence is over."""
         now = time.monotonic()
-        passed, self._looked = now - self._looked, now
-        if heard != self._heard:
-            self._heard, self.seconds = heard, 0.0
-        else:
-            self.seconds += min(passed, LOOK_SECONDS)
-        return self.seconds
+        passed = min(now - self._looked, LOOK_SECONDS)
+        self._looked = now
+        self.seconds += passed
+        self.silence = self.silence + passed if heard == self._heard else 0.0
+        self._heard = heard

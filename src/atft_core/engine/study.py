@@ -10,35 +10,28 @@ import os
 import sqlite3
 import warnings
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, PatientPruner
 from optuna.samplers import TPESampler
-from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from atft_core.config.schema import Config, EngineConfig
 from atft_core.engine.space import planned
+from atft_core.engine.storage import LOCK_TIMEOUT, Storage
 from atft_core.errors import EngineError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.faults import after, before
-
-LOCK_TIMEOUT = 600.0
-"""Seconds to wait for a program that holds study.db; the worker trains on meanwhile."""
 
 
 def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study:
     """The study, made on first use with the trials that are planned: trial 0, or a grid."""
     _refuse_emptied(run, trials_known)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        storage = RDBStorage(
-            f"sqlite:///{run.study}", engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT}}
-        )
+        storage = Storage(run.study)
     except SQLAlchemyError as error:
         raise EngineError(
             f"{run.study} cannot be opened: {str(error).splitlines()[0]}.",
@@ -55,6 +48,12 @@ def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study
     for params in planned(config)[known:]:  # a kill may have cut an earlier start short
         study.enqueue_trial(params)
     return study
+
+
+def close_study(study: Study) -> None:
+    """Let go of the file."""
+    storage: Any = study._storage
+    getattr(storage, "_backend", storage).close()  # a cache stands before it
 
 
 def _refuse_emptied(run: RunDirectory, trials_known: int) -> None:
@@ -113,21 +112,6 @@ def pruning_possible(config: Config) -> bool:
         and engine.n_trials > engine.prune_startup
         and epochs > first_prunable_epoch(engine)
     )
-
-
-def trials_of(path: Path) -> list[FrozenTrial]:
-    """All trials of the one study in a file; EngineError where it holds none that can be read."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = None
-    try:
-        storage = RDBStorage(f"sqlite:///{path}")
-        (study,) = storage.get_all_studies()
-        return storage.get_all_trials(study._study_id, deepcopy=False)
-    except Exception as error:  # a damaged file makes SQLAlchemy and Optuna raise whatever comes
-        raise EngineError(str(error).splitlines()[0] if str(error) else repr(error)) from error
-    finally:
-        if storage is not None:
-            storage.engine.dispose()
 
 
 def frozen(study: Study, number: int) -> FrozenTrial | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from types import FrameType
 
 from atft_core.engine.beside import exit_code
 from atft_core.engine.conclude import conclude
 from atft_core.engine.judged import judged
+from atft_core.engine.pause import patiently
 from atft_core.engine.requests import expire_requests
 from atft_core.engine.session import Session
 from atft_core.engine.study import pruning_possible
 from atft_core.engine.trials import ended, run_trial
+from atft_core.gpu.holders import holders
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 from atft_core.run.judge.measure_run import unmeasured_gpu
@@ -27,7 +31,7 @@ def supervise(session: Session) -> ev.RunEnded:
     """Run all trials; returns the end that was written."""
     _listen(session)
     expire_requests(session)
-    end = _preflight(session) or _trials(session)
+    end = patiently(session, lambda: _preflight(session)) or _trials(session)
     conclude(session)
     end, opened = judged(session, end)
     session.record(end)
@@ -49,6 +53,7 @@ def _listen(session: Session) -> None:
 
 def _preflight(session: Session) -> ev.RunEnded | None:
     """Seconds of checks before hours of compute; an end when one of them fails."""
+    _name_strangers(session)
     checks = session.state.preflight
     if checks and all(check["ok"] for check in checks):
         return None
@@ -72,6 +77,17 @@ def _preflight(session: Session) -> ev.RunEnded | None:
     if failed:
         return ev.RunEnded(state="FAILED", reason=f"preflight: {', '.join(failed)}")
     return None
+
+
+def _name_strangers(session: Session) -> None:
+    """Who is on the GPU already, before a trial finds no room there."""
+    if session.config.train.device == "cpu":
+        return
+    own = [os.getpid(), *session.state.roles]
+    for line in holders(own):
+        pid = line.split()[1]
+        text = f"{line}; `ps -fp {pid}` says what it is: a worker that was left over, end it"
+        session.record(ev.Alert(level="warning", text=text))
 
 
 def _foresee(session: Session) -> Iterator[tuple[str, str]]:
@@ -100,9 +116,8 @@ def _trials(session: Session) -> ev.RunEnded:
             return ev.RunEnded(state="FINISHED", reason=why)
         if session.must_stop:
             return ev.RunEnded(state="STOPPED", reason=session.must_stop)
-        why_not = run_trial(session, number)
-        if not ended(session, number):
-            return ev.RunEnded(state="STOPPED", reason=why_not)
+        if end := patiently(session, partial(_trial, session, number)):
+            return end
         if _futile(session):
             reason = session.state.trial(number).reason
             return ev.RunEnded(
@@ -111,6 +126,12 @@ def _trials(session: Session) -> ev.RunEnded:
     if _futile(session):
         return ev.RunEnded(state="FAILED", reason="every trial failed")
     return ev.RunEnded(state="FINISHED")
+
+
+def _trial(session: Session, number: int) -> ev.RunEnded | None:
+    """See a trial through; an end where the run has to stop before it."""
+    why_not = session.must_stop_now or run_trial(session, number)
+    return None if ended(session, number) else ev.RunEnded(state="STOPPED", reason=why_not)
 
 
 def _enough(session: Session) -> str:

@@ -1,4 +1,4 @@
-"""What no event tells by itself: a silent worker, an idle GPU, a disk that fills.
+"""What no event tells by itself: an idle GPU, a disk that fills.
 
 Looked at once a second beside the trials. Begin and end of each are events, so a resumed engine
 knows what has been told, and every console shows the same.
@@ -11,10 +11,9 @@ import time
 from atft_core.engine.session import Session
 from atft_core.notify.settings import Settings
 from atft_core.run import events as ev
-from atft_core.run.alerts import standing, standing_trials
+from atft_core.run.alerts import standing
 from atft_core.run.gauge import Band, Gauge, step
 from atft_core.run.state import PHASE_BUDGET
-from atft_core.run.status import silent_trials
 from atft_core.run.wording import size
 
 LOOK_SECONDS = 1.0
@@ -43,7 +42,6 @@ def look(session: Session) -> None:
 def _look(session: Session) -> None:
     for text in session.outbox.turn():
         session.record(ev.Alert(key="notify", text=text))
-    _silence(session)
     settings = session.notified().settings
     _disk(session, settings)
     if _due(session, "gpu_idle", GPU_SECONDS):
@@ -57,27 +55,6 @@ def _due(session: Session, what: str, seconds: float) -> bool:
         return False
     session.looked[what] = now
     return True
-
-
-def _silence(session: Session) -> None:
-    """Each trial for itself: one that hangs must not hide the next."""
-    told = standing_trials(session.state, "hung")
-    silent = {found.trial: found.reason for found in silent_trials(session.state, time.time())}
-    for number, reason in silent.items():
-        if number in told:
-            continue
-        text = f"HUNG, {reason}"
-        session.record(ev.Alert(level="error", key="hung", text=text, trial=number))
-    for number in told - silent.keys():
-        text = _no_longer_silent(session, number)
-        session.record(ev.Alert(level="info", key="hung", text=text, ended=True, trial=number))
-
-
-def _no_longer_silent(session: Session, number: int | None) -> str:
-    trial = session.state.trials.get(number) if number is not None else None
-    if trial is None or trial.running:
-        return f"heard of {'the running trial' if number is None else f'trial {number}'} again"
-    return f"trial {number} hangs no more: its worker is gone"
 
 
 def _disk(session: Session, settings: Settings) -> None:

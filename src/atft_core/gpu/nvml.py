@@ -11,6 +11,11 @@ from typing import Any, NamedTuple
 
 from atft_core.gpu.reading import GpuProcess, GpuReading, throttle_words
 
+FATAL = {
+    48: "an ECC error that it cannot correct", 79: "it has fallen off the bus",
+    95: "a memory error that it could not contain",
+}  # fmt: skip
+"""Faults of a card (NVIDIA's Xid numbers) after which only a reset helps."""
 TOLERATED = 25
 """Failed readings in a row after which a GPU counts as lost."""
 PCIE_CARDS = 4
@@ -46,6 +51,14 @@ class Gpu:
     def lost(self) -> bool:
         """Whether it failed too often in a row to go on asking."""
         return self.failures >= TOLERATED
+
+    @property
+    def broken(self) -> str:
+        """Why nothing can be computed on it until somebody resets it; empty where it works."""
+        card = f"GPU {self.index} ({self.name})"
+        if self.xid in FATAL:
+            return f"{card}: {FATAL[self.xid]} (Xid {self.xid})"
+        return f"{card} does not answer: {self.fault}" if self.lost else ""
 
 
 def _silent(nvml: Any) -> tuple[type[Exception], ...]:

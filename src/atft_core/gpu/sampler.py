@@ -69,6 +69,13 @@ class GpuSampler:
         if self._nvml is not None and not self.running:
             self._nvml.close()
 
+    @property
+    def broken(self) -> str:
+        """Why the GPU that CUDA gives a process first is of no use; empty where it is well."""
+        gpus = self._nvml.gpus if self._nvml else []
+        chosen = first_visible(gpus, os.environ)
+        return next((gpu.broken for gpu in gpus if gpu.index == chosen), "")
+
     def window(self, t0: float, t1: float, gpu: int | None = None) -> GpuSpan | None:
         """One GPU between two moments of wall clock; None where nothing was sampled.
 

@@ -21,6 +21,7 @@ KEYS = {
     "hung": "nothing is heard for longer than the phase may take",
     "gpu_idle": "the GPU of a running trial has had nothing to do for minutes",
     "disk_low": "the disk of the run is nearly full",
+    "paused": "the run cannot write: it waits until it can",
     "engine_died": "the engine is gone and wrote no end",
     "rule": "a rule of the stage says stop",
     "notify": "an alert could not be sent",
@@ -99,6 +100,14 @@ def _run_ended(state: State, event: ev.RunEnded, t: float) -> list[Alert]:
     return [Alert(t, level, ": ".join(part for part in said if part), "finished")]
 
 
+def _run_paused(state: State, event: ev.RunPaused, t: float) -> list[Alert]:
+    return [Alert(t, "error", f"paused: {event.reason}", "paused")]
+
+
+def _run_continued(state: State, event: ev.RunContinued, t: float) -> list[Alert]:
+    return [Alert(t, "info", "goes on: it can write again", "paused", ended=True)]
+
+
 def _trial_ended(state: State, event: ev.TrialEnded, t: float) -> list[Alert]:
     if event.state != "FAIL":
         return []
@@ -123,6 +132,8 @@ def _alert(state: State, event: ev.Alert, t: float) -> list[Alert]:
 
 
 _RAISED: dict[type[Event], Callable[[State, Any, float], list[Alert]]] = {
+    ev.RunPaused: _run_paused,
+    ev.RunContinued: _run_continued,
     ev.RunEnded: _run_ended,
     ev.TrialEnded: _trial_ended,
     ev.WorkerExited: _worker_exited,

@@ -11,6 +11,7 @@ ACTIONS = {
     "OOM": "less at once: a smaller train.block_days, model.hidden or model.lookback, "
     "or fewer other processes",
     "NAN": "a smaller train.learning_rate, or train.amp=off; a trial of its own is lost, no other",
+    "TIMED_OUT": "fewer epochs or a smaller network; engine.trial_hours is how long one may take",
     "LOST_GPU": "nvidia-smi and dmesg say why (Xid); after a reset, resume",
     "DISK_FULL": "make room, then resume: it goes on from its last checkpoint",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, MutableSequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, overload
 
 from atft_core.run.events import Json
@@ -42,6 +43,14 @@ class EpochRow:
     def metric(self, name: str, horizon: int) -> float | None:
         """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
         return finite(self.val.get(str(horizon), {}).get(name))
+
+
+def interned(value: Json) -> Json:
+    """The same with names that all rows share: of a row they are a quarter."""
+    return {
+        intern(name): interned(held) if isinstance(held, dict) else held
+        for name, held in value.items()
+    }
 
 
 def epoch_row(raw: Json) -> EpochRow:

@@ -110,6 +110,8 @@ class WorkerEvent(Event):
     worker_seq: int = 0
     said: float = 0.0
     """When the worker wrote it; `t` is when the engine copied it."""
+    up: float = 0.0
+    """The same on a clock that nobody sets, in seconds since the machine was started."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +263,18 @@ class HoldoutScored(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunPaused(Event):
+    """The engine cannot write, and waits until it can."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContinued(Event):
+    """The engine can write again, and goes on where it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunEnded(Event):
     """The engine let go. FINISHED, STOPPED (may be resumed) or FAILED."""
 
@@ -294,7 +308,7 @@ KINDS: dict[str, type[Event]] = {
         RunStarted, EngineStarted, DataReady, Preflight, TrialIntent, TrialAsked, WorkerStarted,
         Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested,
         PruneRequested, TrialEnqueued, Decision, Significance, WalkedForward, Alert,
-        HoldoutScored, RunEnded,
+        HoldoutScored, RunPaused, RunContinued, RunEnded,
     )
 }  # fmt: skip
 

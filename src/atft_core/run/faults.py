@@ -22,7 +22,9 @@ ERRORS = {"full": errno.ENOSPC, "io": errno.EIO}
 """Kinds that are an error of the system."""
 KINDS = ("kill", *ERRORS)
 SILENT = ("hang", "stop")
-"""Kinds that are none for a watchdog to be told of: it has to notice."""
+"""Kinds that nobody is told of: a watchdog has to notice."""
+SLOW_SECONDS = 0.3
+"""That a step takes more, of the kind `slow`."""
 EVERY = "*"
 
 
@@ -69,6 +71,9 @@ def _pass(place: str, *, may_fail: bool) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if fault.kind == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
+        return
+    if fault.kind == "slow":
+        time.sleep(SLOW_SECONDS)
         return
     if fault.kind == "hang":
         time.sleep(86_400)

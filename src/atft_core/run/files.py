@@ -25,13 +25,22 @@ def fsync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Replace `path` by `data` in one step; nothing is left behind when writing fails."""
+def fsync_file(path: Path) -> None:
+    """Make what is in a file survive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomically(path: Path, *pieces: bytes, durable: bool = True) -> None:
+    """Replace `path` by these bytes in one step; nothing is left behind when writing fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     before(f"open {path.name}")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             if durable:
                 os.fsync(file.fileno())

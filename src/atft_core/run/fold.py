@@ -13,7 +13,7 @@ from typing import Any
 
 from atft_core.run import events as ev
 from atft_core.run.alerts import raised
-from atft_core.run.epochs import EpochRow, Epochs
+from atft_core.run.epochs import EpochRow, Epochs, interned
 from atft_core.run.events import Event, Stamped
 from atft_core.run.state import ENDED, Alert, State, Trial, from_json, to_json
 from atft_core.run.verdict.history import Stretch, add_epoch, add_mishap
@@ -40,15 +40,22 @@ def _engine_started(state: State, event: ev.EngineStarted, t: float) -> None:
     state.end_state = state.end_reason = state.stop = ""
     state.ended = 0.0
     _note_code(state, event.code)
-    for trial in state.trials.values():  # nobody listened while there was no engine
-        trial.heard = max(trial.heard, t) if trial.running else trial.heard
+    _listen_again(state, t)
     state.significance, state.walk = {}, {}  # more trials may come
+
+
+def _listen_again(state: State, t: float) -> None:
+    """Nobody listened until now: no trial was silent before."""
+    for trial in state.trials.values():
+        if trial.running:
+            trial.heard, trial.up = max(trial.heard, t), 0.0
 
 
 def _note_pause(state: State, t: float) -> None:
     """No engine was at work until now: since its end, or since somebody was last heard of."""
     heard = max((trial.heard for trial in state.trials.values()), default=state.started)
     since = min(state.ended or heard, t)
+    _wait_no_longer(state, since)
     state.paused += t - since
     reason = state.end_reason or f"until an engine resumed it, start {state.engines + 1}"
     pause = Stretch(state.end_state or "DIED", since, t, note=reason)
@@ -88,6 +95,7 @@ def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
     trial.state, trial.attempt = "RUNNING", event.attempt
     trial.pid, trial.start_time = event.pid, event.start_time
     trial.phase, trial.worker_seq, trial.heard, trial.reason = "start", 0, t, ""
+    trial.up = 0.0
     trial.started = trial.started or t
 
 
@@ -95,14 +103,17 @@ def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:
     """The trial that a drained line tells something new about.
 
     Lines are keyed by (trial, attempt, worker_seq); each counts once. The worker's own clock says
-    how long it was silent: an engine that slept meanwhile is none of its faults.
+    how long it was silent, the one that nobody sets: an engine that slept meanwhile is none of its
+    faults, nor is a clock that jumps.
     """
     trial = state.trial(event.trial)
     if event.attempt != trial.attempt or event.worker_seq <= trial.worker_seq:
         return None
     trial.worker_seq = event.worker_seq
     said = event.said or t
-    if trial.running and said - trial.heard > state.budget(trial):
+    silent = event.up - trial.up if event.up and trial.up else said - trial.heard
+    trial.up = event.up
+    if trial.running and silent > state.budget(trial):
         trial.hangs += 1
         where = f"worker pid {trial.pid} in {trial.phase or 'between phases'}, it came back"
         silence = Stretch("HUNG", trial.heard, said, trial.number, note=where)
@@ -133,7 +144,8 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
     trial.epoch = event.epoch
     row = EpochRow(
         event.epoch, event.said or t, event.seconds, event.batches, event.batches_available,
-        event.time, event.train, event.val, event.gpu, event.rates, state.seq,
+        interned(event.time), interned(event.train), interned(event.val),
+        interned(event.gpu) if event.gpu else event.gpu, interned(event.rates), state.seq,
     )  # fmt: skip
     trial.epochs.insert(place, row)  # one whose first report was lost comes late
     split = split_of(event.time, event.seconds, event.gpu, event.rates)
@@ -212,7 +224,24 @@ def _holdout_scored(state: State, event: ev.HoldoutScored, t: float) -> None:
     state.trial(event.trial).holdout = event.metrics
 
 
+def _run_paused(state: State, event: ev.RunPaused, t: float) -> None:
+    state.waits_since, state.waits_for = state.waits_since or t, event.reason
+
+
+def _run_continued(state: State, event: ev.RunContinued, t: float) -> None:
+    _wait_no_longer(state, t)
+
+
+def _wait_no_longer(state: State, t: float) -> None:
+    if since := min(state.waits_since, t):
+        state.paused += t - since
+        add_mishap(state.verdicts, Stretch("PAUSED", since, t, note=state.waits_for))
+        _listen_again(state, t)
+    state.waits_since, state.waits_for = 0.0, ""
+
+
 def _run_ended(state: State, event: ev.RunEnded, t: float) -> None:
+    _wait_no_longer(state, t)
     state.end_state, state.end_reason, state.ended = event.state, event.reason, t
     add_mishap(state.verdicts, Stretch(event.state, t, t, note=event.reason))
 
@@ -239,6 +268,8 @@ _APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {
     ev.WalkedForward: _walked,
     ev.Alert: _alert,
     ev.HoldoutScored: _holdout_scored,
+    ev.RunPaused: _run_paused,
+    ev.RunContinued: _run_continued,
     ev.RunEnded: _run_ended,
 }
 

@@ -17,6 +17,7 @@ from atft_core.run.faults import after, before
 from atft_core.run.files import open_regular
 
 _CHUNK = 1 << 16
+_PIECE = 1 << 20
 
 
 def cut_torn_line(path: Path) -> None:
@@ -131,7 +132,14 @@ class Tail:
             if stamped is not None:
                 yield stamped
 
+    def all_events(self) -> Iterator[Stamped]:
+        """The same, a piece of the file at a time: of a long log all lines at once are a lot."""
+        read = -1
+        while read != self.offset:
+            read = self.offset
+            yield from self.events(_PIECE)
+
 
 def read_events(path: Path) -> Iterator[Stamped]:
     """All events of a file, damaged lines skipped."""
-    return Tail(path).events()
+    return Tail(path).all_events()

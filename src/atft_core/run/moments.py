@@ -168,6 +168,14 @@ def _holdout_scored(teller: Teller, event: ev.HoldoutScored) -> Told:
     return "holdout", "PENDING", f"holdout scored, look {event.looks} at this data"
 
 
+def _run_paused(teller: Teller, event: ev.RunPaused) -> Told:
+    return "alert", "UNKNOWN", f"paused: {event.reason}"
+
+
+def _run_continued(teller: Teller, event: ev.RunContinued) -> Told:
+    return "alert", "PENDING", "goes on: it can write again"
+
+
 _RUN_ENDS = {"FINISHED": "PASS", "STOPPED": "UNKNOWN"}
 
 
@@ -191,6 +199,8 @@ _TELLERS: dict[type[Event], Callable[[Teller, Any], Told]] = {
     ev.Significance: _significance,
     ev.WalkedForward: _walked,
     ev.HoldoutScored: _holdout_scored,
+    ev.RunPaused: _run_paused,
+    ev.RunContinued: _run_continued,
     ev.RunEnded: _run_ended,
 }
 

@@ -188,6 +188,14 @@ def _holdout_scored(state: State, event: ev.HoldoutScored) -> list[str]:
     return [f"Holdout of trial {event.trial} scored; look {event.looks} at this data"]
 
 
+def _run_paused(state: State, event: ev.RunPaused) -> list[str]:
+    return [f"Error: paused: {event.reason}"]
+
+
+def _run_continued(state: State, event: ev.RunContinued) -> list[str]:
+    return ["Goes on: it can write again"]
+
+
 def _run_ended(state: State, event: ev.RunEnded) -> list[str]:
     criteria = [f"Criteria: {event.verdict}"] if event.verdict else []
     return [f"Run {event.state}" + (f": {event.reason}" if event.reason else ""), *criteria]
@@ -211,5 +219,7 @@ _NARRATORS: dict[type[Event], Callable[[State, Any], list[str]]] = {
     ev.WalkedForward: _walked,
     ev.Alert: _alert,
     ev.HoldoutScored: _holdout_scored,
+    ev.RunPaused: _run_paused,
+    ev.RunContinued: _run_continued,
     ev.RunEnded: _run_ended,
 }

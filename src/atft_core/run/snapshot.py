@@ -14,6 +14,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ from atft_core.run.judge.criteria import Result, Verdict, check
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, from_json, to_json
 
-SHAPE = 9
+SHAPE = 10
 """Of what a snapshot holds; another one is folded again."""
 _WINDOW = 4096
 """Bytes before the offset by which a log is recognised."""
@@ -64,8 +65,9 @@ def save(run: RunDirectory, state: State) -> None:
         "results": [asdict(result) for result in _checked(state)],
         "state": held,
     }
-    data = b"".join([_json(value), *lines])
-    write_atomically(run.snapshot, b"%d\n" % zlib.crc32(data) + data, durable=False)
+    lines.insert(0, _json(value))
+    crc = reduce(lambda crc, line: zlib.crc32(line, crc), lines, 0)
+    write_atomically(run.snapshot, b"%d\n" % crc, *lines, durable=False)
 
 
 def _checked(state: State) -> list[Result]:

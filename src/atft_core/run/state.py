@@ -67,6 +67,8 @@ class Trial:
     batch: int = 0
     batches: int = 0
     heard: float = 0.0
+    up: float = 0.0
+    """When it was heard of last, on its worker's own clock."""
     holdout: Json | None = None
     given_up: str = ""
     """Who asked for its end; empty when nobody did."""
@@ -107,7 +109,10 @@ class State:
     started: float = 0.0
     ended: float = 0.0
     paused: float = 0.0
-    """Seconds between its start and its newest engine in which no engine was at work."""
+    """Seconds since its start in which no engine was at work, or it waited for a disk."""
+    waits_since: float = 0.0
+    """When it began to wait for a disk; 0 where it does not."""
+    waits_for: str = ""
     end_state: str = ""
     end_reason: str = ""
     engine_pid: int = 0
@@ -174,7 +179,8 @@ class State:
         return {self.engine_pid: "engine"} | workers
 
     def spent(self, now: float) -> float:
-        """Seconds of work until `now`: what lay between two engines is none."""
+        """Seconds of work until `now`: pauses are none."""
+        now = min(now, self.waits_since or now)
         return max(0.0, now - self.started - self.paused) if self.started else 0.0
 
     def budget(self, trial: Trial) -> float:

@@ -24,7 +24,7 @@ ENGINE_BUDGET = 1800.0
 
 @dataclass(frozen=True)
 class Status:
-    """RUNNING, STOPPING, HUNG, FINISHED, STOPPED, FAILED, DIED or UNKNOWN, and why."""
+    """RUNNING, PAUSED, STOPPING, HUNG, FINISHED, STOPPED, FAILED, DIED or UNKNOWN, and why."""
 
     name: str
     reason: str = ""
@@ -36,7 +36,7 @@ class Status:
     @property
     def live(self) -> bool:
         """Whether an engine is at work."""
-        return self.name in ("RUNNING", "STOPPING", "HUNG")
+        return self.name in ("RUNNING", "PAUSED", "STOPPING", "HUNG")
 
 
 def silence(state: State, now: float) -> float:
@@ -68,6 +68,8 @@ def _unlocked(state: State) -> bool:
 def _held(state: State, now: float) -> Status:
     if state.end_state:  # the end is written, the lock about to be released
         return Status(clean(state.end_state, 20), state.end_reason)
+    if state.waits_since:
+        return Status("PAUSED", state.waits_for, state.waits_since)
     if silent := silent_trial(state, now):
         return silent
     if state.current is None and silence(state, now) > ENGINE_BUDGET:
@@ -106,7 +108,7 @@ def load(run: RunDirectory) -> State:
 def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
     try:
         with collecting_later():
-            for stamped in tail.events():
+            for stamped in tail.all_events():
                 apply(state, stamped)
     except DAMAGE as error:
         raise RunDirectoryError(

@@ -90,18 +90,23 @@ class Reporter:
         self._phase, self._told = phase, now
         progress = Progress(
             trial=self.trial, attempt=self.attempt, epoch=self.epoch, phase=phase, batch=batch,
-            batches=batches,
+            batches=batches, up=_up(),
         )  # fmt: skip
         self.journal.append(progress)
         return True
 
     def settings(self, values: Json) -> None:
         """What this worker really runs with."""
-        self.journal.append(Settings(trial=self.trial, attempt=self.attempt, values=values))
+        said = Settings(trial=self.trial, attempt=self.attempt, values=values, up=_up())
+        self.journal.append(said)
 
     def epoch_ended(self, row: Json) -> None:
         """An epoch, as metrics.json has it."""
-        self.journal.append(Epoch(trial=self.trial, attempt=self.attempt, **row))
+        self.journal.append(Epoch(trial=self.trial, attempt=self.attempt, up=_up(), **row))
+
+
+def _up() -> float:
+    return round(time.monotonic(), 3)
 
 
 class LastWord:
@@ -167,7 +172,8 @@ def number(value: float | None) -> str:
 
 def state_of(error: Exception) -> str:
     """How a trial that raised this has ended."""
-    return "blocked" if isinstance(error, _SURROUNDINGS) else "failed"
+    around = isinstance(error, _SURROUNDINGS) or _cause(error) == "LOST_GPU"
+    return "blocked" if around else "failed"
 
 
 def reason(error: Exception) -> str:

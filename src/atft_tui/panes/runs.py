@@ -19,8 +19,8 @@ from atft_tui.run_list import Line, Listing, RunFilter
 from atft_tui.view import View
 
 _STATES = {
-    "RUNNING": "RUNNING", "STOPPING": "RUNNING", "FINISHED": "PASS", "HUNG": "FAIL",
-    "FAILED": "FAIL", "DIED": "FAIL",
+    "RUNNING": "RUNNING", "PAUSED": "UNKNOWN", "STOPPING": "RUNNING", "FINISHED": "PASS",
+    "HUNG": "FAIL", "FAILED": "FAIL", "DIED": "FAIL",
 }  # fmt: skip
 """Glyph of each state; what is not here is UNKNOWN."""
 _PATH, _LONG = 20, 48

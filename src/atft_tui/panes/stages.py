@@ -15,7 +15,8 @@ from atft_tui.pane import Pane, Row
 from atft_tui.view import StageView, View, seconds_left
 
 _STATUS_STYLE = {
-    "RUNNING": "$text-accent", "STOPPING": "$text-warning", "HUNG": "bold $text-error",
+    "RUNNING": "$text-accent", "PAUSED": "bold $text-error", "STOPPING": "$text-warning",
+    "HUNG": "bold $text-error",
     "FINISHED": "$text-success", "STOPPED": "$text-warning", "FAILED": "bold $text-error",
     "DIED": "bold $text-error", "UNKNOWN": "$text-warning",
 }  # fmt: skip

@@ -20,7 +20,7 @@ from atft_tui.view import View
 
 _WORD_STYLE = {
     "compute-bound": "$text-success", "unknown": "$text-muted", "preflight": "$text-muted",
-    "HUNG": "$text-error",
+    "HUNG": "$text-error", "PAUSED": "$text-error",
     "DIED": "$text-error", "FAILED": "$text-error", "CRASHED": "$text-error",
     "contended": "$text-error", "FINISHED": "$text-success",
 }  # fmt: skip

@@ -23,6 +23,8 @@ from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.train.report import Interrupted, LastWord, Reporter, log_to_stdout
 
 EPOCH_SECONDS = "ATFT_EMPTY_EPOCH"
+DEVICE = "ATFT_EMPTY_DEVICE"
+"""What it says that it computes on."""
 _LAST = 3
 """Epochs whose median is the value: the default of objective.last_epochs."""
 
@@ -51,7 +53,7 @@ def work(run: RunDirectory, files: TrialDirectory, reporter: Reporter) -> tuple[
     rows = _resumed(files)
     for row in rows:
         reporter.epoch_ended(row)
-    reporter.settings({"feed": "none", "device": "cpu"})
+    reporter.settings({"feed": "none", "device": os.environ.get(DEVICE, "cpu")})
     pause = float(os.environ.get(EPOCH_SECONDS, "0"))
     try:
         for epoch in range(len(rows) + 1, epochs + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,18 @@ def read_process(pid: int) -> Process | None:
     fields = rest.split()
     used = int(fields[11]) + int(fields[12])
     return Process(pid, name, fields[0], int(fields[1]), used, int(fields[16]))
+
+
+def owner_of(pid: int) -> str:
+    """The user whose process it is; empty where that cannot be seen."""
+    try:
+        uid = os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116 -- as everywhere here
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a user of another container
+        return str(uid)
 
 
 def processes() -> dict[int, Process]:

@@ -35,6 +35,7 @@ class Diagnosis:
 
 _TROUBLE = {
     "HUNG": "`atft stacks` says where; stop now and resume: it goes on from its last checkpoint",
+    "PAUSED": "make room, or see `dmesg`: nothing is lost, and it goes on by itself",
     "DIED": "resume: it goes on from its last checkpoint",
     "FAILED": "read the log and the failed trial's reason",
     "UNKNOWN": "look from the host that runs it",

@@ -1,0 +1,112 @@
+"""A run that cannot write waits in the open, and goes on once it can.
+
+What a resumed run does with what it finds, a run that paused does too: whatever was half-done when
+a step failed is completed, so no step needs a way back of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from optuna.exceptions import StorageInternalError
+
+from atft_core.engine.attempts import TICK_SECONDS
+from atft_core.engine.requests import answer_requests
+from atft_core.engine.reserve import ROOM_BYTES
+from atft_core.engine.session import Session
+from atft_core.engine.watch import look
+from atft_core.run import events as ev
+from atft_core.run.files import DISK_FULL
+from atft_core.run.wording import size
+
+FIRST_SECONDS, LONGEST_SECONDS = 1.0, 300.0
+"""Of a pause at least: it doubles from one to the next."""
+FRUITLESS = 8
+"""Pauses in a row between which the log tells of nothing new, although there is room."""
+PASSING = DISK_FULL | {
+    errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT,
+}  # fmt: skip
+"""What a system says that may say another thing in a minute."""
+
+
+class Patience:
+    """How long to wait, and how often: waits that bring nothing become longer, and end."""
+
+    def __init__(self) -> None:
+        self._fruitless = 0
+        self._seen: int | None = None
+
+    def next(self, seen: int) -> float:
+        """Seconds of the next pause; `seen` is another one whenever there was progress."""
+        self._fruitless = self._fruitless + 1 if seen == self._seen else 0
+        self._seen = seen
+        return min(FIRST_SECONDS * 2.0**self._fruitless, LONGEST_SECONDS)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether waiting does not help."""
+        return self._fruitless >= FRUITLESS
+
+
+def patiently(session: Session, step: Callable[[], ev.RunEnded | None]) -> ev.RunEnded | None:
+    """What `step` returns: why the run ends before it is done. After a pause it is taken again.
+
+    The error goes on its way when it is none that passes, or when pauses do not help.
+    """
+    patience = Patience()
+    while True:
+        try:
+            end = step()
+            if end is None or session.must_end or not session.reserve.disk_is_full():
+                return end
+            why = end.reason
+        except (OSError, StorageInternalError) as error:
+            if not _may_pass(error) or patience.exhausted:
+                raise
+            why = _told(error)
+        if not session.must_end:
+            session.forget()
+            _pause(session, why, patience.next(_progress(session)))
+        if session.must_end:
+            return ev.RunEnded(state="STOPPED", reason=session.must_end)
+
+
+def _may_pass(error: OSError | StorageInternalError) -> bool:
+    """SQLite wraps what the system says: full, read-only, no descriptor left, held by others."""
+    return not isinstance(error, OSError) or error.errno in PASSING
+
+
+def _told(error: OSError | StorageInternalError) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    return f"study.db: {str(error.__cause__ or error).splitlines()[0]}"
+
+
+def _progress(session: Session) -> int:
+    """Epochs and trials that are through, by the log."""
+    trials = session.state.trials.values()
+    return sum(len(trial.epochs) + (trial.ended > 0) for trial in trials)
+
+
+def _pause(session: Session, why: str, seconds: float) -> None:
+    """Until there is room and the time is up, or the run has to end; requests are answered."""
+    going = f"it goes on by itself once it can write and {size(ROOM_BYTES)} are free"
+    _say(session, ev.RunPaused(reason=f"{why}; {going}"))
+    over = time.monotonic() + seconds
+    while not session.must_end:
+        with suppress(OSError, StorageInternalError):  # told above; that is why it waits
+            answer_requests(session)
+            look(session)
+        if time.monotonic() >= over and session.reserve.regain():
+            _say(session, ev.RunContinued())
+            return
+        time.sleep(TICK_SECONDS)
+
+
+def _say(session: Session, event: ev.Event) -> None:
+    """Put it on record, where that is possible."""
+    with suppress(OSError):
+        session.record(event)

@@ -1,0 +1,81 @@
+"""The file of a study: study.db, an SQLite database as Optuna writes it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Container
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event, text
+
+from atft_core.errors import EngineError
+
+LOCK_TIMEOUT = 600.0
+"""Seconds to wait for a program that holds the file; the worker trains on meanwhile."""
+_SLICE = 500
+"""Trials that are read at once."""
+_NONE = 2**62
+"""Beyond the number of any trial."""
+
+
+class Storage(RDBStorage):
+    """A study in a file. Reads many trials a slice at a time.
+
+    Optuna makes some fifty objects of each trial that it reads, for a moment: of ten thousand
+    these are 200 MB, twice what it keeps.
+    """
+
+    def __init__(self, path: Path, *, scratch: bool = False) -> None:
+        """`scratch`: nothing has to survive a power cut until it is given its name."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # Not by the URL: in a path may stand whatever means something in one.
+        opened = partial(sqlite3.connect, path, timeout=LOCK_TIMEOUT, check_same_thread=False)
+        super().__init__("sqlite:///study.db", engine_kwargs={"creator": opened})
+        if scratch:
+            event.listen(self.engine, "connect", _in_a_hurry)
+            self.engine.dispose()  # the connection that made the tables was not
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.engine.dispose()
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        if trial_id_greater_than >= 0:  # some that are known, and few that are new
+            return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        of_study = text("SELECT trial_id FROM trials WHERE study_id = :study ORDER BY trial_id")
+        with self.engine.connect() as connection:
+            ids = [row[0] for row in connection.execute(of_study, {"study": study_id})]
+        found: list[FrozenTrial] = []
+        for start in range(0, len(ids), _SLICE):
+            found += super()._get_trials(study_id, states, set(ids[start : start + _SLICE]), _NONE)
+        return found
+
+
+def _in_a_hurry(connection: sqlite3.Connection, record: Any) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
+
+
+def trials_of(path: Path) -> list[FrozenTrial]:
+    """All trials of the one study in a file; EngineError where it holds none that can be read."""
+    storage = None
+    try:
+        storage = Storage(path)
+        (study,) = storage.get_all_studies()
+        return storage.get_all_trials(study._study_id, deepcopy=False)
+    except Exception as error:  # a damaged file makes SQLAlchemy and Optuna raise whatever comes
+        raise EngineError(str(error).splitlines()[0] if str(error) else repr(error)) from error
+    finally:
+        if storage is not None:
+            storage.close()

@@ -1,0 +1,36 @@
+"""Who holds memory of the GPU that a run is about to use: a process that was left over, mostly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+
+from atft_core.gpu.nvml import Nvml
+from atft_core.gpu.sampler import first_visible
+from atft_core.run.foreign import clean
+from atft_core.run.processes.table import owner_of, read_process
+from atft_core.run.wording import size
+
+
+def holders(own: Collection[int] = ()) -> list[str]:
+    """One line for each process on the GPU that CUDA uses first, without those of this run."""
+    nvml = Nvml()
+    chosen = first_visible(nvml.gpus, os.environ)
+    found = [nvml.read(gpu) for gpu in nvml.gpus if gpu.index == chosen]
+    nvml.close()
+    return [
+        f"pid {process.pid} ({_who(process.pid)}) holds {_held(process.mem)} of "
+        f"GPU {reading.gpu} ({reading.name})"
+        for reading in found if reading is not None
+        for process in reading.processes if process.pid not in own
+    ]  # fmt: skip
+
+
+def _held(memory: int | None) -> str:
+    return "memory" if memory is None else size(memory)
+
+
+def _who(pid: int) -> str:
+    known, owner = read_process(pid), owner_of(pid)
+    name = clean(known.name, 40) if known else "in another container"
+    return f"{name} of {owner}" if owner else name
