@@ -106,6 +106,21 @@ def test_no_built_in_feature_is_suspected(tmp_path):
     assert not [f for f in findings if f.rule == "leak_suspicion"]
 
 
+@pytest.mark.parametrize(("value", "said"), [(-1234.0, True), (9999.0, True), (1.2, False)])
+def test_a_number_that_stands_for_a_missing_one_is_reported(tmp_path, value, said):
+    odd = (pl.col("code") == "S01") & (pl.col("date").dt.day() < 4)
+    near = pl.when(odd).then(value).otherwise(pl.col("close").rank().over("date") / 12)
+    path = written(tmp_path, rows().with_columns(near=near))
+    config = config_for(path, label={"horizons": (1,)}, features=("near",))
+    found = {f.rule: str(f) for f in check_panel(config)}
+    assert ("placeholder" in found) is said
+    if said:
+        assert (
+            f"times {value:g} in 'near', all others are 0.0833333 to 1: S01 20"
+            in (found["placeholder"])
+        )
+
+
 def test_columns_without_information_and_infinities_are_reported(tmp_path):
     frame = rows().with_columns(
         flat=pl.col("date").dt.day().cast(pl.Float64),

@@ -45,7 +45,7 @@ WORKER = [
 """Of the worker that computes nothing."""
 TRAINING = [
     *_file("weights.safetensors"), *_file("optimiser.pt"), *_file("manifest.json"),
-    "before rename checkpoint", "before remove old checkpoint", *_file("daily_ic.csv", durable=False),
-    *_file("predictions.arrow"),
+    "before rename checkpoint", "before remove old checkpoint", *_file("predictions.arrow"),
+    *_file("daily_ic.csv", durable=False),
 ]  # fmt: skip
 """Of the worker that trains, beside those."""

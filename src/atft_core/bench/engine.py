@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from atft_core.bench.machine import machine
+from atft_core.bench.restarts import restarts
 from atft_core.bench.runs import epoch_events, long_run
 from atft_core.bench.supervision import supervision
 from atft_core.bench.timing import seconds
@@ -44,6 +45,7 @@ def bench_engine(sizes: EngineSizes, say: Callable[[str], None]) -> dict[str, An
             "events": _events(run, say),
             "study": _study(Path(scratch), sizes, say),
             "supervision": supervision(Path(scratch), sizes.empty_trials, say),
+            "restarts": restarts(Path(scratch), say),
         }
 
 

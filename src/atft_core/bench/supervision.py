@@ -58,11 +58,12 @@ def supervision(scratch: Path, trials: int, say: Callable[[str], None]) -> dict[
     }
 
 
-def specification(panel: Path, output: Path, trials: int) -> Json:
-    """What `atft hpo` would ask the engine for."""
+def specification(panel: Path, output: Path, trials: int, **values: object) -> Json:
+    """What `atft hpo` would ask the engine for; `values` are keys of the configuration."""
     flags = {
         "data.path": str(panel), "engine.n_trials": trials, "train.max_epochs": EPOCHS,
         "engine.study_name": "empty", "split.warmup": 20, "engine.prune_startup": trials,
+        **values,
     }  # fmt: skip
     return {
         "config": dump(resolve(flags=flags).config), "output_dir": str(output),

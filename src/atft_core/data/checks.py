@@ -30,6 +30,9 @@ LARGEST_RETURN = 10.0
 """A given target beyond this is hardly a return: ten times the price."""
 WEEK = 5
 """Trading days."""
+APART, REPEATED = 3.0, 3
+"""A value is a placeholder where it is there so often, and so many times as far from all others as
+these are from each other."""
 MOSTLY = 0.5
 """Share of missing values from which a column is mostly missing."""
 
@@ -63,6 +66,7 @@ RULES: dict[str, Rule] = {
     "huge_raw": Rule(ERROR, "divide the column, or take it out of data.raw"),
     "huge_target": Rule(WARNING, "kept; only their order counts, but are they returns?"),
     "infinite_feature": Rule(WARNING, "these values count as missing"),
+    "placeholder": Rule(WARNING, "kept; does it stand for a missing value? then set it to null"),
     "negative_volume": Rule(ERROR, "set these values to null"),
     "few_stocks": Rule(ERROR, f"a day needs {MIN_NAMES} stocks to be ranked"),
     "few_days": Rule(ERROR, "use a longer panel or a shorter split"),
@@ -215,6 +219,28 @@ def check_column(column: str, x_TN: NDArray[np.floating], rows: int) -> list[Fin
     if not (high_T > low_T).any():
         return [Finding("constant_column", f"{column!r} never differs between two stocks of a day")]
     return []
+
+
+def check_placeholder(names: CellNames, column: str, x_TN: NDArray[np.floating]) -> list[Finding]:
+    """A number that stands for a missing one, as -1234 or 9999 do: often there, far from all."""
+    known_TN = np.isfinite(x_TN)
+    low, high = (
+        float(end(x_TN, where=known_TN, initial=start))
+        for end, start in ((np.min, np.inf), (np.max, -np.inf))
+    )
+    found = []
+    for value in (low, high) if low < high else ():
+        same_TN = x_TN == value
+        if same_TN.sum() < REPEATED:
+            continue
+        rest_TN = known_TN & ~same_TN
+        least = float(np.min(x_TN, where=rest_TN, initial=np.inf))
+        most = float(np.max(x_TN, where=rest_TN, initial=-np.inf))
+        apart = least - value if value == low else value - most
+        if most > least and apart > APART * (most - least):
+            what = f"times {value:g} in {column!r}, all others are {least:g} to {most:g}"
+            found.append(_cells(names, "placeholder", what, same_TN))
+    return found
 
 
 def check_one_value(names: CellNames, column: str, x_TN: NDArray[np.floating]) -> list[Finding]:

@@ -142,6 +142,7 @@ def _fill_ready(x_TNF: Stored, data: DataConfig, inputs: Inputs, say: Progress) 
         found = checks.check_values(inputs.names, name, column_TN, "feature")
         if name in data.raw:
             found += checks.check_size("huge_raw", inputs.names, name, column_TN)
+        found += checks.check_placeholder(inputs.names, name, column_TN)
         alike = checks.check_column(name, column_TN, len(inputs.keys.cell_R))
         if not alike and name not in data.trusted:
             alike = check_scale("hindsight", name, column_TN)

@@ -160,12 +160,12 @@ def _panel(
     labels = (_rows(batch.column(name)).reshape(days, n, -1) for name in ("y", "rank", "gauss"))
     y_TNH, rank_TNH, gauss_TNH = labels
     return Panel(
-        dates_T=batch.column("date").to_numpy(zero_copy_only=False).astype("datetime64[D]"),
+        dates_T=_numpy(batch.column("date")).astype("datetime64[D]"),
         codes=tuple(header["codes"]),
         features=tuple(header["features"]),
         groups=tuple(header["groups"]),
         horizons=tuple(header["horizons"]),
-        x_TNF=x_TX.to_numpy().reshape(days, n, len(header["features"])),
+        x_TNF=_numpy(x_TX).reshape(days, n, len(header["features"])),
         y_TNH=y_TNH,
         rank_TNH=rank_TNH,
         gauss_TNH=gauss_TNH,
@@ -183,9 +183,23 @@ def _panel(
     )
 
 
+_DTYPES = {"halffloat": "f2", "float": "f4", "double": "f8", "date32[day]": "i4", "bool": "u1"}
+"""Where Arrow says it in other words than numpy."""
+
+
+def _numpy(array: pa.Array) -> NDArray[Any]:
+    """The values, not copied. Arrow's own way imports pandas where there is one: .3 s and 40 MB."""
+    if array.null_count:
+        return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    kind = str(array.type)
+    values_X = np.frombuffer(array.buffers()[1], _DTYPES.get(kind, kind))
+    if kind == "bool":
+        values_X = np.unpackbits(values_X, bitorder="little").astype(bool)
+    return values_X[array.offset : array.offset + len(array)]
+
+
 def _rows(column: pa.Array) -> NDArray[Any]:
-    values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
-    return values
+    return _numpy(column.flatten())
 
 
 def _edges(batch: pa.RecordBatch, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -197,5 +211,5 @@ def _edges(batch: pa.RecordBatch, n: int) -> tuple[NDArray[np.int32], NDArray[np
 
 def _graphs(column: pa.Array, n: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Days that carry a graph, and the graphs."""
-    days_R = np.flatnonzero(column.value_lengths().to_numpy()).astype(np.int64)
+    days_R = np.flatnonzero(np.diff(_numpy(column.offsets))).astype(np.int64)
     return days_R, _rows(column).astype(np.int32).reshape(len(days_R), n, k)
