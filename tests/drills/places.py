@@ -32,6 +32,8 @@ ENGINE = [
 ]  # fmt: skip
 BESIDE = [*_file("preflight.json"), *_file("conclusion.json")]
 """Of programs that the engine waits for."""
+ASKING = _file("request")
+"""Of the console and the commands, which write nothing else into a run but notes."""
 REQUESTS = [
     *_steps("study enqueue"), "after request act",
     *_events("run", "trial_enqueued", "prune_requested", "requested"),

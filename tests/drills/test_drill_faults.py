@@ -9,13 +9,15 @@ import os
 import random
 import signal
 import statistics
+import subprocess
+import sys
 import time
 from contextlib import suppress
 
 import empty
 import pytest
 from drill import ALL, assert_log_equals_study, wait_for
-from places import BESIDE, ENGINE, REQUESTS, START, TRAINING, WORKER
+from places import ASKING, BESIDE, ENGINE, REQUESTS, START, TRAINING, WORKER
 
 from atft_core.bench.empty.worker import rank_ic
 from atft_core.run import events as ev
@@ -188,6 +190,31 @@ def test_requests_are_obeyed_once_or_refused_whatever_fails(panel, home, tmp_pat
     assert sorted(state.trials) == list(range(TRIALS + len(added)))
     assert all(trial.ended for trial in state.trials.values())
     assert_log_equals_study(run)
+
+
+@pytest.mark.parametrize(("place", "kind"), cases(ASKING, 2))
+def test_whoever_asks_fails_and_the_request_is_there_once_or_not_at_all(
+    panel, home, tmp_path, place, kind
+):
+    given = empty.spec(panel, home / "out", trials=TRIALS, epochs=4)
+    engine = empty.begin(given, tmp_path / "engine.log", ATFT_EMPTY_EPOCH=0.6)
+    run = empty.RunDirectory(home / "out")
+    wait_for(run, lambda s: 0 in s.trials and s.trials[0].running)
+    done = subprocess.run(
+        [sys.executable, "-m", "atft_core", "enqueue", run.path, "--like", "0"],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "ATFT_FAULT": empty.fault(tmp_path, place, kind=kind)},
+    )  # fmt: skip
+    assert came_to_pass(tmp_path, place)
+    assert done.returncode == (-signal.SIGKILL if kind == "kill" else 1)
+    assert "Traceback" not in done.stderr
+    assert engine.wait(timeout=120) == 0
+    state = load(run)
+    there = place.startswith(("before sync", "after"))
+    assert len(state.added) == there
+    assert sorted(state.trials) == list(range(TRIALS + there))
+    assert_log_equals_study(run)
+    assert list(run.path.rglob("*tmp*")) == []
 
 
 def test_a_night_of_random_kills_ends_as_a_quiet_one(panel, home, tmp_path):

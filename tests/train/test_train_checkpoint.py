@@ -10,7 +10,7 @@ import torch
 from train_panels import make_config, make_panel
 
 from atft_core.errors import CheckpointError
-from atft_core.train import checkpoint
+from atft_core.run.kept import is_whole, manifest_sum
 from atft_core.train.checkpoint import Owner, newest, restore, save
 from atft_core.train.loop import silent, train_epoch
 from atft_core.train.setup import build_learner, feed_of, make_setup
@@ -104,7 +104,10 @@ def test_a_row_that_turned_in_the_manifest_is_not_believed(tmp_path, trained):
     for epoch in (1, 2):
         save(tmp_path, learner, OWNER, epoch, lambda: [{"rank_ic": 0.0512}])
     manifest = tmp_path / "epoch_00002" / "manifest.json"
+    assert is_whole(tmp_path, 2)
     manifest.write_text(manifest.read_text().replace("0.0512", "0.0912"))
+    assert not is_whole(tmp_path, 2)
+    assert is_whole(tmp_path, 1)
     found, notes = newest(tmp_path, OWNER)
     assert found.epoch == 1
     assert "manifest.json is damaged" in notes[0]
@@ -118,7 +121,7 @@ def test_a_checkpoint_never_runs_code(tmp_path, trained):
     manifest = json.loads((place / "manifest.json").read_text())
     manifest["sha256"]["optimiser.pt"] = hashlib.sha256(payload).hexdigest()
     del manifest["sha256"]["manifest.json"]
-    manifest["sha256"]["manifest.json"] = checkpoint._digest(manifest)
+    manifest["sha256"]["manifest.json"] = manifest_sum(manifest)
     (place / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(pickle.UnpicklingError):
         restore(newest(tmp_path, OWNER)[0], build_learner(setup, 0))

@@ -157,6 +157,7 @@ def _console(found: Found) -> str:
 
 def _engine(found: Found) -> str:
     events, study, supervised = found["events"], found["study"], found["supervision"]
+    again = found["restarts"]
     return table(
         [
             ["events folded", f"{events['fold_per_s']:,} /s"],
@@ -168,8 +169,15 @@ def _engine(found: Found) -> str:
                 f"{supervised['engine_trials_per_s']} /s, {supervised['ratio']}x of a bare loop",
             ],
             ["of a core, while a trial trains", f"{100 * supervised['watching_cpu_share']:.1f} %"],
+            ["a new engine at work after a kill", _with_imports(again, "engine_to_adopted")],
+            ["a new worker at work after a kill", _with_imports(again, "worker_to_training")],
         ]
     )
+
+
+def _with_imports(again: Found, what: str) -> str:
+    imports = again[f"{what.partition('_')[0]}_import_s"]
+    return f"{again[f'{what}_s']} s; {imports} s are what Python needs for all its imports"
 
 
 TABLES: dict[str, Callable[[Found], str]] = {

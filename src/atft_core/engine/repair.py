@@ -6,7 +6,6 @@ everything that is changed a copy is made first.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,12 +15,12 @@ from pathlib import Path
 from atft_core.config.load import read_resolved
 from atft_core.engine.rebuild import rebuild, why_unusable
 from atft_core.errors import AtftError, RunDirectoryError
-from atft_core.run.directory import RunDirectory, TrialDirectory, refuse_shared
+from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.events import decode
-from atft_core.run.files import open_regular, read_json, remove_leftovers
+from atft_core.run.files import open_regular, remove_leftovers
 from atft_core.run.foreign import clean
 from atft_core.run.journal import cut_torn_line
-from atft_core.run.kept import kept_checkpoints
+from atft_core.run.kept import is_whole, kept_checkpoints
 from atft_core.run.lock import EngineLock
 from atft_core.run.snapshot import readable
 from atft_core.run.state import State
@@ -147,7 +146,7 @@ class _Repairs:
                 continue
             files = self.run.trial(number)
             kept = kept_checkpoints(files.checkpoints)
-            bad = [each.epoch for each in kept if not _whole(files, each.epoch)]
+            bad = [each.epoch for each in kept if not is_whole(files.checkpoints, each.epoch)]
             what = f"trial {number}"
             if not bad:
                 continue
@@ -162,23 +161,6 @@ class _Repairs:
             named = ", ".join(map(str, running[:_NAMED]))
             said = f"not ended; `atft resume {clean(str(self.run.path))}` goes on with it"
             yield Repair(f"trial {named}", "ok", said)
-
-
-def _whole(files: TrialDirectory, epoch: int) -> bool:
-    """Whether the files of a checkpoint are those that its manifest speaks of."""
-    place = files.checkpoints / f"epoch_{epoch:05d}"
-    manifest = read_json(place / "manifest.json")
-    hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
-    if not isinstance(hashes, dict) or not hashes:
-        return False
-    try:
-        return all(
-            hashlib.sha256((place / str(name)).read_bytes()).hexdigest() == digest
-            for name, digest in hashes.items()
-            if name != "manifest.json"  # whose sum is one of its own content
-        )
-    except OSError:
-        return False
 
 
 def refuse_hopeless(found: list[Repair], run: RunDirectory) -> None:

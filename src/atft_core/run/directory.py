@@ -332,7 +332,7 @@ def write_request(run: RunDirectory, op: str, args: dict[str, Any], *, user: str
     value = {"op": op, "args": args, "user": user, "host": host, "t": t}
     try:
         run.requests.mkdir(exist_ok=True)
-        write_json(run.requests / f"{request_id}.json", value)
+        write_json(run.requests / f"{request_id}.json", value, place="request")
     except OSError as error:
         raise RunDirectoryError(
             f"Cannot leave a request in {run.requests}: {error.strerror}.",

@@ -34,26 +34,30 @@ def fsync_file(path: Path) -> None:
         os.close(fd)
 
 
-def write_atomically(path: Path, *pieces: bytes, durable: bool = True) -> None:
-    """Replace `path` by these bytes in one step; nothing is left behind when writing fails."""
+def write_atomically(path: Path, *pieces: bytes, durable: bool = True, place: str = "") -> None:
+    """Replace `path` by these bytes in one step; nothing is left behind when writing fails.
+
+    `place`: how drills call it, where that is not by its name.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    before(f"open {path.name}")
+    place = place or path.name
+    before(f"open {place}")
     try:
         with temporary.open("wb") as file:
             file.writelines(pieces)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        before(f"rename {path.name}")
+        before(f"rename {place}")
         temporary.replace(path)
         if durable:
-            before(f"sync {path.name}")
+            before(f"sync {place}")
             fsync_directory(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    after(f"write {path.name}")
+    after(f"write {place}")
 
 
 def remove_leftovers(directory: Path) -> None:
@@ -68,12 +72,14 @@ def remove_leftovers(directory: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = True, readable: bool = True) -> None:
+def write_json(
+    path: Path, value: Any, *, durable: bool = True, readable: bool = True, place: str = ""
+) -> None:
     """Write `value` as JSON; NaN and infinity are refused. What nobody reads takes a sixth of
     the time without line breaks.
     """
     text = json.dumps(value, indent=1 if readable else None, allow_nan=False, ensure_ascii=False)
-    write_atomically(path, f"{text}\n".encode(), durable=durable)
+    write_atomically(path, f"{text}\n".encode(), durable=durable, place=place)
 
 
 class NotRegularError(OSError):

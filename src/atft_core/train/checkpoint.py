@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -29,12 +28,13 @@ from atft_core.errors import CheckpointError
 from atft_core.run.events import Json
 from atft_core.run.faults import before
 from atft_core.run.files import fsync_directory, read_json, write_atomically, write_json
+from atft_core.run.kept import MANIFEST, manifest_sum
 from atft_core.train.step import Learner
 
 KEEP = 2
 KEYS = {"trial": int, "config_hash": str, "epoch": int, "steps": int, "rows": list, "sha256": dict}
 """What a manifest must have, and of which type."""
-WEIGHTS, OPTIMISER, MANIFEST = "weights.safetensors", "optimiser.pt", "manifest.json"
+WEIGHTS, OPTIMISER = "weights.safetensors", "optimiser.pt"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def save(
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         "rows": rows(),
     }
-    manifest["sha256"][MANIFEST] = _digest(manifest)
+    manifest["sha256"][MANIFEST] = manifest_sum(manifest)
     write_json(temporary / MANIFEST, manifest)
     place = directory / f"epoch_{epoch:05d}"
     shutil.rmtree(place, ignore_errors=True)  # a damaged one, or the epoch would not be repeated
@@ -160,7 +160,7 @@ def _read(path: Path) -> Checkpoint | str:
         isinstance(manifest.get(key), kind) for key, kind in KEYS.items()
     ):
         return f"{MANIFEST} is missing or damaged"
-    if manifest["sha256"].pop(MANIFEST, "") != _digest(manifest):
+    if manifest["sha256"].pop(MANIFEST, "") != manifest_sum(manifest):
         return f"{MANIFEST} is damaged"
     files: dict[str, bytes] = {}
     for name in (WEIGHTS, OPTIMISER):
@@ -181,12 +181,6 @@ def _read(path: Path) -> Checkpoint | str:
         weights=files[WEIGHTS],
         optimiser=files[OPTIMISER],
     )
-
-
-def _digest(manifest: Json) -> str:
-    """Of what a manifest says, without its own."""
-    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse_foreign(checkpoint: Checkpoint, owner: Owner) -> None:
