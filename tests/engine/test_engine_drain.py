@@ -2,14 +2,10 @@
 
 import pytest
 
-from atft_core.config.schema import Config
 from atft_core.engine import drain as module
 from atft_core.engine.drain import drain
-from atft_core.engine.session import Session
 from atft_core.run import events as ev
-from atft_core.run.directory import create
 from atft_core.run.journal import Journal
-from atft_core.run.lock import EngineLock
 
 
 class Clock:
@@ -30,16 +26,10 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def session(tmp_path, monkeypatch, clock):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    run = create(tmp_path / "run")
-    made = Session(run, Config(), EngineLock(run.lock))
-    made.record(ev.RunStarted(run="run", n_trials=1, max_epochs=9))
-    run.trial(0).path.mkdir()
-    made.record(ev.WorkerStarted(trial=0, attempt=1))
-    yield made
-    made.journal.close()
-    made.lock.release()
+def session(clock, session):
+    session.run.trial(0).path.mkdir()
+    session.record(ev.WorkerStarted(trial=0, attempt=1))
+    return session
 
 
 def test_within_a_phase_a_second_passes_between_two_lines_also_after_a_clock_was_set_back(

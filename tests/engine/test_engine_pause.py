@@ -5,15 +5,12 @@ import os
 
 import pytest
 
-from atft_core.config.schema import Config
 from atft_core.engine import pause
 from atft_core.engine.pause import FRUITLESS, Patience, patiently
-from atft_core.engine.session import Session
 from atft_core.run import events as ev
-from atft_core.run.directory import create
 from atft_core.run.fold import fold
 from atft_core.run.journal import read_events
-from atft_core.run.lock import EngineLock, Holder
+from atft_core.run.lock import Holder
 from atft_core.run.status import load, status
 
 
@@ -21,17 +18,11 @@ def failing(kind):
     return OSError(kind, os.strerror(kind), "params.json")
 
 
-@pytest.fixture
-def session(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Pauses that a test can wait for."""
     monkeypatch.setattr(pause, "FIRST_SECONDS", 0.01)
     monkeypatch.setattr(pause, "LONGEST_SECONDS", 0.02)
-    run = create(tmp_path / "run")
-    made = Session(run, Config(), EngineLock(run.lock))
-    made.record(ev.RunStarted(run="run", n_trials=1, max_epochs=9))
-    yield made
-    made.journal.close()
-    made.lock.release()
 
 
 class Step:
@@ -98,7 +89,9 @@ def test_a_trial_that_stopped_since_the_disk_is_full_is_taken_up_again(session, 
     assert not session.reserve.disk_is_full()
 
 
-def test_waits_that_bring_nothing_become_longer_and_progress_makes_them_short_again():
+def test_waits_that_bring_nothing_become_longer_and_progress_makes_them_short_again(monkeypatch):
+    monkeypatch.setattr(pause, "FIRST_SECONDS", 1.0)
+    monkeypatch.setattr(pause, "LONGEST_SECONDS", 300.0)
     patience = Patience()
     assert [patience.next(7) for _ in range(4)] == [1.0, 2.0, 4.0, 8.0]
     assert patience.next(8) == 1.0

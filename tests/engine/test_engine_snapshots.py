@@ -2,12 +2,8 @@
 
 import pytest
 
-from atft_core.config.schema import Config
 from atft_core.engine import session as session_module
-from atft_core.engine.session import SNAPSHOT_SHARE, Session
-from atft_core.run import events as ev
-from atft_core.run.directory import create
-from atft_core.run.lock import EngineLock
+from atft_core.engine.session import SNAPSHOT_SHARE
 
 
 class Clock:
@@ -27,13 +23,8 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def session(tmp_path, clock):
-    run = create(tmp_path / "run")
-    made = Session(run, Config(), EngineLock(run.lock))
-    made.record(ev.RunStarted(run="run", n_trials=1, max_epochs=9))
-    yield made
-    made.journal.close()
-    made.lock.release()
+def session(clock, session):
+    return session
 
 
 def test_a_dear_snapshot_is_made_again_when_it_has_become_a_small_part_of_the_time(
