@@ -106,7 +106,23 @@ def test_what_slows_a_card_and_who_is_on_it_is_read(play):
 
 def test_a_fault_that_the_driver_reports_stays_with_its_card(play):
     ((_, first, _), (_, second, _)), _ = play(READ, orders="xid")
-    assert (first, second) == (None, 79)
+    assert (first, second) == (None, 45)
+
+
+BROKEN = """
+sampler = GpuSampler(path, period=0.005)
+sampler.start()
+until(lambda: path.exists() and "45" in path.read_text())
+found = sampler.broken
+sampler.stop()
+print(json.dumps(found))
+"""
+
+
+def test_what_only_a_reset_helps_against_is_not_forgotten_for_what_follows_it(play):
+    found, _ = play(BROKEN, orders="xid", CUDA_VISIBLE_DEVICES="1")
+    assert found == "GPU 1 (Stub B): it has fallen off the bus (Xid 79)"
+    assert play(BROKEN, orders="xid", CUDA_VISIBLE_DEVICES="0")[0] == ""
 
 
 def test_an_old_driver_is_asked_by_the_old_name(play):

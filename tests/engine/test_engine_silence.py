@@ -44,4 +44,4 @@ def test_work_is_what_was_listened_to(clock):
     found = Listening()
     looked(clock, found, (1, 5), *[0.1] * 10)
     looked(clock, found, (1, 6), 3600.0)
-    assert found.seconds == pytest.approx(1.0 + LOOK_SECONDS)
+    assert found.watch.seconds == pytest.approx(1.0 + LOOK_SECONDS)

@@ -79,7 +79,7 @@ def _nvml() -> Iterator[Finding]:
     for gpu in reading.gpus:
         yield Finding("NVML", "ok", f"{gpu.name}, {size(gpu.mem_total or 0)}")
     for held in holders():
-        yield Finding("NVML", "note", held)
+        yield Finding("NVML", "note", held.text)
 
 
 def _compiler() -> Iterator[Finding]:

@@ -20,6 +20,8 @@ from atft_core.config.load import read_resolved
 from atft_core.config.schema import Config
 from atft_core.engine.chain import start_next
 from atft_core.engine.create import Spec, new_run, refuse_small_disk
+from atft_core.engine.follow import end_workers
+from atft_core.engine.pause import told
 from atft_core.engine.prepare import prepare
 from atft_core.engine.programs import Programs
 from atft_core.engine.rebuild import why_unusable
@@ -29,7 +31,7 @@ from atft_core.errors import AtftError, EngineError, RunBusyError, RunDirectoryE
 from atft_core.launch import answer, answer_refusal
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, refuse_shared
-from atft_core.run.files import write_json
+from atft_core.run.files import open_to_write, write_json
 from atft_core.run.lock import EngineLock
 from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.run.state import State
@@ -131,12 +133,9 @@ def _leave_terminal(run: RunDirectory) -> None:
     with suppress(BrokenPipeError):  # whoever started it may be gone
         sys.stdout.flush()
         sys.stderr.flush()
-    log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((null, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    os.close(log)
-    os.close(null)
+    with open_to_write(run.log, append=True) as log, Path(os.devnull).open("rb") as null:
+        for source, target in ((null, 0), (log, 1), (log, 2)):
+            os.dup2(source.fileno(), target)
 
 
 def _work(session: Session) -> int:
@@ -145,6 +144,7 @@ def _work(session: Session) -> int:
             end = supervise(session)
         except Exception as error:  # noqa: BLE001 -- the last frame: a dead engine must say why
             traceback.print_exc()
+            end_workers(session)
             session.record(
                 ev.RunEnded(state="FAILED", reason=f"engine error: {_told(error)}"[:500])
             )
@@ -157,12 +157,9 @@ def _told(error: Exception) -> str:
     """What an error says: ours in words with their hint, the system's with the file."""
     if isinstance(error, AtftError):
         return " ".join(str(error).split())
-    if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}"
     if isinstance(error, StorageInternalError):
-        cause = str(error.__cause__ or error).splitlines()[0]
-        return f"study.db cannot be used: {cause}; is another program at it? `atft resume` goes on"
-    return repr(error)
+        return f"{told(error)}; is another program at it? `atft resume` goes on"
+    return told(error) if isinstance(error, OSError) else repr(error)
 
 
 def _deadline(state: State) -> float | None:

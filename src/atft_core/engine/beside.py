@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from atft_core.engine.attempts import TICK_SECONDS
+from atft_core.engine.follow import TICK_SECONDS
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
-from atft_core.engine.silence import Listening
+from atft_core.engine.silence import Stopwatch
 from atft_core.engine.watch import look
 from atft_core.engine.workers import environment
 from atft_core.launch import program
 from atft_core.run import events as ev
 from atft_core.run.causes import caused
+from atft_core.run.files import open_to_write
 from atft_core.run.wording import duration
 
 LONGEST_SECONDS = 3600.0
@@ -29,7 +30,7 @@ def exit_code(session: Session, module: str, given_up: Callable[[], object]) -> 
 
     One that hangs is killed, too, and that is told.
     """
-    with session.run.log.open("ab") as log:
+    with open_to_write(session.run.log, append=True) as log:
         process = subprocess.Popen(
             program(module, session.run.path),
             stdin=subprocess.DEVNULL,
@@ -38,19 +39,22 @@ def exit_code(session: Session, module: str, given_up: Callable[[], object]) -> 
             start_new_session=True,
             env=environment(),
         )
-    heard = Listening()
-    while process.poll() is None:
-        answer_requests(session)
-        look(session)
-        heard.look(None)
-        if given_up():
+    watch = Stopwatch()
+    try:
+        while process.poll() is None:
+            answer_requests(session)
+            look(session)
+            watch.look()
+            if given_up():
+                return None
+            if watch.seconds > LONGEST_SECONDS:
+                said = f"{module} has not ended after {duration(watch.seconds)}, so it was ended"
+                session.record(ev.Alert(level="error", text=caused("HUNG", said)))
+                _kill(process)
+            time.sleep(TICK_SECONDS)
+    finally:  # also of an error on the way: it would be started a second time beside itself
+        if process.poll() is None:
             _kill(process)
-            return None
-        if heard.seconds > LONGEST_SECONDS:
-            said = f"{module} has not ended after {duration(heard.seconds)}, so it was ended"
-            session.record(ev.Alert(level="error", text=caused("HUNG", said)))
-            _kill(process)
-        time.sleep(TICK_SECONDS)
     return process.returncode
 
 

@@ -27,8 +27,8 @@ def start_next(session: Session, end: ev.RunEnded) -> None:
     key = session.state.then
     if not key or end.state != "FINISHED":
         return
-    if session.must_stop:
-        text = f"next stage {key} not started: {session.must_stop}"
+    if session.why_no_further:
+        text = f"next stage {key} not started: {session.why_no_further}"
         session.record(ev.Alert(level="info", text=text))
         return
     try:
@@ -50,6 +50,7 @@ def start_next(session: Session, end: ev.RunEnded) -> None:
             }
         )
         text = f"next stage {key} started: {run_dir}"
-    except AtftError as error:
-        text = f"next stage {key} not started: {error.message}"
+    except (AtftError, OSError) as error:
+        said = error.message if isinstance(error, AtftError) else str(error)
+        text = f"next stage {key} not started: {said}"
     session.record(ev.Alert(level="info", text=text))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from atft_core.engine.beside import exit_code
+from atft_core.engine.pause import told
 from atft_core.engine.session import Session
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
@@ -10,6 +13,15 @@ from atft_core.run.files import read_json
 
 def conclude(session: Session) -> None:
     """Let the trials be measured together; a figure that cannot be had spoils no run."""
+    try:
+        _conclude(session)
+    except OSError as error:
+        with suppress(OSError):
+            text = f"no conclusion over all trials: {told(error)}"
+            session.record(ev.Alert(level="warning", text=text))
+
+
+def _conclude(session: Session) -> None:
     if session.state.best is None or _hurried(session):
         return
     session.run.conclusion.unlink(missing_ok=True)  # of an earlier engine

@@ -13,11 +13,12 @@ from contextlib import suppress
 
 from optuna.exceptions import StorageInternalError
 
-from atft_core.engine.attempts import TICK_SECONDS
+from atft_core.engine.follow import TICK_SECONDS, end_workers
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.reserve import ROOM_BYTES
 from atft_core.engine.session import Session
 from atft_core.engine.watch import look
+from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.files import DISK_FULL
 from atft_core.run.wording import size
@@ -28,6 +29,7 @@ FRUITLESS = 8
 """Pauses in a row between which the log tells of nothing new, although there is room."""
 PASSING = DISK_FULL | {
     errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT,
+    errno.EAGAIN, errno.ENOMEM,
 }  # fmt: skip
 """What a system says that may say another thing in a minute."""
 
@@ -60,18 +62,25 @@ def patiently(session: Session, step: Callable[[], ev.RunEnded | None]) -> ev.Ru
     while True:
         try:
             end = step()
-            if end is None or session.must_end or not session.reserve.disk_is_full():
+            if end is None or not _waits(session, end) or patience.exhausted:
                 return end
             why = end.reason
         except (OSError, StorageInternalError) as error:
             if not _may_pass(error) or patience.exhausted:
                 raise
-            why = _told(error)
-        if not session.must_end:
+            why = told(error)
+        if not session.why_end:
             session.forget()
             _pause(session, why, patience.next(_progress(session)))
-        if session.must_end:
-            return ev.RunEnded(state="STOPPED", reason=session.must_end)
+        if session.why_end:
+            end_workers(session)
+            return ev.RunEnded(state="STOPPED", reason=session.why_end)
+
+
+def _waits(session: Session, end: ev.RunEnded) -> bool:
+    """Whether the run stops only since there is no room."""
+    asked = end.state != "STOPPED" or session.why_no_further
+    return not asked and session.reserve.disk_is_full()
 
 
 def _may_pass(error: OSError | StorageInternalError) -> bool:
@@ -79,10 +88,11 @@ def _may_pass(error: OSError | StorageInternalError) -> bool:
     return not isinstance(error, OSError) or error.errno in PASSING
 
 
-def _told(error: OSError | StorageInternalError) -> str:
+def told(error: OSError | StorageInternalError) -> str:
+    """What the system says, with the file."""
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
-    return f"study.db: {str(error.__cause__ or error).splitlines()[0]}"
+    return f"study.db cannot be used: {str(error.__cause__ or error).splitlines()[0]}"
 
 
 def _progress(session: Session) -> int:
@@ -94,10 +104,11 @@ def _progress(session: Session) -> int:
 def _pause(session: Session, why: str, seconds: float) -> None:
     """Until there is room and the time is up, or the run has to end; requests are answered."""
     going = f"it goes on by itself once it can write and {size(ROOM_BYTES)} are free"
-    _say(session, ev.RunPaused(reason=f"{why}; {going}"))
     over = time.monotonic() + seconds
-    while not session.must_end:
-        with suppress(OSError, StorageInternalError):  # told above; that is why it waits
+    while not session.why_end:
+        if not session.state.waits_since:  # perhaps there is no room for it yet
+            _say(session, ev.RunPaused(reason=f"{why}; {going}"))
+        with suppress(OSError, StorageInternalError, EngineError):  # told above
             answer_requests(session)
             look(session)
         if time.monotonic() >= over and session.reserve.regain():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from atft_core.config.schema import Config
 from atft_core.engine.space import distributions, planned
 from atft_core.engine.storage import Storage, trials_of
+from atft_core.engine.study import ENDED_STATES
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
@@ -24,10 +26,6 @@ from atft_core.run.files import fsync_directory, fsync_file
 from atft_core.run.journal import read_events
 from atft_core.run.state import State, Trial
 from atft_core.run.wording import finite
-
-_STATES = {
-    "COMPLETE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAIL": TrialState.FAIL,
-}  # fmt: skip
 
 
 def why_unusable(path: Path, state: State) -> str:
@@ -58,7 +56,7 @@ def _unlike(trial: Trial, asked: dict[int, FrozenTrial], horizon: int) -> str:
         return f"it does not know trial {trial.number}"
     if known.params != trial.params and known.params:
         return f"it has other parameters for trial {trial.number}"
-    if trial.state in _STATES and known.state is not _STATES[trial.state]:
+    if trial.state in ENDED_STATES and known.state is not ENDED_STATES[trial.state]:
         return f"trial {trial.number} is {known.state.name} in it, and {trial.state} in the log"
     if trial.ended and _told(trial) != known.value:
         return f"trial {trial.number} has another value in it than in the log"
@@ -97,13 +95,11 @@ def rebuild(run: RunDirectory, config: Config, state: State) -> None:
         _enqueue_again(study, run, config)
         storage.close()
         fsync_file(made)
+        journal_of(run.study).unlink(missing_ok=True)  # half a commit of the study that was
         made.replace(run.study)
-    except (
-        SQLAlchemyError,
-        OSError,
-        ValueError,
-    ) as error:  # a full disk; parameters of another search
-        said = str(error).splitlines()[0]
+    except (SQLAlchemyError, StorageInternalError, OSError, ValueError) as error:
+        # A full disk; parameters of another search.
+        said = str(error.__cause__ or error).splitlines()[0]
         raise EngineError(f"The study cannot be made again: {said}.") from error
     finally:
         if storage is not None:
@@ -112,9 +108,14 @@ def rebuild(run: RunDirectory, config: Config, state: State) -> None:
     fsync_directory(run.path)
 
 
+def journal_of(study: Path) -> Path:
+    """Where SQLite keeps what a commit replaces, until it is through."""
+    return study.with_name(f"{study.name}-journal")
+
+
 def _trial(config: Config, state: State, trial: Trial) -> FrozenTrial:
     return create_trial(
-        state=_STATES.get(trial.state, TrialState.RUNNING),
+        state=ENDED_STATES.get(trial.state, TrialState.RUNNING),
         value=_told(trial),
         params=dict(trial.params),
         distributions=distributions(config),

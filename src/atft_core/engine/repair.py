@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from atft_core.config.load import read_resolved
-from atft_core.engine.rebuild import rebuild, why_unusable
+from atft_core.engine.rebuild import journal_of, rebuild, why_unusable
 from atft_core.errors import AtftError, RunDirectoryError
 from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.events import decode
@@ -116,15 +117,18 @@ class _Repairs:
 
     def _study(self, state: State) -> Repair:
         run, what = self.run, "study"
-        why = why_unusable(run.study, state)
+        why = _looked_at(run.study, state)
         if not why:
             return Repair(what, "ok", several(len(state.trials), "trial"))
         if not self.change:
             return Repair(what, "to repair", f"{why}; it can be made again from the event log")
         try:
             config = read_resolved(run.config)
-            kept = self._copied(run.study) if run.study.exists() else ""
+            journal = journal_of(run.study)
+            kept = "".join(self._copied(path) for path in (run.study, journal) if path.exists())
             rebuild(run, config, state)
+            if still := why_unusable(run.study, state):
+                return Repair(what, "damaged", f"{why}; made again, and still: {still}")
         except (AtftError, OSError) as error:
             said = error.message if isinstance(error, AtftError) else str(error)
             return Repair(what, "damaged", f"{why}; {said}")
@@ -161,6 +165,18 @@ class _Repairs:
             named = ", ".join(map(str, running[:_NAMED]))
             said = f"not ended; `atft resume {clean(str(self.run.path))}` goes on with it"
             yield Repair(f"trial {named}", "ok", said)
+
+
+def _looked_at(study: Path, state: State) -> str:
+    """Why a study is unusable; a copy is looked at, since SQLite takes back half a commit."""
+    if not study.exists():
+        return why_unusable(study, state)
+    with TemporaryDirectory(prefix="atft-repair-") as scratch:
+        copy = Path(scratch) / study.name
+        shutil.copyfile(study, copy)
+        if journal_of(study).exists():
+            shutil.copyfile(journal_of(study), journal_of(copy))
+        return why_unusable(copy, state)
 
 
 def refuse_hopeless(found: list[Repair], run: RunDirectory) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from atft_core.run.files import DISK_FULL
+from atft_core.run.files import DISK_FULL, open_to_write
 
 T = TypeVar("T")
 FULL_BYTES = 32 * 2**20
@@ -83,5 +83,5 @@ class Reserve:
 
 
 def _take(path: Path, size: int) -> None:
-    with path.open("wb") as file:
+    with open_to_write(path) as file:
         os.posix_fallocate(file.fileno(), 0, size)

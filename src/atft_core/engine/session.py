@@ -12,6 +12,7 @@ from types import TracebackType
 from optuna.study import Study
 
 from atft_core.config.schema import Config
+from atft_core.engine.outcome import End
 from atft_core.engine.programs import Programs
 from atft_core.engine.reserve import Reserve
 from atft_core.engine.study import close_study, open_study
@@ -23,7 +24,7 @@ from atft_core.run import events as ev
 from atft_core.run import snapshot
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Event, Stamped
-from atft_core.run.files import remove_leftovers
+from atft_core.run.files import open_to_write, remove_leftovers
 from atft_core.run.fold import apply
 from atft_core.run.gauge import Gauge
 from atft_core.run.journal import Journal, Tail, read_events
@@ -52,6 +53,8 @@ class Session:
     drained: dict[int, Tail] = field(default_factory=dict)
     gauges: dict[str, Gauge] = field(default_factory=dict)
     """What is watched beside the trials, by the alert's key."""
+    ends: dict[int, End] = field(default_factory=dict)
+    """Of trials whose attempt the engine is ending: why."""
     looked: dict[str, float] = field(default_factory=dict)
     """When that was looked at last, on the monotonic clock."""
     deadline: float | None = None
@@ -86,8 +89,8 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.sampler.stop()
-        self.reserve.release()
         with suppress(OSError):  # a full disk has its last words already
+            self.reserve.release()
             for text in self.outbox.close():
                 self.record(ev.Alert(key="notify", text=text))
         self.save_snapshot()
@@ -104,19 +107,30 @@ class Session:
         return self._study
 
     def record(self, event: Event) -> None:
-        """Write an event, believe it, and tell people about it."""
-        stamped, told = self._append(event), len(self.state.alerts)
+        """Write an event, believe it, wait for the disk, and tell people about it.
+
+        It is believed as soon as it is written: the log has it, even where the disk fails then.
+        """
+        stamped, told = (
+            self.reserve.write(lambda: self.journal.write(event)),
+            len(self.state.alerts),
+        )
         apply(self.state, stamped)
-        self._tell(stamped)
-        if len(self.state.alerts) > told:
-            self._hand_over(told)
+        try:
+            if event.durable:
+                self.reserve.write(self.journal.sync)
+        finally:
+            self._tell(stamped)
+            if len(self.state.alerts) > told:
+                self._hand_over(told)
         if time.monotonic() - self._snapshotted > SNAPSHOT_SECONDS:
             self.renew_snapshot()
 
     def _tell(self, stamped: Stamped) -> None:
         told = lines(self.state, stamped)
-        with suppress(OSError), self.run.log.open("a", encoding="utf-8") as log:  # may be full, too
-            log.writelines(f"{stamp(stamped.t)} {line}\n" for line in told)
+        text = "".join(f"{stamp(stamped.t)} {line}\n" for line in told)
+        with suppress(OSError), open_to_write(self.run.log, append=True) as log:  # may be full, too
+            log.write(text.encode(errors="replace"))
 
     def _hand_over(self, told: int) -> None:
         """Let the alerts after the first `told` be sent; the file may have changed since."""
@@ -131,12 +145,6 @@ class Session:
         if complaint and complaint != known:
             self.record(ev.Alert(key="notify", text=complaint))
         return loaded
-
-    def _append(self, event: Event) -> Stamped:
-        stamped = self.reserve.write(lambda: self.journal.write(event))
-        if event.durable:
-            self.reserve.write(self.journal.sync)
-        return stamped
 
     def renew_snapshot(self) -> None:
         """Save one, unless the last one was made just now for what it costs."""
@@ -177,7 +185,7 @@ class Session:
             self._study = None
 
     @property
-    def must_end(self) -> str:
+    def why_end(self) -> str:
         """Why the run must end, as soon as it can; empty when it need not."""
         if self.signalled:
             return "the engine was asked to end by a signal"
@@ -188,14 +196,14 @@ class Session:
         return ""
 
     @property
-    def must_stop_now(self) -> str:
+    def why_interrupt(self) -> str:
         """Why the running trial must be interrupted; empty when it need not."""
         full = f"the disk of {self.run.path} is full"
-        return self.must_end or (full if self.reserve.disk_is_full() else "")
+        return self.why_end or (full if self.reserve.disk_is_full() else "")
 
     @property
-    def must_stop(self) -> str:
+    def why_no_further(self) -> str:
         """Why no further trial may start; empty when one may."""
         if self.state.stop == "after":
             return "stopped on request after the running trial"
-        return self.must_end
+        return self.why_end

@@ -10,19 +10,32 @@ listened; and no clock that jumps counts.
 """
 
 
-class Listening:
-    """What has passed while somebody listened; each look adds to it."""
+class Stopwatch:
+    """What has passed while somebody looked; each look adds to it."""
 
     def __init__(self) -> None:
-        self.seconds = self.silence = 0.0
-        self._heard: object = None
+        self.seconds = 0.0
         self._looked = time.monotonic()
 
-    def look(self, heard: object) -> None:
-        """`heard` is another one whenever the trial said something: then its silence is over."""
+    def look(self) -> float:
+        """What this look adds."""
         now = time.monotonic()
         passed = min(now - self._looked, LOOK_SECONDS)
         self._looked = now
         self.seconds += passed
+        return passed
+
+
+class Listening:
+    """For how long a trial has said nothing."""
+
+    def __init__(self) -> None:
+        self.watch = Stopwatch()
+        self.silence = 0.0
+        self._heard: object = None
+
+    def look(self, heard: object) -> None:
+        """`heard` is another one whenever the trial said something: then its silence is over."""
+        passed = self.watch.look()
         self.silence = self.silence + passed if heard == self._heard else 0.0
         self._heard = heard

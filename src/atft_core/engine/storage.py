@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from atft_core.errors import EngineError
 
@@ -54,8 +56,13 @@ class Storage(RDBStorage):
         if trial_id_greater_than >= 0:  # some that are known, and few that are new
             return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
         of_study = text("SELECT trial_id FROM trials WHERE study_id = :study ORDER BY trial_id")
-        with self.engine.connect() as connection:
-            ids = [row[0] for row in connection.execute(of_study, {"study": study_id})]
+        try:
+            with self.engine.connect() as connection:
+                ids = [row[0] for row in connection.execute(of_study, {"study": study_id})]
+        except SQLAlchemyError as error:
+            raise StorageInternalError(f"the trials cannot be read: {error}") from error
+        if not ids:  # or there is no such study
+            return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
         found: list[FrozenTrial] = []
         for start in range(0, len(ids), _SLICE):
             found += super()._get_trials(study_id, states, set(ids[start : start + _SLICE]), _NONE)

@@ -13,11 +13,12 @@ from contextlib import closing
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, PatientPruner
 from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from atft_core.config.schema import Config, EngineConfig
 from atft_core.engine.space import planned
@@ -26,27 +27,38 @@ from atft_core.errors import EngineError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.faults import after, before
 
+ENDED_STATES = {
+    "COMPLETE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAIL": TrialState.FAIL,
+}  # fmt: skip
+"""Of a trial that is through, by the word of the log."""
+
 
 def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study:
     """The study, made on first use with the trials that are planned: trial 0, or a grid."""
     _refuse_emptied(run, trials_known)
     try:
         storage = Storage(run.study)
+    except OperationalError as error:  # held by another program, no descriptor: it may pass
+        raise StorageInternalError(str(error.orig)) from error
     except SQLAlchemyError as error:
         raise EngineError(
             f"{run.study} cannot be opened: {str(error).splitlines()[0]}.",
             hint=f"`atft repair {run.path}` makes it again from the event log.",
         ) from error
-    study = optuna.create_study(
-        study_name=config.engine.study_name,
-        storage=storage,
-        direction="maximize",
-        pruner=make_pruner(config.engine),
-        load_if_exists=True,
-    )
-    known = len(study.get_trials(deepcopy=False))
-    for params in planned(config)[known:]:  # a kill may have cut an earlier start short
-        study.enqueue_trial(params)
+    try:
+        study = optuna.create_study(
+            study_name=config.engine.study_name,
+            storage=storage,
+            direction="maximize",
+            pruner=make_pruner(config.engine),
+            load_if_exists=True,
+        )
+        known = len(study.get_trials(deepcopy=False))
+        for params in planned(config)[known:]:  # a kill may have cut an earlier start short
+            study.enqueue_trial(params)
+    except BaseException:
+        storage.close()
+        raise
     return study
 
 

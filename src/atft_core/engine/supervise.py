@@ -16,6 +16,7 @@ from atft_core.engine.requests import expire_requests
 from atft_core.engine.session import Session
 from atft_core.engine.study import pruning_possible
 from atft_core.engine.trials import ended, run_trial
+from atft_core.engine.workers import adopt
 from atft_core.gpu.holders import holders
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
@@ -30,13 +31,28 @@ FUTILE_TRIALS = 3
 def supervise(session: Session) -> ev.RunEnded:
     """Run all trials; returns the end that was written."""
     _listen(session)
-    expire_requests(session)
-    end = patiently(session, lambda: _preflight(session)) or _trials(session)
+    end = patiently(session, lambda: _begin(session)) or _trials(session)
     conclude(session)
+    return _end(session, end)
+
+
+def _begin(session: Session) -> ev.RunEnded | None:
+    expire_requests(session)
+    return _preflight(session)
+
+
+def _end(session: Session, end: ev.RunEnded) -> ev.RunEnded:
+    """Write it down, with what it opens; for a disk that fails just now it waits, too."""
     end, opened = judged(session, end)
-    session.record(end)
-    if opened is not None:
-        session.record(opened)
+
+    def written() -> None:
+        if not session.state.end_state:
+            session.record(end)
+        if opened is not None and opened.text not in [a.text for a in session.state.alerts]:
+            session.record(opened)
+
+    patiently(session, written)
+    written()  # once more, where it was told to end before it could
     return end
 
 
@@ -53,14 +69,14 @@ def _listen(session: Session) -> None:
 
 def _preflight(session: Session) -> ev.RunEnded | None:
     """Seconds of checks before hours of compute; an end when one of them fails."""
-    _name_strangers(session)
     checks = session.state.preflight
     if checks and all(check["ok"] for check in checks):
         return None
+    _name_strangers(session)
     session.run.preflight.unlink(missing_ok=True)  # of an earlier engine
-    code = exit_code(session, session.programs.preflight, lambda: session.must_stop_now)
+    code = exit_code(session, session.programs.preflight, lambda: session.why_interrupt)
     if code is None:
-        return ev.RunEnded(state="STOPPED", reason=session.must_stop_now)
+        return ev.RunEnded(state="STOPPED", reason=session.why_interrupt)
     found = read_json(session.run.preflight)
     if code != 0 or not isinstance(found, dict):
         told = found.get("error") if isinstance(found, dict) else None
@@ -84,10 +100,9 @@ def _name_strangers(session: Session) -> None:
     if session.config.train.device == "cpu":
         return
     own = [os.getpid(), *session.state.roles]
-    for line in holders(own):
-        pid = line.split()[1]
-        text = f"{line}; `ps -fp {pid}` says what it is: a worker that was left over, end it"
-        session.record(ev.Alert(level="warning", text=text))
+    for held in holders(own):
+        helps = f"`ps -fp {held.pid}` says what it is: a worker that was left over, end it"
+        session.record(ev.Alert(level="warning", text=f"{held.text}; {helps}"))
 
 
 def _foresee(session: Session) -> Iterator[tuple[str, str]]:
@@ -112,10 +127,6 @@ def _trials(session: Session) -> ev.RunEnded:
     while (number := number + 1) < session.state.n_trials:  # more may be asked for meanwhile
         if ended(session, number):
             continue
-        if why := _enough(session):
-            return ev.RunEnded(state="FINISHED", reason=why)
-        if session.must_stop:
-            return ev.RunEnded(state="STOPPED", reason=session.must_stop)
         if end := patiently(session, partial(_trial, session, number)):
             return end
         if _futile(session):
@@ -129,8 +140,16 @@ def _trials(session: Session) -> ev.RunEnded:
 
 
 def _trial(session: Session, number: int) -> ev.RunEnded | None:
-    """See a trial through; an end where the run has to stop before it."""
-    why_not = session.must_stop_now or run_trial(session, number)
+    """See a trial through; an end where the run is over, or has to stop, before it."""
+    if ended(session, number):  # and something failed behind that
+        return None
+    if why := _enough(session):
+        return ev.RunEnded(state="FINISHED", reason=why)
+    if session.why_no_further:
+        return ev.RunEnded(state="STOPPED", reason=session.why_no_further)
+    why_not = session.why_interrupt
+    if not why_not or adopt(session.run, number):  # whoever is at work has to be told
+        why_not = run_trial(session, number)
     return None if ended(session, number) else ev.RunEnded(state="STOPPED", reason=why_not)
 
 

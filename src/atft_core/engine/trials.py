@@ -6,11 +6,12 @@ import sqlite3
 
 from optuna.trial import Trial, TrialState
 
-from atft_core.engine.attempts import FINAL, Outcome, attempts
+from atft_core.engine.attempts import attempts
 from atft_core.engine.keep import drop_predictions
+from atft_core.engine.outcome import FINAL, Outcome
 from atft_core.engine.session import Session
 from atft_core.engine.space import distributions, suggest
-from atft_core.engine.study import ask, frozen, report, snapshot
+from atft_core.engine.study import ENDED_STATES, ask, frozen, report, snapshot
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.events import Json
@@ -19,12 +20,6 @@ from atft_core.run.files import remove_leftovers, write_json
 from atft_core.run.judge.rules import stopped_by
 from atft_core.run.state import ENDED
 from atft_core.run.wording import finite
-
-_STATES = {
-    "COMPLETE": TrialState.COMPLETE,
-    "PRUNED": TrialState.PRUNED,
-    "FAIL": TrialState.FAIL,
-}
 
 
 def run_trial(session: Session, number: int) -> str:
@@ -74,6 +69,8 @@ def _already_told(session: Session, number: int) -> bool:
     known = frozen(session.study, number)
     if known is None or not known.state.is_finished():
         return False
+    if ended(session, number):
+        return True
     reason = str(known.user_attrs.get("reason", ""))
     value = None if known.state is TrialState.FAIL else known.value
     session.record(ev.TrialEnded(trial=number, state=known.state.name, value=value, reason=reason))
@@ -99,7 +96,7 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
     session.study.tell(
         trial.number,
         values=outcome.value if state == "COMPLETE" else None,
-        state=_STATES[state],
+        state=ENDED_STATES[state],
         skip_if_finished=True,
     )
     after("study tell")

@@ -92,5 +92,8 @@ def _gpu(session: Session, settings: Settings) -> None:
 def _turned(session: Session, key: str, band: Band, value: float | None) -> bool | None:
     """Whether the value has become low (True) or well (False) with this look; None: neither."""
     before = session.gauges.get(key) or Gauge(low=standing(session.state, key))
-    after = session.gauges[key] = step(before, band, time.time(), value)
-    return after.low if after.low != before.low else None
+    after = step(before, band, time.time(), value)
+    if after.low == before.low or standing(session.state, key) == after.low:
+        session.gauges[key] = after
+        return None
+    return after.low  # turned once that is on record: telling it may fail

@@ -16,7 +16,7 @@ from atft_core.run import user
 from atft_core.run.causes import caused
 from atft_core.run.directory import RunDirectory
 from atft_core.run.faults import after, before
-from atft_core.run.files import write_json
+from atft_core.run.files import open_to_write, write_json
 from atft_core.run.lock import Holder, owner, probe
 from atft_core.run.processes.alive import alive, signal_group, signal_listener, start_time
 from atft_core.run.processes.cgroups import oom_kills
@@ -78,7 +78,7 @@ def spawn(run: RunDirectory, trial: int, attempt: int, module: str) -> Worker:
     before("worker start")
     killed_before = oom_kills()
     directory.control.unlink(missing_ok=True)
-    with directory.log.open("ab") as log:
+    with open_to_write(directory.log, append=True) as log:
         process = subprocess.Popen(
             program(module, run.path, "--trial", trial, "--attempt", attempt),
             stdin=subprocess.DEVNULL,
@@ -132,7 +132,7 @@ def tell(run: RunDirectory, trial: int, op: str) -> None:
     write_json(run.trial(trial).control, {"op": op}, durable=False)
 
 
-def end(worker: Worker, *, patience: float, idle: Callable[[], None]) -> None:
+def end(worker: Worker, *, patience: float, idle: Callable[[], object]) -> None:
     """Wait for the worker to end by itself, then end it and everything that it started."""
     if _wait(worker, patience, idle):
         return
@@ -155,7 +155,7 @@ def kill(worker: Worker, patient: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def _wait(worker: Worker, seconds: float, idle: Callable[[], None]) -> bool:
+def _wait(worker: Worker, seconds: float, idle: Callable[[], object]) -> bool:
     give_up = time.monotonic() + seconds
     while worker.running():
         if time.monotonic() > give_up:

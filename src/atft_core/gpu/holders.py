@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from atft_core.gpu.nvml import Nvml
 from atft_core.gpu.sampler import first_visible
@@ -12,15 +13,27 @@ from atft_core.run.processes.table import owner_of, read_process
 from atft_core.run.wording import size
 
 
-def holders(own: Collection[int] = ()) -> list[str]:
-    """One line for each process on the GPU that CUDA uses first, without those of this run."""
+@dataclass(frozen=True)
+class Holder:
+    """A process that holds memory of a GPU."""
+
+    pid: int
+    text: str
+    """Who it is, and how much of what it holds."""
+
+
+def holders(own: Collection[int] = ()) -> list[Holder]:
+    """The processes on the GPU that CUDA uses first, without those of this run."""
     nvml = Nvml()
     chosen = first_visible(nvml.gpus, os.environ)
     found = [nvml.read(gpu) for gpu in nvml.gpus if gpu.index == chosen]
     nvml.close()
     return [
-        f"pid {process.pid} ({_who(process.pid)}) holds {_held(process.mem)} of "
-        f"GPU {reading.gpu} ({reading.name})"
+        Holder(
+            process.pid,
+            f"pid {process.pid} ({_who(process.pid)}) holds {_held(process.mem)} of "
+            f"GPU {reading.gpu} ({reading.name})",
+        )
         for reading in found if reading is not None
         for process in reading.processes if process.pid not in own
     ]  # fmt: skip

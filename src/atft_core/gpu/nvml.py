@@ -46,6 +46,8 @@ class Gpu:
     """Why its utilisation is not known right now."""
     xid: int | None = None
     """Newest fault that the driver reported."""
+    fatal: int | None = None
+    """The first one after which nothing can be computed; others follow it, mostly."""
 
     @property
     def lost(self) -> bool:
@@ -56,8 +58,8 @@ class Gpu:
     def broken(self) -> str:
         """Why nothing can be computed on it until somebody resets it; empty where it works."""
         card = f"GPU {self.index} ({self.name})"
-        if self.xid in FATAL:
-            return f"{card}: {FATAL[self.xid]} (Xid {self.xid})"
+        if self.fatal is not None:
+            return f"{card}: {FATAL[self.fatal]} (Xid {self.fatal})"
         return f"{card} does not answer: {self.fault}" if self.lost else ""
 
 
@@ -146,6 +148,7 @@ class Nvml:
     def read(self, gpu: Gpu) -> GpuReading | None:
         """Everything about one GPU; None when it could not be read."""
         nvml, handle = self._nvml, gpu.handle
+        self._take_faults()  # first: a card that is lost says nothing else
         try:
             rates = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
             memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle)
@@ -178,7 +181,6 @@ class Nvml:
         if reasons is None:  # the name before driver 535
             reasons = self._ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
         running = self._ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle)
-        self._take_faults()
         return {
             "power_limit": None if limit is None else limit / 1000,
             "mem_clock": self._ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM),
@@ -231,7 +233,9 @@ class Nvml:
                 self._events = None  # a driver that failed here is not asked again
                 return
             for gpu in self.gpus:
-                gpu.xid = int(event.eventData) if gpu.uuid == uuid else gpu.xid
+                if gpu.uuid == uuid:
+                    gpu.xid = int(event.eventData)
+                    gpu.fatal = gpu.fatal or (gpu.xid if gpu.xid in FATAL else None)
 
     def _failed(self, gpu: Gpu, error: Exception) -> None:
         gpu.failures += 1

@@ -15,11 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from atft_core.gpu.nvml import Fast, Gpu, Nvml
+from atft_core.run.files import open_to_write
 
 FAST_SECONDS = 0.08
 """Between two readings of the utilisation."""
 LINE_SECONDS = 1.0
 """Between two lines of gpu.jsonl."""
+DRIVER_SECONDS = 60.0
+"""After which a driver that does not answer is taken for one that will not."""
 RING_SECONDS = 3600.0
 """How far back the fast readings go."""
 
@@ -38,7 +41,7 @@ class GpuSampler:
         self._period = period
         self._nvml: Nvml | None = None
         self._file_reason = ""
-        self._lock = threading.Lock()
+        self._read = 0.0
         self._halt = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -73,6 +76,9 @@ class GpuSampler:
     def broken(self) -> str:
         """Why the GPU that CUDA gives a process first is of no use; empty where it is well."""
         gpus = self._nvml.gpus if self._nvml else []
+        silent = time.monotonic() - self._read
+        if self._read and self.running and silent > DRIVER_SECONDS:
+            return f"the driver has not answered for {silent:.0f} s"
         chosen = first_visible(gpus, os.environ)
         return next((gpu.broken for gpu in gpus if gpu.index == chosen), "")
 
@@ -85,14 +91,13 @@ class GpuSampler:
         if self._nvml is None:
             return None
         chosen = first_visible(self._nvml.gpus, os.environ) if gpu is None else gpu
-        with self._lock:
-            samples = [
-                reading
-                for known in self._nvml.gpus
-                if known.index == chosen
-                for reading in known.fast
-                if t0 <= reading.t <= t1
-            ]
+        samples = [
+            reading
+            for known in self._nvml.gpus
+            if known.index == chosen
+            for reading in known.fast.copy()  # at once: the thread goes on filling it
+            if t0 <= reading.t <= t1
+        ]
         return _span(samples)
 
     def _loop(self) -> None:
@@ -105,9 +110,9 @@ class GpuSampler:
             alive = [gpu for gpu in nvml.gpus if not gpu.lost]
             if not alive:
                 return
-            with self._lock:
-                for gpu in alive:
-                    nvml.sample(gpu)
+            self._read = time.monotonic()
+            for gpu in alive:
+                nvml.sample(gpu)
             if time.monotonic() >= due:
                 due = time.monotonic() + LINE_SECONDS
                 self._write_lines(nvml, alive, since)
@@ -124,7 +129,7 @@ class GpuSampler:
             shares = {key: span.get(key) for key in ("p10", "p50", "p90", "n")}
             lines.append(json.dumps({**asdict(reading), **shares, "stage": self.stage}) + "\n")
         try:
-            with self.path.open("ab", buffering=0) as file:
+            with open_to_write(self.path, append=True) as file:
                 file.write("".join(lines).encode())
             self._file_reason = ""
         except OSError as error:

@@ -63,6 +63,9 @@ def standing_trials(state: State, key: str) -> set[int | None]:
 def newest_standing(state: State) -> Alert | None:
     """The newest alert that is still so: not over, and not of an end before the run was resumed."""
     over: set[tuple[str, int | None]] = set() if state.end_state else {("finished", None)}
+    if not state.waits_since:  # an engine may have ended in between
+        over.add(("paused", None))
+    over |= {("hung", n) for n, trial in state.trials.items() if not trial.running}
     for alert in reversed(state.alerts):
         if alert.ended:
             over.add((alert.key, alert.trial))

@@ -149,12 +149,16 @@ class Epoch(WorkerEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerExited(Event):
-    """A worker process is gone; ok says whether it left a verdict."""
+    """A worker process is gone; ok says whether it left a verdict.
+
+    `over`: why its trial is over with it, where the engine decided that.
+    """
 
     trial: int
     attempt: int = 1
     ok: bool = True
     reason: str = ""
+    over: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

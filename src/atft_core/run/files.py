@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import stat
@@ -34,6 +35,16 @@ def fsync_file(path: Path) -> None:
         os.close(fd)
 
 
+def open_to_write(path: Path, *, append: bool = False) -> BinaryIO:
+    """A file for writing, unbuffered, and no other one that a link leads to; no pipe is waited for.
+
+    A run directory may come from somebody else, and its owner may be you.
+    """
+    own = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(path, own | (os.O_APPEND if append else os.O_TRUNC), 0o640)
+    return os.fdopen(fd, "ab" if append else "wb", buffering=0)
+
+
 def write_atomically(path: Path, *pieces: bytes, durable: bool = True, place: str = "") -> None:
     """Replace `path` by these bytes in one step; nothing is left behind when writing fails.
 
@@ -43,7 +54,7 @@ def write_atomically(path: Path, *pieces: bytes, durable: bool = True, place: st
     place = place or path.name
     before(f"open {place}")
     try:
-        with temporary.open("wb") as file:
+        with open_to_write(temporary) as raw, io.BufferedWriter(raw) as file:
             file.writelines(pieces)
             file.flush()
             if durable:

@@ -171,6 +171,7 @@ def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:
         crash = Stretch("CRASHED", trial.heard or t, t, event.trial, note=event.reason)
         add_mishap(state.verdicts, crash)
     trial.reason, trial.phase, trial.pid = event.reason, "", 0
+    trial.over = trial.over or event.over
     if trial.state not in ENDED:
         trial.state = "WAITING"
 

@@ -6,6 +6,7 @@ holds the engine's lock, cuts off a line that a kill left unfinished.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ _PIECE = 1 << 20
 
 def cut_torn_line(path: Path) -> None:
     """Remove what follows the last newline."""
-    with path.open("r+b") as file:
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(fd, "r+b") as file:
         end = file.seek(0, os.SEEK_END)
         while end > 0:
             start = max(0, end - _CHUNK)
@@ -41,7 +43,8 @@ class Journal:
     def __init__(self, path: Path, name: str = "run") -> None:
         """`name`: whose it is, for drills."""
         self.path, self._name = path, name
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        own = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(path, own, 0o640)
         cut_torn_line(path)
         self._seq = max((stamped.seq for stamped in read_events(path)), default=0)
 
@@ -63,9 +66,10 @@ class Journal:
         line = (text + "\n").encode()
         place = f"{self._name} {kind_of(event)}"
         before(place)
+        size = os.fstat(self._fd).st_size
         if os.write(self._fd, line) != len(line):  # a full disk: leave no half line behind
-            cut_torn_line(self.path)
-            raise OSError(28, "No space left on device", str(self.path))
+            os.ftruncate(self._fd, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self._seq += 1
         after(place)
         return decode(text) or stamped

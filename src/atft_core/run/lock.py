@@ -46,9 +46,7 @@ def _flock(kind: int) -> bytes:
 def probe(path: Path) -> Holder:
     """Whether an engine holds the lock; never takes it."""
     try:
-        fd = os.open(
-            path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        )  # a group's members may look, not write
+        fd = os.open(path, _LOOK)
     except FileNotFoundError:
         return Holder.NOBODY
     except PermissionError:

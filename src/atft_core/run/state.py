@@ -52,6 +52,8 @@ class Trial:
     crashes: int = 0
     mishaps: list[str] = field(default_factory=list)
     """How its workers were lost, in words."""
+    over: str = ""
+    """Why no further attempt is made, where the engine decided that."""
     hangs: int = 0
     """Silences beyond the budget that the worker came back from."""
     worker_seq: int = 0

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
+
+from atft_core.run.files import open_to_write
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def stacks_on_request(path: Path) -> Iterator[None]:
     faulthandler.enable()
     with ExitStack() as kept:
         try:
-            file: TextIO = kept.enter_context(path.open("w"))
+            file: BinaryIO | TextIO = kept.enter_context(open_to_write(path))
         except OSError:
             file = sys.stderr
         faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)

@@ -1,0 +1,123 @@
+"""A worker at its attempt: drained, reported, told to stop, ended when it says nothing any more."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from optuna.trial import Trial
+
+from atft_core.engine import workers
+from atft_core.engine.drain import drain
+from atft_core.engine.outcome import End
+from atft_core.engine.requests import answer_requests
+from atft_core.engine.session import Session
+from atft_core.engine.silence import Listening
+from atft_core.engine.study import report
+from atft_core.engine.watch import look
+from atft_core.engine.workers import Worker
+from atft_core.run import events as ev
+from atft_core.run.causes import caused
+from atft_core.run.events import Epoch
+from atft_core.run.judge.rules import decisions_on_trial, stopped_by
+from atft_core.run.wording import finite
+
+TICK_SECONDS = 0.1
+
+
+def follow(session: Session, trial: Trial, worker: Worker) -> End:
+    """Follow an attempt until its process is gone; why, where the engine ended it.
+
+    That is noted before it is done: an error on the way must not make a crash of it.
+    """
+    number, told, heard = trial.number, "", Listening()
+    known = session.state.trial(number)
+    worked = sum(row.seconds for row in known.epochs)
+    session.ends.pop(number, None)
+    while worker.running():
+        news = drain_and_report(session, trial)
+        answer_requests(session)
+        look(session)
+        heard.look((known.attempt, known.worker_seq))
+        over = _timed_out(session, worked + heard.watch.seconds)
+        if heard.silence > session.state.budget(known):
+            _end_silent(session, worker, heard.silence)
+        elif over or session.why_interrupt:
+            session.ends[number] = End(ordered=True, over=over)
+            workers.tell(session.run, number, "stop")
+            workers.end(worker, patience=workers.GRACE_SECONDS,
+                        idle=lambda: drain_and_report(session, trial))  # fmt: skip
+        elif not told and (_given_up(session, number) or (news and trial.should_prune())):
+            told = "prune"
+            workers.tell(session.run, number, told)
+        worker.wait(TICK_SECONDS)
+    return session.ends.get(number, End())
+
+
+def drain_and_report(session: Session, trial: Trial) -> list[Epoch]:
+    """Copy what the worker has said; its epochs are told to the study, so that it can prune."""
+    epochs, horizon = drain(session, trial.number), session.config.objective.horizon
+    for epoch in epochs:
+        value = epoch.val.get(str(horizon), {}).get("rank_ic")
+        report(session.study, trial, epoch.epoch, finite(value))
+    return epochs
+
+
+def end_workers(session: Session) -> None:
+    """No worker is left at work without an engine that goes on; each resumes where it was."""
+    for number in [trial.number for trial in session.state.trials.values() if trial.running]:
+        worker = workers.adopt(session.run, number)
+        if worker is not None:
+            session.ends[number] = End(ordered=True)
+            with suppress(OSError):  # it is ended, whether or not the word can be left
+                workers.tell(session.run, number, "stop")
+            workers.end(worker, patience=workers.GRACE_SECONDS, idle=lambda: None)
+
+
+def _timed_out(session: Session, seconds: float) -> str:
+    """Why a trial that has been at work for so long is over; empty while it is not."""
+    hours = session.config.engine.trial_hours
+    if not hours or seconds <= hours * 3600:
+        return ""
+    return caused("TIMED_OUT", f"it took longer than engine.trial_hours = {hours:g}")
+
+
+def _end_silent(session: Session, worker: Worker, quiet: float) -> None:
+    """Let a worker that hangs say where, and end all its processes."""
+    trial = session.state.trial(worker.trial)
+    where, budget = trial.phase or "between phases", session.state.budget(trial)
+    text = f"HUNG, trial {trial.number}, {where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)"
+    said = f"nothing was heard for {quiet:.0f} s in {where}, so it was ended"
+    session.ends[trial.number] = End(fate=caused("HUNG", said))
+    session.record(ev.Alert(level="error", key="hung", text=text, trial=trial.number))
+    workers.kill(worker, lambda: _unless_stopped(session))
+    stacks = session.run.trial(worker.trial).stacks
+    if _has_text(stacks):
+        said += f"; stacks in {stacks.relative_to(session.run.path)}"
+        session.ends[trial.number] = End(fate=caused("HUNG", said))
+    if not worker.running():
+        text = f"trial {trial.number} hangs no more: its worker is gone"
+        told = ev.Alert(level="info", key="hung", text=text, ended=True, trial=trial.number)
+        session.record(told)
+
+
+def _unless_stopped(session: Session) -> bool:
+    """Stay able to answer; whether to wait on for a process that cannot be killed."""
+    answer_requests(session)
+    return not session.why_interrupt
+
+
+def _has_text(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _given_up(session: Session, number: int) -> bool:
+    """Let the rules look at the epochs so far; whether one that acts, or a person, says stop.
+
+    Answered by the log: an engine may have ended between a decision and the order that follows it.
+    """
+    if session.state.trial(number).given_up:
+        return True
+    for decision in decisions_on_trial(session.state, session.rules, number):
+        session.record(decision)
+    return bool(stopped_by(session.state, number))
