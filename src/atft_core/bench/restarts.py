@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,9 @@ def _end(run: RunDirectory, engine: subprocess.Popen[bytes]) -> None:
     engine.kill()
     engine.wait()
     worker = load(run).trials[0].pid if run.events.exists() and load(run).trials else 0
-    if worker:
-        os.kill(worker, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        if worker:
+            os.kill(worker, signal.SIGKILL)
 
 
 def _import(modules: str) -> float:

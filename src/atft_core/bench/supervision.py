@@ -85,7 +85,7 @@ def _watching(output: Path, panel: Path) -> float:
     """Share of a core that an engine needs while its worker trains."""
     process = _engine(output, panel, 1, epoch_seconds=WATCHED)
     try:
-        while not RunDirectory(output).trial(0).events.exists():
+        while process.poll() is None and not RunDirectory(output).trial(0).events.exists():
             time.sleep(0.1)
         watched, began = psutil.Process(process.pid), time.perf_counter()
         before = sum(watched.cpu_times()[:2])
