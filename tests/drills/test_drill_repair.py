@@ -71,6 +71,42 @@ def test_half_a_commit_of_the_study_that_was_lost_does_not_come_into_the_new_one
     assert_whole(run, trials=4)
 
 
+def test_lines_that_are_doubled_missing_or_turned_are_no_log_that_is_well(run):
+    lines = run.events.read_text().splitlines(keepends=True)
+    for made in (
+        [*lines[:5], *lines[4:]], [*lines[:5], *lines[6:]],
+        [*lines[:5], lines[6], lines[5], *lines[7:]],
+    ):  # fmt: skip
+        run.events.write_text("".join(made))
+        state, said = found(run, "--look", code=1)["event log"]
+        assert (state, said[:6]) == ("damaged", "1 line")
+    run.events.write_text("".join(lines))
+    assert found(run, "--look")["event log"][0] == "ok"
+
+
+def test_a_study_is_not_made_again_from_a_log_that_has_lost_something(run):
+    text = run.events.read_text()
+    (line,) = [
+        x for x in text.splitlines() if '"trial":0' in x and '"epoch":2' in x and '"val"' in x
+    ]
+    run.events.write_text(text.replace(line, line.replace('"epoch":2', '"epoch":9')))
+    run.snapshot.unlink(missing_ok=True)
+    before = run.study.read_bytes()
+    said = found(run, code=1)
+    assert "the log has lost that, so the study is left alone" in said["study"][1]
+    assert run.study.read_bytes() == before
+
+
+def test_there_is_a_row_for_each_file_whatever_stands_in_its_place(run):
+    run.snapshot.unlink(missing_ok=True)
+    run.snapshot.mkdir()
+    assert found(run)["snapshot"][0] == "repaired"
+    run.events.rename(run.path / "aside")
+    run.events.mkdir()
+    rows = found(run, code=1)
+    assert rows["event log"][0] == "damaged" and set(rows) >= {"configuration", "study", "snapshot"}
+
+
 @pytest.mark.parametrize("damage", [emptied, halved, header_lost, removed])
 def test_a_damaged_study_is_made_again_from_the_log(run, damage):
     damage(run.study)

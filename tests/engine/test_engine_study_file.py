@@ -57,7 +57,7 @@ def test_a_study_that_was_lost_is_not_replaced_by_an_empty_one(run, study, lost)
     run.study.unlink()
     if lost == "empty":
         run.study.touch()
-    with pytest.raises(EngineError, match="the event log knows 1 trials") as caught:
+    with pytest.raises(EngineError, match="the event log knows 1 trial") as caught:
         open_study(run, CONFIG, trials_known=1)
     assert f"atft repair {run.path}" in caught.value.hint
     run.study.write_bytes(run.study_snapshot.read_bytes())

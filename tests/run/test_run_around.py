@@ -1,5 +1,6 @@
 """What goes on around a run: real processes, and the recording of its own sampler."""
 
+import getpass
 import json
 import os
 import signal
@@ -118,7 +119,7 @@ def test_strangers_count_on_the_gpu_where_the_run_is(start, tmp_path):
     run.gpu.write_text("\n".join(lines) + "\n")
     (rival,) = Surroundings().look(run, state).on_gpu
     assert (rival.pid, rival.memory) == (stranger, 1 << 30)
-    assert rival.name == processes()[stranger].name
+    assert rival.name == f"{processes()[stranger].name} of {getpass.getuser()}"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "null\n", "no newline"])

@@ -15,7 +15,7 @@ from atft_core.run.events import Json
 from atft_core.run.judge.checklist import bars, error, margin, margin_errors, reason, value
 from atft_core.run.judge.contrast import FOOTNOTE, Contrast, contrast
 from atft_core.run.judge.contrast import GLYPH as CHANGES
-from atft_core.run.judge.criteria import Result, Verdict, check, meaning, overall
+from atft_core.run.judge.criteria import Result, Verdict, believed, check, meaning, overall
 from atft_core.run.judge.traces import Point, Trace, trace
 from atft_core.run.runbook import Stage, load, stage_from_json
 from atft_core.run.shipped import shipped
@@ -46,11 +46,12 @@ def check_run(asked: Asked, against: Path | None, *, as_json: bool) -> int:
     state_now = status(state, held, time.time())
     spec = None if other and _ad_hoc(state, asked) else _stage(state, asked)
     results = check(state, spec) if spec else []
-    verdict = overall(results)
+    verdict = believed(state, overall(results))
     found = contrast(_before(other), state, spec) if other else None
     if as_json:
         print_json({
             "verdict": verdict.value, "stage": spec.key if spec else "", "state": state_now.name,
+            "lost_events": state.lost,
             "ad_hoc": not state.stage, "override": state.override,
             "criteria": [_result_json(result) for result in results],
             **({"against": _contrast_json(other, found)} if other and found else {}),
@@ -59,6 +60,9 @@ def check_run(asked: Asked, against: Path | None, *, as_json: bool) -> int:
         if spec:
             say(checklist(results, spec.gate))
             say(f"{spec.title}: {verdict.value} (run {state_now.name})")
+        if state.lost:
+            said = f"{several(state.lost, 'event')} of its log cannot be read"
+            say(f"No evidence for a gate: {said}; `atft repair {asked.run_dir}` says which.")
         if state.override:
             say(f"Started although its gate was closed: {state.override}")
         if other and found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from atft_core.config.load import parse_assignment
 from atft_core.errors import AtftError, UsageError
 from atft_core.run import user
 from atft_core.run.directory import RunDirectory, write_request
-from atft_core.run.status import load, read_status
+from atft_core.run.status import evidence, load, read_status
 from atft_core.run.wording import several
 
 ANSWER_SECONDS = 10.0
@@ -85,8 +86,9 @@ def _request(run_dir: Path, op: str, args: dict[str, Any], *, as_json: bool) -> 
     run.facts()
     _, status = read_status(run)
     if not status.live:
+        told = f"{status.name}, {status.reason}" if status.name == "DIED" else status.name
         raise AtftError(
-            f"{run_dir} is not running: {status.name}. There is nothing to {op}.",
+            f"{run_dir} is not running: {told}. There is nothing to {op}.",
             hint=f"`atft status {run_dir}` says more.",
         )
     message = ask(run, op, args)
@@ -105,7 +107,7 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
     """Start the engine of a stopped or dead run again."""
     run = RunDirectory(run_dir.absolute())
     run.facts()
-    before, status = read_status(run)
+    before, status = evidence(run), read_status(run)[1]
     unconcluded = before.best is not None and not (before.significance or before.walk)
     if status.name == "FINISHED" and not unconcluded:
         raise UsageError(
@@ -113,6 +115,9 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
             hint=f"`atft check {run_dir}` shows its evidence.",
         )
     launch.resume_engine(run.path)
+    if before.lost:
+        lost = f"{several(before.lost, 'event')} of its log cannot be read"
+        say(f"Warning: {lost}: it goes on, but opens no gate any more.", to=sys.stderr)
     if as_json:
         print_json({"run_dir": str(run.path)})
     if detach:

@@ -117,6 +117,8 @@ def _near_file(path: Path) -> str:
 
 def _damaged(path: Path, error: BaseException) -> DataError:
     reason = str(error).strip().splitlines() or ["no reason given"]
+    if "Too many open files" in reason[0]:
+        return DataError(f"{path} cannot be opened: {reason[0][:200]}", hint="`ulimit -n 4096`.")
     return DataError(f"{path} is damaged: {reason[0][:200]}", hint="Copy or write the file again.")
 
 

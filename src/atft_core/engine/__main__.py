@@ -145,9 +145,10 @@ def _work(session: Session) -> int:
         except Exception as error:  # noqa: BLE001 -- the last frame: a dead engine must say why
             traceback.print_exc()
             end_workers(session)
-            session.record(
-                ev.RunEnded(state="FAILED", reason=f"engine error: {_told(error)}"[:500])
-            )
+            why = f"engine error: {_told(error)}"[:500]
+            sys.stderr.write(f"{why}\n")  # to the log: the last word may find no room
+            with suppress(OSError):
+                session.record(ev.RunEnded(state="FAILED", reason=why))
             return 1
         start_next(session, end)
     return 0 if end.state == "FINISHED" else 1

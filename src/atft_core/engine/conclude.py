@@ -23,6 +23,9 @@ def conclude(session: Session) -> None:
 
 def _conclude(session: Session) -> None:
     if session.state.best is None or _hurried(session):
+        if session.reserve.disk_is_full():
+            text = "no conclusion over all trials: there is no room for it"
+            session.record(ev.Alert(level="warning", text=text))
         return
     session.run.conclusion.unlink(missing_ok=True)  # of an earlier engine
     if exit_code(session, session.programs.conclude, lambda: _hurried(session)) is None:

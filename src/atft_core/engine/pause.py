@@ -29,7 +29,7 @@ FRUITLESS = 8
 """Pauses in a row between which the log tells of nothing new, although there is room."""
 PASSING = DISK_FULL | {
     errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT,
-    errno.EAGAIN, errno.ENOMEM,
+    errno.EAGAIN, errno.ENOMEM, errno.EPERM, errno.EACCES,
 }  # fmt: skip
 """What a system says that may say another thing in a minute."""
 

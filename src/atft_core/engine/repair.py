@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +18,7 @@ from atft_core.config.load import read_resolved
 from atft_core.engine.rebuild import journal_of, rebuild, why_unusable
 from atft_core.errors import AtftError, RunDirectoryError
 from atft_core.run.directory import RunDirectory, refuse_shared
-from atft_core.run.events import decode
+from atft_core.run.events import Stamped, decode
 from atft_core.run.files import open_regular, remove_leftovers
 from atft_core.run.foreign import clean
 from atft_core.run.journal import cut_torn_line
@@ -65,15 +66,30 @@ class _Repairs:
 
     def all(self) -> Iterator[Repair]:
         """In the order in which one needs the other."""
-        yield self._log()
-        state = evidence(self.run)
-        yield self._configuration()
-        yield self._study(state)
-        yield self._snapshot()
+        yield self._row("event log", self._log)
+        state = self._believed()
+        yield self._row("configuration", self._configuration)
+        yield self._row("study", lambda: self._study(state))
+        yield self._row("snapshot", self._snapshot)
         yield from self._checkpoints(state)
         yield from self._work_left(state)
         if self.change:
             remove_leftovers(self.run.path)
+
+    def _row(self, what: str, look: Callable[[], Repair]) -> Repair:
+        """There is one for each file, whatever stands in its place."""
+        try:
+            return look()
+        except OSError as error:
+            said = f"{error.strerror or error}: put it right, or out of the way, and look again"
+            return Repair(what, "damaged", said)
+
+    def _believed(self) -> State:
+        """What the log says; nothing where it cannot be read."""
+        try:
+            return evidence(self.run)
+        except OSError:
+            return State()
 
     def _copied(self, path: Path) -> str:
         """Keep what is about to be changed; where it is then."""
@@ -91,13 +107,14 @@ class _Repairs:
             return Repair(what, "damaged", said)
         lines = data.split(b"\n")
         torn, lines = lines[-1], lines[:-1]
-        bad = [
-            n for n, line in enumerate(lines, 1) if decode(line.decode(errors="replace")) is None
-        ]
+        bad = [n for n, line in enumerate(lines, 1) if _decoded(line) is None]
         if bad:
             named = ", ".join(map(str, bad[:_NAMED])) + (" ..." if len(bad) > _NAMED else "")
             said = f"{several(len(bad), 'line')} cannot be read ({named}): what they said is lost, "
             return Repair(what, "damaged", said + "and the run is no evidence for a gate")
+        if odd := _misplaced([found.seq for line in lines if (found := _decoded(line))]):
+            said = f"{several(odd, 'line')} missing, doubled or not where it belongs: "
+            return Repair(what, "damaged", said + "the run may be no evidence for a gate")
         if not torn:
             return Repair(what, "ok", several(len(lines), "event"))
         said = f"its last line is half a line of {len(torn)} bytes"
@@ -120,6 +137,8 @@ class _Repairs:
         why = _looked_at(run.study, state)
         if not why:
             return Repair(what, "ok", several(len(state.trials), "trial"))
+        if state.lost and not _looked_at(run.study, State()):
+            return Repair(what, "ok", f"{why}: the log has lost that, so the study is left alone")
         if not self.change:
             return Repair(what, "to repair", f"{why}; it can be made again from the event log")
         try:
@@ -140,7 +159,11 @@ class _Repairs:
             return Repair(what, "ok", "of the state, for a faster start of the console")
         if not self.change:
             return Repair(what, "to repair", "it is damaged or of an older state; not needed")
-        path.unlink()
+        if path.is_dir():
+            self._copies.mkdir(parents=True, exist_ok=True)
+            path.rename(self._copies / path.name)
+        else:
+            path.unlink()
         return Repair(what, "repaired", "it was damaged or old, and removed: nobody needs it")
 
     def _checkpoints(self, state: State) -> Iterator[Repair]:
@@ -165,6 +188,18 @@ class _Repairs:
             named = ", ".join(map(str, running[:_NAMED]))
             said = f"not ended; `atft resume {clean(str(self.run.path))}` goes on with it"
             yield Repair(f"trial {named}", "ok", said)
+
+
+def _decoded(line: bytes) -> Stamped | None:
+    return decode(line.decode(errors="replace"))
+
+
+def _misplaced(seqs: list[int]) -> int:
+    """How many numbers are missing, there twice, or before a smaller one."""
+    known = set(seqs)
+    missing = max(known, default=0) - len(known)
+    turned = sum(earlier > later for earlier, later in pairwise(seqs))
+    return missing + len(seqs) - len(known) + turned
 
 
 def _looked_at(study: Path, state: State) -> str:

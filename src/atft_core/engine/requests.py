@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,13 +14,20 @@ from atft_core.run.faults import after
 from atft_core.run.files import read_json
 from atft_core.run.wording import finite
 
+_AT_ONCE = 10
+"""Requests between two looks at the worker: each waits for the disk."""
+_CLOCKS_DIFFER = 60.0
+"""Seconds that the clock of whoever asks may go ahead."""
 _SAID = 300
 """Characters of an answer: it may quote what somebody typed."""
 
 
 def answer_requests(session: Session) -> None:
-    """Act on what has been asked for since the last look."""
-    for request_id, request in _unanswered(session):
+    """Act on what has been asked for since the last look; a few at a time, a stop first."""
+    found = sorted(_unanswered(session), key=lambda asked: asked[1].get("op") != "stop")
+    for request_id, request in found[:_AT_ONCE]:
+        if session.signalled:
+            return
         ok, message = _act(session, request_id, request)
         after("request act")
         _answer(session, request_id, request, ok=ok, message=message)
@@ -32,7 +40,8 @@ def expire_requests(session: Session) -> None:
     trial already.
     """
     for request_id, request in _unanswered(session):
-        if finite(request.get("t")) is not None and request["t"] >= session.lock.taken:
+        asked = finite(request.get("t"))
+        if asked is not None and session.lock.taken <= asked <= time.time() + _CLOCKS_DIFFER:
             continue
         ok, message = False, "left before this engine started"
         if request.get("op") == "enqueue" and has_enqueued(session.study, request_id):
@@ -54,7 +63,10 @@ def _act(session: Session, request_id: str, request: dict[str, Any]) -> tuple[bo
     if act is None:
         return False, f"unknown request {str(request.get('op'))[:40]!r}"
     args = request.get("args")
-    return act(session, args if isinstance(args, dict) else {}, request_id, _user(request))
+    try:
+        return act(session, args if isinstance(args, dict) else {}, request_id, _user(request))
+    except (ValueError, TypeError, KeyError) as error:  # whatever it holds, it ends no run
+        return False, f"it cannot be done: {error!r}"
 
 
 def _stop(session: Session, args: dict[str, Any], request_id: str, user: str) -> tuple[bool, str]:
@@ -77,15 +89,17 @@ def _enqueue(
     session: Session, args: dict[str, Any], request_id: str, user: str
 ) -> tuple[bool, str]:
     """One more trial. The study first: a kill between the two leaves it waiting there, once."""
-    params = args.get("params")
+    params = args.get("params", {})
+    if not isinstance(params, dict):
+        return False, "its parameters are none"
     if session.config.engine.sampler == "grid":
         return False, "the trials of a grid are planned: no other can be added"
-    if why := refusal(session.config, params if isinstance(params, dict) else {}):
+    if why := refusal(session.config, params):
         return False, why
-    enqueue(session.study, dict(params or {}), request_id)
+    enqueue(session.study, params, request_id)
     if request_id in session.state.added:  # a kill came between that and the answer
         return True, "it is the next trial that starts"
-    session.record(TrialEnqueued(params=dict(params or {}), request=request_id, user=user))
+    session.record(TrialEnqueued(params=params, request=request_id, user=user))
     return True, "it is the next trial that starts"
 
 

@@ -26,6 +26,7 @@ from atft_core.engine.storage import LOCK_TIMEOUT, Storage
 from atft_core.errors import EngineError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.faults import after, before
+from atft_core.run.wording import several
 
 ENDED_STATES = {
     "COMPLETE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAIL": TrialState.FAIL,
@@ -73,7 +74,8 @@ def _refuse_emptied(run: RunDirectory, trials_known: int) -> None:
     size = run.study.stat().st_size if run.study.exists() else 0
     if trials_known and size == 0:
         raise EngineError(
-            f"{run.study} is missing or empty, but the event log knows {trials_known} trials.",
+            f"{run.study} is missing or empty, but the event log knows "
+            f"{several(trials_known, 'trial')}.",
             hint=f"`atft repair {run.path}` makes it again from the event log.",
         )
 

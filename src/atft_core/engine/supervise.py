@@ -10,6 +10,7 @@ from types import FrameType
 
 from atft_core.engine.beside import exit_code
 from atft_core.engine.conclude import conclude
+from atft_core.engine.follow import end_workers
 from atft_core.engine.judged import judged
 from atft_core.engine.pause import patiently
 from atft_core.engine.requests import expire_requests
@@ -17,6 +18,7 @@ from atft_core.engine.session import Session
 from atft_core.engine.study import pruning_possible
 from atft_core.engine.trials import ended, run_trial
 from atft_core.engine.workers import adopt
+from atft_core.errors import EngineError
 from atft_core.gpu.holders import holders
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
@@ -149,7 +151,11 @@ def _trial(session: Session, number: int) -> ev.RunEnded | None:
         return ev.RunEnded(state="STOPPED", reason=session.why_no_further)
     why_not = session.why_interrupt
     if not why_not or adopt(session.run, number):  # whoever is at work has to be told
-        why_not = run_trial(session, number)
+        try:
+            why_not = run_trial(session, number)
+        except EngineError as error:  # a study that is gone, or another one
+            end_workers(session)
+            why_not = " ".join(str(error).split())
     return None if ended(session, number) else ev.RunEnded(state="STOPPED", reason=why_not)
 
 

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 
 from atft_core.run.faults import after, before
 
+_NOWHERE = {errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
+"""A link to itself, a socket: nobody can read a file there."""
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """How the system says that there is no room: the disk, this user's share of it, a limit."""
 
@@ -119,3 +121,7 @@ def read_json(path: Path) -> Any | None:
         return None
     except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of ten thousand digits
         return None
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return None
+        raise

@@ -55,6 +55,9 @@ def status(state: State, holder: Holder, now: float) -> Status:
     if not state.engines:
         return Status("UNKNOWN", "no engine has started on it; `atft resume` starts one")
     working = state.current
+    if working and state.host == socket.gethostname() and alive(working.pid, working.start_time):
+        left = f"its worker (pid {working.pid}) trains on at trial {working.number}"
+        return Status("DIED", f"the engine is gone, {left}; `atft resume` takes over")
     tail = f" while trial {working.number} was at epoch {working.epoch}" if working else ""
     return Status("DIED", f"the engine is gone{tail}; `atft resume` continues it")
 

@@ -46,10 +46,20 @@ def unwritable(text: str) -> bool:
     return any(unicodedata.category(char) in ("Cc", "Cs") for char in text)
 
 
+def _why_unwritable(path: Path) -> str:
+    try:
+        os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        return "Rename it."
+    return "Rename it; or does only the locale say so? Then LC_ALL=C.UTF-8 helps."
+
+
 def expanded(path: Path) -> Path:
     """`path` with its ~ expanded; UsageError when it names nobody, or is no text."""
     if unwritable(str(path)):
-        raise UsageError(f"The path {str(path)!r} is not plain UTF-8 text.", hint="Rename it.")
+        raise UsageError(
+            f"The path {str(path)!r} is not plain UTF-8 text.", hint=_why_unwritable(path)
+        )
     try:
         return path.expanduser()
     except RuntimeError as error:

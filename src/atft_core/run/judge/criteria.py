@@ -147,6 +147,11 @@ def overall(results: Sequence[Result]) -> Verdict:
     return Verdict.PASS if verdicts else Verdict.UNKNOWN
 
 
+def believed(state: State, verdict: Verdict) -> Verdict:
+    """A log that has lost events is evidence for nothing."""
+    return Verdict.UNKNOWN if state.lost and verdict is Verdict.PASS else verdict
+
+
 def _missing(state: State, spec: CriterionSpec) -> Measure:
     """A stage written by a newer version may name a criterion that this one does not know."""
     return Measure(

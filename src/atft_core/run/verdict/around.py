@@ -18,7 +18,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.files import open_regular
 from atft_core.run.foreign import DAMAGE
 from atft_core.run.processes.alive import alive, waits_in
-from atft_core.run.processes.table import Process, busy_ticks, descendants, processes
+from atft_core.run.processes.table import Process, busy_ticks, descendants, owner_of, processes
 from atft_core.run.state import State
 
 PERIOD = 5.0
@@ -143,7 +143,7 @@ def _around(
     mine = sum(used[pid] for pid in ours)
     rivals = [(cpu, pid) for pid, cpu in used.items() if pid not in ours and pid in before.table]
     most, pid = max(rivals, default=(0.0, 0))
-    rival = Rival(pid, table[pid].name, cores=most) if most else None
+    rival = Rival(pid, _named(table[pid]), cores=most) if most else None
     others = max(0.0, (now.busy - before.busy) / span - mine)
     return Around(own, len(now.cores), mine, others, rival, on_gpu)
 
@@ -166,6 +166,12 @@ def _own_processes(known: Mapping[int, str], table: Mapping[int, Process]) -> tu
     return tuple(found)
 
 
+def _named(process: Process) -> str:
+    """What it is called, and whose it is."""
+    owner = owner_of(process.pid)
+    return f"{process.name} of {owner}" if owner else process.name
+
+
 def _on_gpu(
     run: RunDirectory, ours: Collection[int], table: Mapping[int, Process]
 ) -> tuple[Rival, ...]:
@@ -176,7 +182,7 @@ def _on_gpu(
         if not ours & users.keys():
             continue  # it is not on this one, or its pids are not those of the driver
         for pid in users.keys() - ours:
-            name = table[pid].name if pid in table else "not visible here"
+            name = _named(table[pid]) if pid in table else "not visible here"
             found[pid] = Rival(pid, name, memory=users[pid])
     return tuple(found.values())
 

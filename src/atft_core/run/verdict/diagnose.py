@@ -37,6 +37,7 @@ _TROUBLE = {
     "HUNG": "`atft stacks` says where; stop now and resume: it goes on from its last checkpoint",
     "PAUSED": "make room, or see `dmesg`: nothing is lost, and it goes on by itself",
     "DIED": "resume: it goes on from its last checkpoint",
+    "STOPPED": "resume: it goes on from its last checkpoint",
     "FAILED": "read the log and the failed trial's reason",
     "UNKNOWN": "look from the host that runs it",
 }
