@@ -48,7 +48,8 @@ def gate(runbook: Runbook, stage: Stage, identity: Json | None) -> Gate:
         excuse = fault or _difference(state, runbook, identity)
         if not excuse:
             return _decide(stage, before, run, state, compared=identity is not None)
-        passed_over.append(f"{run.path}: {excuse}")
+        goes_on = f"; `atft resume {run.path}` goes on" if state.end_state == "STOPPED" else ""
+        passed_over.append(f"{run.path}: {excuse}{goes_on}")
     seen = f" ({'; '.join(passed_over)})" if passed_over else f" in {before.output_dir}"
     return Gate(False, f"no run of {before.title!r} counts{seen}. {_ways(stage, before)}")
 
