@@ -192,7 +192,7 @@ def test_requests_are_obeyed_once_or_refused_whatever_fails(panel, home, tmp_pat
     assert_log_equals_study(run)
 
 
-@pytest.mark.parametrize(("place", "kind"), cases(ASKING, 2))
+@pytest.mark.parametrize(("place", "kind"), cases(ASKING, 4))
 def test_whoever_asks_fails_and_the_request_is_there_once_or_not_at_all(
     panel, home, tmp_path, place, kind
 ):

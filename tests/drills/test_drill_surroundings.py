@@ -64,7 +64,7 @@ def library(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["full", "io"])
-@pytest.mark.parametrize("place", IN_A_TRIAL if ALL else IN_A_TRIAL[::4])
+@pytest.mark.parametrize("place", IN_A_TRIAL if ALL else IN_A_TRIAL[::9])
 def test_an_engine_that_cannot_write_for_a_moment_goes_on_by_itself(
     panel, home, tmp_path, place, kind
 ):
@@ -178,7 +178,7 @@ def test_who_is_on_the_gpu_is_named_before_the_first_trial(panel, home, tmp_path
     assert first.startswith(f"pid {os.getpid()} ({name} of root) holds 300 B of GPU 0 (Stub A)")
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize("signal_number", [signal.SIGSTOP, signal.SIGKILL][: 2 if ALL else 1])
 def test_a_producer_of_the_ring_feed_that_hangs_or_dies_costs_an_attempt(
     panel, home, signal_number
 ):
