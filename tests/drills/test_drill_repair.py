@@ -4,26 +4,12 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 
 import pytest
 from drill import atft, refused
 from test_drill_faults import assert_whole, resume_to_the_end
 
 from atft_core.run.lock import EngineLock
-
-CUT_SHORT = """
-import os, signal, sqlite3, sys
-database = sqlite3.connect(sys.argv[1], isolation_level=None)
-database.execute("PRAGMA cache_size = 2")
-database.execute("BEGIN")
-for i in range(500):  # more than the cache holds: half of it stands in the file
-    database.execute("INSERT INTO study_user_attributes (study_id, key, value_json) "
-                     "VALUES (1, ?, ?)", (str(i), '"' + "x" * 1000 + '"'))
-os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -57,10 +43,8 @@ def found(run, *options, code=0):
     return {each["what"]: (each["state"], each["said"]) for each in said["found"]}
 
 
-def test_half_a_commit_of_the_study_that_was_lost_does_not_come_into_the_new_one(run):
-    journal = run.study.with_name("study.db-journal")
-    code = subprocess.run([sys.executable, "-c", CUT_SHORT, str(run.study)], check=False)
-    assert code.returncode == -signal.SIGKILL and journal.stat().st_size
+def test_half_a_commit_of_the_study_that_was_lost_does_not_come_into_the_new_one(run, cut_short):
+    journal = cut_short(run.study)
     before = run.study.read_bytes(), journal.read_bytes()
     assert found(run, "--look")["study"][0] == "ok", "SQLite takes the half back"
     assert (run.study.read_bytes(), journal.read_bytes()) == before, "it only looked"

@@ -92,6 +92,14 @@ def test_events(run, log):
         assert "is damaged after event" in error.message
 
 
+def test_a_tower_in_a_line_is_no_reason_to_read_no_further(run):
+    tower = '{"a":' * 600 + "1" + "}" * 600
+    began = summed('{"seq":1,"t":1.0,"kind":"worker_started","trial":0}')
+    row = '"seq":2,"t":2.0,"kind":"epoch","trial":0,"worker_seq":1,"epoch":1,"train":'
+    run.events.write_text(began + "\n" + summed("{" + row + tower + "}") + "\n")
+    assert len(evidence(run).trials[0].epochs) == 1
+
+
 @FUZZ
 @given(facts=VALUES, notes=VALUES, rest=VALUES)
 def test_files_beside_the_log(run, facts, notes, rest):

@@ -15,7 +15,7 @@ from atft_core.run.events import Json
 from atft_core.run.judge.checklist import bars, error, margin, margin_errors, reason, value
 from atft_core.run.judge.contrast import FOOTNOTE, Contrast, contrast
 from atft_core.run.judge.contrast import GLYPH as CHANGES
-from atft_core.run.judge.criteria import Result, Verdict, believed, check, meaning, overall
+from atft_core.run.judge.criteria import Result, Verdict, check, meaning, overall
 from atft_core.run.judge.traces import Point, Trace, trace
 from atft_core.run.runbook import Stage, load, stage_from_json
 from atft_core.run.shipped import shipped
@@ -46,7 +46,7 @@ def check_run(asked: Asked, against: Path | None, *, as_json: bool) -> int:
     state_now = status(state, held, time.time())
     spec = None if other and _ad_hoc(state, asked) else _stage(state, asked)
     results = check(state, spec) if spec else []
-    verdict = believed(state, overall(results))
+    verdict = overall(results, lost=state.lost)
     found = contrast(_before(other), state, spec) if other else None
     if as_json:
         print_json({

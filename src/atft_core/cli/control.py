@@ -15,7 +15,7 @@ from atft_core.config.load import parse_assignment
 from atft_core.errors import AtftError, UsageError
 from atft_core.run import user
 from atft_core.run.directory import RunDirectory, write_request
-from atft_core.run.status import evidence, load, read_status
+from atft_core.run.status import evidence, load, read_status, status
 from atft_core.run.wording import several
 
 ANSWER_SECONDS = 10.0
@@ -84,9 +84,9 @@ def _request(run_dir: Path, op: str, args: dict[str, Any], *, as_json: bool) -> 
     """Ask a live run for something, and say what it answers."""
     run = RunDirectory(run_dir.absolute())
     run.facts()
-    _, status = read_status(run)
-    if not status.live:
-        told = f"{status.name}, {status.reason}" if status.name == "DIED" else status.name
+    _, found = read_status(run)
+    if not found.live:
+        told = f"{found.name}, {found.reason}" if found.name == "DIED" else found.name
         raise AtftError(
             f"{run_dir} is not running: {told}. There is nothing to {op}.",
             hint=f"`atft status {run_dir}` says more.",
@@ -107,9 +107,11 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
     """Start the engine of a stopped or dead run again."""
     run = RunDirectory(run_dir.absolute())
     run.facts()
-    before, status = evidence(run), read_status(run)[1]
+    holder = run.holder()
+    before = evidence(run)
+    found = status(before, holder, time.time())
     unconcluded = before.best is not None and not (before.significance or before.walk)
-    if status.name == "FINISHED" and not unconcluded:
+    if found.name == "FINISHED" and not unconcluded:
         raise UsageError(
             f"{run_dir} is finished; there is nothing to resume.",
             hint=f"`atft check {run_dir}` shows its evidence.",

@@ -12,6 +12,7 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from optuna.exceptions import StorageInternalError
 
@@ -42,6 +43,7 @@ def main(argv: list[str], programs: Programs = Programs()) -> int:  # noqa: B008
     """Start or resume a run and see it through."""
     try:
         session = _open(argv, programs)
+        log = open_to_write(session.run.log, append=True)
     except AtftError as error:
         answer_refusal(error)
         return error.exit_code
@@ -49,7 +51,7 @@ def main(argv: list[str], programs: Programs = Programs()) -> int:  # noqa: B008
         answer_refusal(RunDirectoryError(_told(error), hint="Put it right, or start a new run."))
         return RunDirectoryError.exit_code
     answer(run_dir=str(session.run.path))
-    _leave_terminal(session.run)
+    _leave_terminal(log)
     with stacks_on_request(session.run.engine_stacks):
         return _work(session)
 
@@ -128,12 +130,12 @@ def _refuse_other_study(run: RunDirectory, begun: State) -> None:
         )
 
 
-def _leave_terminal(run: RunDirectory) -> None:
+def _leave_terminal(log: BinaryIO) -> None:
     """From here on whatever is printed, a traceback above all, belongs into the run's log."""
     with suppress(BrokenPipeError):  # whoever started it may be gone
         sys.stdout.flush()
         sys.stderr.flush()
-    with open_to_write(run.log, append=True) as log, Path(os.devnull).open("rb") as null:
+    with log, Path(os.devnull).open("rb") as null:
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source.fileno(), target)
 

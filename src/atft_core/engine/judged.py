@@ -8,7 +8,7 @@ from pathlib import Path
 from atft_core.engine.session import Session
 from atft_core.errors import AtftError
 from atft_core.run import events as ev
-from atft_core.run.judge.criteria import Verdict, believed, check, overall
+from atft_core.run.judge.criteria import Verdict, check, overall
 from atft_core.run.runbook import load
 from atft_core.run.stages import stage_from_json
 
@@ -20,7 +20,7 @@ def judged(session: Session, end: ev.RunEnded) -> tuple[ev.RunEnded, ev.Alert | 
         return end, None
     stage = stage_from_json(state.stage_spec, session.run.path)
     results = check(replace(state, end_state=end.state), stage)
-    verdict = believed(state, overall(results))
+    verdict = overall(results, lost=state.lost)
     passed = sum(result.verdict is Verdict.PASS for result in results)
     said = f"{verdict.value}, {passed} of {len(results)} criteria"
     nexts = _nexts(session) if verdict is Verdict.PASS else []

@@ -47,10 +47,13 @@ def _end(session: Session, end: ev.RunEnded) -> ev.RunEnded:
     """Write it down, with what it opens; for a disk that fails just now it waits, too."""
     end, opened = judged(session, end)
 
+    told = len(session.state.alerts)
+
     def written() -> None:
         if not session.state.end_state:
             session.record(end)
-        if opened is not None and opened.text not in [a.text for a in session.state.alerts]:
+        news = session.state.alerts[told:]
+        if opened is not None and opened.text not in [alert.text for alert in news]:
             session.record(opened)
 
     patiently(session, written)

@@ -46,9 +46,14 @@ class EpochRow:
 
 
 def interned(value: Json) -> Json:
-    """The same with names that all rows share: of a row they are a quarter."""
+    """The same with names that all rows share: of a row they are a quarter.
+
+    Not deeper than rows are: a line that others wrote may be a tower.
+    """
     return {
-        intern(name): interned(held) if isinstance(held, dict) else held
+        intern(name): {intern(key): each for key, each in held.items()}
+        if isinstance(held, dict)
+        else held
         for name, held in value.items()
     }
 

@@ -138,18 +138,16 @@ def meaning(name: str) -> str:
     return " ".join(((criterion.measure.__doc__ if criterion else "") or "").split())
 
 
-def overall(results: Sequence[Result]) -> Verdict:
-    """FAIL if one fails; else what is still missing; PASS only if there are rows and all pass."""
+def overall(results: Sequence[Result], *, lost: int) -> Verdict:
+    """FAIL if one fails; else what is still missing; PASS only if there are rows and all pass.
+
+    `lost`: events that the log has lost. With one it is no evidence that anything passed.
+    """
     verdicts = {result.verdict for result in results}
     for verdict in (Verdict.FAIL, Verdict.PENDING, Verdict.UNKNOWN):
         if verdict in verdicts:
             return verdict
-    return Verdict.PASS if verdicts else Verdict.UNKNOWN
-
-
-def believed(state: State, verdict: Verdict) -> Verdict:
-    """A log that has lost events is evidence for nothing."""
-    return Verdict.UNKNOWN if state.lost and verdict is Verdict.PASS else verdict
+    return Verdict.PASS if verdicts and not lost else Verdict.UNKNOWN
 
 
 def _missing(state: State, spec: CriterionSpec) -> Measure:

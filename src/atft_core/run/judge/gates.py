@@ -119,13 +119,13 @@ def _decide(
 ) -> Gate:
     found, eased = tuple(check(state, before)), _failed_when_it_ran(run, state, before)
     unsaid = "" if compared else " (data, configuration and code are compared at the start)"
-    if eased and overall(found) is Verdict.PASS:
+    if eased and overall(found, lost=state.lost) is Verdict.PASS:
         reason = (
             f"{before.title} in {run.path} passes by criteria that were changed since it ran; "
             f"by its own it has {'; '.join(eased)}{unsaid}."
         )
         return Gate(False, f"{reason} {_ways(stage, before)}", run.path, found)
-    if overall(found) is Verdict.PASS:
+    if overall(found, lost=state.lost) is Verdict.PASS:
         how = f" (itself started by an override: {state.override})" if state.override else ""
         return Gate(True, f"{before.title} passed in {run.path}{how}{unsaid}", run.path, found)
     unmet = [result for result in found if result.verdict is not Verdict.PASS]
