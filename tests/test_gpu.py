@@ -59,7 +59,7 @@ sampler.start()
 until(lambda: path.exists() and path.read_text().count("\\n") >= 2)
 sampler.stop()
 end = time.time()
-print(json.dumps({"all": sampler.window(start, end), "one": sampler.window(start, end, gpu=1),
+print(json.dumps({"all": sampler.window(start, end), "one": sampler.window(start, end, gpu="1"),
                   "before": sampler.window(start - 9, start - 5), "reason": sampler.reason,
                   "running": sampler.running}))
 """
@@ -113,7 +113,7 @@ BROKEN = """
 sampler = GpuSampler(path, period=0.005)
 sampler.start()
 until(lambda: path.exists() and "45" in path.read_text())
-found = sampler.broken
+found = sampler.broken()
 sampler.stop()
 print(json.dumps(found))
 """
@@ -172,8 +172,8 @@ def test_a_gpu_lost_mid_run_is_named_and_the_other_goes_on(play):
     running = sampler.running
     sampler.stop()
     print(json.dumps({"reason": sampler.reason, "running": running,
-                      "before": sampler.window(0, 1e12, gpu=1) is not None,
-                      "after": sampler.window(lost_at, 1e12, gpu=1)}))
+                      "before": sampler.window(0, 1e12, gpu="1") is not None,
+                      "after": sampler.window(lost_at, 1e12, gpu="1")}))
     """
     found, _ = play(script)
     assert found["running"]

@@ -16,8 +16,9 @@ def farewell(view: View | None) -> list[str]:
     if view is None or view.run is None or view.status is None:
         return ["No run was shown. `atft-tui` comes back, `atft status` lists runs."]
     where = shlex.quote(shown_path(view.run.path))
-    trial = view.state.current
-    at = f", trial {trial.number} epoch {trial.epoch}" if trial and view.live else ""
+    working = view.state.at_work if view.live else []
+    at = f", trial {working[0].number} epoch {working[0].epoch}" if len(working) == 1 else (
+        f", {len(working)} trials at work" if working else "")  # fmt: skip
     first = "The run goes on" if view.live else "The run"
     said = f"{first}: {where} ({view.status.name}{at})" if view.live else (
         f"{first} {where} is {view.status.name}.")  # fmt: skip

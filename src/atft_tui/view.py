@@ -183,13 +183,12 @@ def seconds_left(state: State, now: float) -> float | None:
         return rest if rest > 0 else None
     pace = median(epochs)
     ended = sum(trial.state in ENDED for trial in state.trials.values())
-    running = state.current
-    left = (state.n_trials - ended) * state.max_epochs
-    if running:
-        left -= len(running.epochs)
-        since = now - (running.epochs[-1].t if running.epochs else running.started)
-        return max(0.0, left * pace - min(since, pace))
-    return max(0.0, left * pace)
+    seconds = (state.n_trials - ended) * state.max_epochs * pace
+    at_work = state.at_work
+    for trial in at_work:
+        since = now - (trial.epochs[-1].t if trial.epochs else trial.started)
+        seconds -= len(trial.epochs) * pace + min(since, pace)
+    return max(0.0, seconds / max(1, len(at_work)))
 
 
 def stage_of_run(
@@ -218,8 +217,12 @@ def _running(stage: Stage, state: State) -> StageView:
         preparing = not state.preflight and not state.trials
         doing = "running, preflight" if preparing else "running, between trials"
         return StageView(stage, "RUNNING", "running", doing)
-    nth = f"{trial.number + 1}/{state.n_trials}"
-    epoch = f"{len(trial.epochs)}/{state.max_epochs}"
     left = seconds_left(state, max(state.t, trial.heard))
     eta = f"  left {duration(left)}" if left is not None else ""
+    if (many := len(state.at_work)) > 1:
+        through = sum(trial.state in ENDED for trial in state.trials.values())
+        short, done = f"{through}/{state.n_trials} +{many}", f"{through}/{state.n_trials}"
+        return StageView(stage, "RUNNING", short, f"{done} through, {many} at work{eta}")
+    nth = f"{trial.number + 1}/{state.n_trials}"
+    epoch = f"{len(trial.epochs)}/{state.max_epochs}"
     return StageView(stage, "RUNNING", f"{nth} ep {epoch}", f"trial {nth}  epoch {epoch}{eta}")

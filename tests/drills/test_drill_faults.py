@@ -217,11 +217,13 @@ def test_whoever_asks_fails_and_the_request_is_there_once_or_not_at_all(
     assert list(run.path.rglob("*tmp*")) == []
 
 
-def test_a_night_of_random_kills_ends_as_a_quiet_one(panel, home, tmp_path):
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_night_of_random_kills_ends_as_a_quiet_one(panel, home, tmp_path, slots):
     """Engine and workers, whoever is there, every second or so."""
     trials, dice = (200 if ALL else 12), random.Random(7)
-    given = empty.spec(panel, home / "out", trials=trials, epochs=3,
-                       **{"engine.max_retries": 100, "engine.prune_startup": trials})  # fmt: skip
+    given = empty.spec(panel, home / "out", trials=trials, epochs=3, **{
+        "engine.max_retries": 100, "engine.prune_startup": trials, "engine.slots": slots,
+    })  # fmt: skip
     engine = empty.begin(given, tmp_path / "engine.log", ATFT_EMPTY_EPOCH=0.2)
     run = empty.RunDirectory(home / "out")
     wait_for(run, lambda s: 0 in s.trials and s.trials[0].running)
@@ -236,10 +238,10 @@ def test_a_night_of_random_kills_ends_as_a_quiet_one(panel, home, tmp_path):
             engine.kill()
             engine.wait()
             continue
-        running = [t.pid for t in load(run).trials.values() if t.running and t.pid]
-        if running and start_time(running[0]):
+        running = [t.pid for t in load(run).trials.values() if t.running and start_time(t.pid)]
+        if running:
             with suppress(ProcessLookupError):
-                os.kill(running[0], signal.SIGKILL)
+                os.kill(dice.choice(running), signal.SIGKILL)
                 kills["worker"] += 1
     engine.wait(timeout=60)
     assert min(kills.values()) > 0, kills

@@ -19,7 +19,7 @@ PRUNABLE = Config.model_validate({"engine": {"n_trials": 20}, "train": {"max_epo
 def session(*, stage=DRY, reason="", epoch_seconds=10.0, device="cpu"):
     state = State(stage_spec=stage, estimate={"epoch_seconds": epoch_seconds})
     state.trial(0).settings = {"device": device}
-    sampler = SimpleNamespace(reason=reason, window=lambda start, end: {"n": 9, "p50": 95.0})
+    sampler = SimpleNamespace(reason=reason, window=lambda start, end, gpu: {"n": 9, "p50": 95.0})
     return SimpleNamespace(state=state, sampler=sampler, config=PRUNABLE)
 
 

@@ -97,8 +97,9 @@ def test_waits_that_bring_nothing_become_longer_and_progress_makes_them_short_ag
     assert patience.next(8) == 1.0
     for _ in range(FRUITLESS):
         patience.next(8)
-    assert patience.exhausted
-    assert patience.next(9) == 1.0 and not patience.exhausted
+    assert patience.exhausted(8)
+    assert not patience.exhausted(9), "there was progress since"
+    assert patience.next(9) == 1.0 and not patience.exhausted(9)
 
 
 def test_a_pause_is_a_status_of_its_own_and_no_time_of_work(session):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from atft_core.engine import supervise, trials
+from atft_core.engine import pool, supervise, trials
 from atft_core.engine.attempts import _against_another, _wordless
 from atft_core.engine.outcome import End
 from atft_core.engine.study import open_study
@@ -88,8 +88,8 @@ def test_a_trial_that_is_told_is_not_told_again(session, monkeypatch):
     assert trials._already_told(session, 0)
     kinds = [type(s.event).__name__ for s in read_events(session.run.events)]
     assert kinds.count("TrialEnded") == 1
-    monkeypatch.setattr(supervise, "run_trial", lambda *_: pytest.fail("it is through"))
-    assert supervise._trial(session, 0) is None
+    monkeypatch.setattr(pool, "run_trial", lambda *_: pytest.fail("it is through"))
+    assert pool.work(session).state == "FINISHED"
 
 
 def test_an_end_is_written_once_though_the_disk_fails_behind_it(session, monkeypatch):

@@ -127,7 +127,12 @@ def test_a_disk_is_not_watched_where_the_bar_is_zero(opened, clock, folder):
 
 
 def idle(session, mean):
-    session.sampler = SimpleNamespace(window=lambda start, end: mean and {"n": 9, "mean": mean[0]})
+    """Each card's utilisation in percent, in the order of the trials; None: it is not known."""
+
+    def window(start, end, gpu):
+        return mean and {"n": 9, "mean": mean[int(gpu or 0)]}
+
+    session.sampler = SimpleNamespace(window=window)
 
 
 def hears(session, clock, seq):
@@ -161,6 +166,18 @@ def test_a_gpu_that_nobody_uses_or_measures_is_not_idle(opened, clock, device, m
     trains(session, device)
     idle(session, mean)
     assert minutes(session, clock, 40) == []
+
+
+def test_of_several_gpus_the_one_that_idles_is_told(opened, clock):
+    session = opened()
+    trains(session)
+    session.record(ev.WorkerStarted(trial=1, attempt=1, pid=3, slot=1))
+    settings = {"device": "cuda (H100)", "gpu": "1"}
+    session.record(ev.Settings(trial=1, worker_seq=1, values=settings))
+    session.record(ev.Progress(trial=1, worker_seq=2, epoch=1, phase="train"))
+    idle(session, [95.0, 3.0])
+    minutes(session, clock, 40)
+    assert "3 % in the last minute of trial 1" in session.state.alerts[0].text
 
 
 def test_phases_that_need_no_gpu_are_not_held_against_it(opened, clock):

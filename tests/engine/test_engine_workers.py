@@ -1,10 +1,13 @@
 """Worker processes are ended for certain, with all that they started, and their fate is told."""
 
+import json
 import subprocess
 import sys
 import time
 
-from atft_core.engine.workers import Worker, adopt, end, environment, tell
+from atft_core.engine.slots import Slot
+from atft_core.engine.steps import pause, see_through
+from atft_core.engine.workers import Worker, adopt, end, environment, spawn, tell
 from atft_core.run.directory import create
 from atft_core.run.files import read_json
 from atft_core.run.processes.alive import start_time
@@ -22,22 +25,27 @@ def gone(pid, seconds=20):
     return not start_time(pid)
 
 
+def paced(steps):
+    for waited in steps:
+        pause([waited])
+        yield waited
+
+
 def test_a_worker_that_does_not_end_is_ended_with_its_children():
     worker = started("sh", "-c", "sleep 600 & echo $!; wait", stdout=subprocess.PIPE)
     child = int(worker.process.stdout.readline())
     worker.process.stdout.close()
     assert start_time(child)
-    asked = []
-    end(worker, patience=0.1, idle=lambda: asked.append(1))
+    waits = list(paced(end(worker, patience=0.1)))
     assert not worker.running()
     assert worker.fate() == "CRASHED: the worker was killed by SIGTERM"
-    assert asked, "its events are drained meanwhile"
+    assert set(waits) == {worker}, "others have their turns meanwhile"
     assert gone(child)
 
 
 def test_a_worker_that_ends_by_itself_is_left_in_peace():
     worker = started("sh", "-c", "exit 7")
-    end(worker, patience=20, idle=lambda: None)
+    see_through(end(worker, patience=20))
     assert worker.fate() == "CRASHED: the worker ended with exit code 7 and no last word"
 
 
@@ -47,7 +55,7 @@ def test_a_worker_of_an_earlier_engine_is_known_by_pid_and_start_time():
     other = Worker(0, 1, worker.pid, worker.start_time + 1)
     assert known.running()
     assert not other.running(), "the same pid, another process"
-    end(other, patience=0.0, idle=lambda: None)
+    see_through(end(other, patience=0.0))
     assert known.running(), "a process that is not ours is never signalled"
     worker.process.kill()
     worker.process.wait()
@@ -88,3 +96,38 @@ def test_waiting_threads_do_not_spin_in_the_way_of_others_unless_told_to(monkeyp
     assert environment()["GOMP_SPINCOUNT"] == "3000"
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     assert environment()["GOMP_SPINCOUNT"] == "7"
+
+
+def test_several_are_ended_together_and_not_one_after_the_other():
+    several = [started("sleep", "600") for _ in range(3)]
+    turns = []
+
+    def noted(worker):
+        for waited in end(worker, patience=0.3):
+            turns.append(worker.pid)
+            yield waited
+
+    see_through(*map(noted, several))
+    assert not any(worker.running() for worker in several)
+    assert turns[:3] == [worker.pid for worker in several]
+
+
+SHOWS = """
+import json, os, sys
+json.dump([sys.argv[1:], os.environ.get("CUDA_VISIBLE_DEVICES")], sys.stdout)
+"""
+
+
+def test_a_worker_is_told_its_share_and_sees_one_card(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "shows.py").write_text(SHOWS)
+    run = create(tmp_path / "out")
+    for number, slot, share, seen in (
+        (0, Slot(0), [], "0,1"),
+        (1, Slot(1, gpu="1", threads=3), ["--threads", "3"], "1"),
+    ):
+        run.trial(number).path.mkdir()
+        spawn(run, number, 2, "shows", slot).process.wait()
+        words = [str(run.path), "--trial", str(number), "--attempt", "2", *share]
+        assert json.loads(run.trial(number).log.read_text()) == [words, seen]

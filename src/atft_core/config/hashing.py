@@ -13,8 +13,9 @@ from atft_core.run.settings.environ import IDLE
 
 SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name")
 """What differs between the stages of one experiment."""
-PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "data.feed", "engine.group")
-"""Where things lie and which way they come; what they hold is hashed with the data."""
+PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "data.feed", "engine.group",
+              "engine.slots")  # fmt: skip
+"""Where things lie, which way they come, and how many go at once."""
 
 
 def config_hash(config: Config) -> str:

@@ -306,6 +306,9 @@ class EngineConfig(Section):
     """Trials that must be complete before any is pruned."""
     keep_predictions: int = Field(3, ge=1)
     """Best trials whose predictions are kept."""
+    slots: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    """Trials at once: auto (one for each GPU, one on a machine without), or that many, spread over
+    the GPUs. Several share a GPU when what one takes was measured and fits beside it."""
     hung_seconds: float = Field(300, gt=0)
     """Silence of a running worker after which the run counts as hung."""
     trial_hours: float = Field(0, ge=0)

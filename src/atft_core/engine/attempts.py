@@ -8,11 +8,11 @@ import time
 from optuna.trial import Trial
 
 from atft_core.engine import workers
-from atft_core.engine.follow import TICK_SECONDS, drain_and_report, follow
+from atft_core.engine.follow import drain_and_report, follow
 from atft_core.engine.outcome import FINAL, WORDS, End, Outcome
-from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
-from atft_core.engine.watch import look
+from atft_core.engine.slots import Slot
+from atft_core.engine.steps import Steps
 from atft_core.engine.workers import Worker
 from atft_core.run import events as ev
 from atft_core.run.causes import cause_of, caused
@@ -25,7 +25,7 @@ BLOCKED_SECONDS = 20.0
 """Between two attempts at a trial whose disk or files are not as they must be."""
 
 
-def attempts(session: Session, trial: Trial) -> Outcome:
+def attempts(session: Session, trial: Trial) -> Steps[Outcome]:
     """Attempts until one leaves a verdict; a worker that was killed is started again."""
     number, blocked = trial.number, 0
     worker = _pick_up(session, number)
@@ -36,8 +36,15 @@ def attempts(session: Session, trial: Trial) -> Outcome:
     while True:
         if worker is None and (against := _against_another(session, number)):
             return against
-        worker = worker or _pick_up(session, number) or _start(session, number)
-        outcome = _close(session, trial, follow(session, trial, worker), worker.fate())
+        worker = worker or _pick_up(session, number)
+        if worker is None:
+            slot = session.slots.take(number)
+            if slot is None:  # its own is of no use any more, and the others are taken
+                yield None
+                continue
+            worker = _start(session, number, slot)
+        end = yield from follow(session, trial, worker)
+        outcome = _close(session, trial, end, worker.fate())
         worker = None
         if outcome.state in FINAL:
             return outcome
@@ -48,7 +55,7 @@ def attempts(session: Session, trial: Trial) -> Outcome:
             blocked += 1
             if blocked > session.config.engine.max_retries:
                 return Outcome("blocked", f"trial {number} cannot go on: {outcome.reason}")
-            _wait_out(session, number, outcome.reason)
+            yield from _wait_out(session, number, outcome.reason)
 
 
 def _against_another(session: Session, number: int) -> Outcome | None:
@@ -60,26 +67,18 @@ def _against_another(session: Session, number: int) -> Outcome | None:
         return Outcome("failed", f"{known.mishaps[-1]}; {known.crashes} attempts were lost")
     if why := session.why_interrupt:
         return Outcome("stopped", why)
-    if lost := _lost_gpu(session, number):
+    if lost := session.slots.broken:
         return Outcome("blocked", f"trial {number} cannot go on: {caused('LOST_GPU', lost)}")
     return None
 
 
-def _lost_gpu(session: Session, number: int) -> str:
-    """Why the GPU that the trial is on is of no use to another attempt; empty where it is."""
-    device = session.state.trial(number).settings.get("device") or session.config.train.device
-    return "" if str(device).startswith("cpu") else session.sampler.broken
-
-
-def _wait_out(session: Session, number: int, reason: str) -> None:
+def _wait_out(session: Session, number: int, reason: str) -> Steps[None]:
     """A disk or a file around the trial is at fault; it may be well again in a moment."""
     text = f"trial {number} is blocked: {reason}; trying again in {BLOCKED_SECONDS:.0f} s"
     session.record(ev.Alert(level="warning", text=text))
     give_up = time.monotonic() + BLOCKED_SECONDS
     while time.monotonic() < give_up and not session.why_interrupt:
-        answer_requests(session)
-        look(session)
-        time.sleep(TICK_SECONDS)
+        yield None
 
 
 def _left_behind(session: Session, trial: Trial) -> Outcome | None:
@@ -122,20 +121,24 @@ def _wordless(session: Session, end: End, fate: str) -> Outcome:
 
 def _pick_up(session: Session, number: int) -> Worker | None:
     """The worker that an earlier engine left at work."""
-    worker = workers.adopt(session.run, number)
-    if worker is not None and worker.attempt > session.state.trial(number).attempt:
-        _begun(session, worker)
+    worker, known = workers.adopt(session.run, number), session.state.trial(number)
+    if worker is None:
+        return None
+    if worker.attempt > known.attempt:  # a kill came between its start and the log
+        slot = session.slots.take(number)
+        _begun(session, worker, slot.number if slot else 0)
+    session.slots.keep(number, session.state.trial(number).slot)
     return worker
 
 
-def _start(session: Session, number: int) -> Worker:
+def _start(session: Session, number: int, slot: Slot) -> Worker:
     attempt = session.state.trial(number).attempt + 1
-    worker = workers.spawn(session.run, number, attempt, session.programs.worker)
-    _begun(session, worker)
+    worker = workers.spawn(session.run, number, attempt, session.programs.worker, slot)
+    _begun(session, worker, slot.number)
     return worker
 
 
-def _begun(session: Session, worker: Worker) -> None:
+def _begun(session: Session, worker: Worker, slot: int) -> None:
     epochs = session.state.trial(worker.trial).epochs
     session.record(
         ev.WorkerStarted(
@@ -144,6 +147,7 @@ def _begun(session: Session, worker: Worker) -> None:
             pid=worker.pid,
             start_time=worker.start_time,
             resume_epoch=max((row.epoch for row in epochs), default=0),
+            slot=slot,
         )
     )
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from atft_core.engine.follow import TICK_SECONDS
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
 from atft_core.engine.silence import Stopwatch
+from atft_core.engine.steps import TICK_SECONDS
 from atft_core.engine.watch import look
 from atft_core.engine.workers import environment
 from atft_core.launch import program

@@ -10,11 +10,10 @@ from optuna.trial import Trial
 from atft_core.engine import workers
 from atft_core.engine.drain import drain
 from atft_core.engine.outcome import End
-from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
 from atft_core.engine.silence import Listening
+from atft_core.engine.steps import Steps, see_through
 from atft_core.engine.study import report
-from atft_core.engine.watch import look
 from atft_core.engine.workers import Worker
 from atft_core.run import events as ev
 from atft_core.run.causes import caused
@@ -22,10 +21,8 @@ from atft_core.run.events import Epoch
 from atft_core.run.judge.rules import decisions_on_trial, stopped_by
 from atft_core.run.wording import finite
 
-TICK_SECONDS = 0.1
 
-
-def follow(session: Session, trial: Trial, worker: Worker) -> End:
+def follow(session: Session, trial: Trial, worker: Worker) -> Steps[End]:
     """Follow an attempt until its process is gone; why, where the engine ended it.
 
     That is noted before it is done: an error on the way must not make a crash of it.
@@ -36,21 +33,20 @@ def follow(session: Session, trial: Trial, worker: Worker) -> End:
     session.ends.pop(number, None)
     while worker.running():
         news = drain_and_report(session, trial)
-        answer_requests(session)
-        look(session)
         heard.look((known.attempt, known.worker_seq))
         over = _timed_out(session, worked + heard.watch.seconds)
         if heard.silence > session.state.budget(known):
-            _end_silent(session, worker, heard.silence)
+            yield from _end_silent(session, worker, heard.silence)
         elif over or session.why_interrupt:
             session.ends[number] = End(ordered=True, over=over)
             workers.tell(session.run, number, "stop")
-            workers.end(worker, patience=workers.GRACE_SECONDS,
-                        idle=lambda: drain_and_report(session, trial))  # fmt: skip
+            for waiting in workers.end(worker, patience=workers.GRACE_SECONDS):
+                drain_and_report(session, trial)
+                yield waiting
         elif not told and (_given_up(session, number) or (news and trial.should_prune())):
             told = "prune"
             workers.tell(session.run, number, told)
-        worker.wait(TICK_SECONDS)
+        yield worker
     return session.ends.get(number, End())
 
 
@@ -65,13 +61,13 @@ def drain_and_report(session: Session, trial: Trial) -> list[Epoch]:
 
 def end_workers(session: Session) -> None:
     """No worker is left at work without an engine that goes on; each resumes where it was."""
-    for number in [trial.number for trial in session.state.trials.values() if trial.running]:
-        worker = workers.adopt(session.run, number)
-        if worker is not None:
-            session.ends[number] = End(ordered=True)
-            with suppress(OSError):  # it is ended, whether or not the word can be left
-                workers.tell(session.run, number, "stop")
-            workers.end(worker, patience=workers.GRACE_SECONDS, idle=lambda: None)
+    running = [trial.number for trial in session.state.trials.values() if trial.running]
+    found = [worker for number in running if (worker := workers.adopt(session.run, number))]
+    for worker in found:
+        session.ends[worker.trial] = End(ordered=True)
+        with suppress(OSError):  # it is ended, whether or not the word can be left
+            workers.tell(session.run, worker.trial, "stop")
+    see_through(*(workers.end(worker, patience=workers.GRACE_SECONDS) for worker in found))
 
 
 def _timed_out(session: Session, seconds: float) -> str:
@@ -82,7 +78,7 @@ def _timed_out(session: Session, seconds: float) -> str:
     return caused("TIMED_OUT", f"it took longer than engine.trial_hours = {hours:g}")
 
 
-def _end_silent(session: Session, worker: Worker, quiet: float) -> None:
+def _end_silent(session: Session, worker: Worker, quiet: float) -> Steps[None]:
     """Let a worker that hangs say where, and end all its processes."""
     trial = session.state.trial(worker.trial)
     where, budget = trial.phase or "between phases", session.state.budget(trial)
@@ -90,7 +86,7 @@ def _end_silent(session: Session, worker: Worker, quiet: float) -> None:
     said = f"nothing was heard for {quiet:.0f} s in {where}, so it was ended"
     session.ends[trial.number] = End(fate=caused("HUNG", said))
     session.record(ev.Alert(level="error", key="hung", text=text, trial=trial.number))
-    workers.kill(worker, lambda: _unless_stopped(session))
+    yield from workers.kill(worker, lambda: not session.why_interrupt)
     stacks = session.run.trial(worker.trial).stacks
     if _has_text(stacks):
         said += f"; stacks in {stacks.relative_to(session.run.path)}"
@@ -99,12 +95,6 @@ def _end_silent(session: Session, worker: Worker, quiet: float) -> None:
         text = f"trial {trial.number} hangs no more: its worker is gone"
         told = ev.Alert(level="info", key="hung", text=text, ended=True, trial=trial.number)
         session.record(told)
-
-
-def _unless_stopped(session: Session) -> bool:
-    """Stay able to answer; whether to wait on for a process that cannot be killed."""
-    answer_requests(session)
-    return not session.why_interrupt
 
 
 def _has_text(path: Path) -> bool:

@@ -10,19 +10,22 @@ import errno
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from optuna.exceptions import StorageInternalError
 
-from atft_core.engine.follow import TICK_SECONDS, end_workers
+from atft_core.engine.follow import end_workers
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.reserve import ROOM_BYTES
 from atft_core.engine.session import Session
+from atft_core.engine.steps import TICK_SECONDS
 from atft_core.engine.watch import look
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.files import DISK_FULL
 from atft_core.run.wording import size
 
+T = TypeVar("T")
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 300.0
 """Of a pause at least: it doubles from one to the next."""
 FRUITLESS = 8
@@ -47,14 +50,13 @@ class Patience:
         self._seen = seen
         return min(FIRST_SECONDS * 2.0**self._fruitless, LONGEST_SECONDS)
 
-    @property
-    def exhausted(self) -> bool:
+    def exhausted(self, seen: int) -> bool:
         """Whether waiting does not help."""
-        return self._fruitless >= FRUITLESS
+        return self._fruitless >= FRUITLESS and seen == self._seen
 
 
-def patiently(session: Session, step: Callable[[], ev.RunEnded | None]) -> ev.RunEnded | None:
-    """What `step` returns: why the run ends before it is done. After a pause it is taken again.
+def patiently(session: Session, step: Callable[[], T]) -> T | ev.RunEnded:
+    """What `step` returns: None, or how the run ends. After a pause it is taken again.
 
     The error goes on its way when it is none that passes, or when pauses do not help.
     """
@@ -62,11 +64,12 @@ def patiently(session: Session, step: Callable[[], ev.RunEnded | None]) -> ev.Ru
     while True:
         try:
             end = step()
-            if end is None or not _waits(session, end) or patience.exhausted:
+            hopeless = patience.exhausted(_progress(session))
+            if not isinstance(end, ev.RunEnded) or not _waits(session, end) or hopeless:
                 return end
             why = end.reason
         except (OSError, StorageInternalError) as error:
-            if not _may_pass(error) or patience.exhausted:
+            if not _may_pass(error) or patience.exhausted(_progress(session)):
                 raise
             why = told(error)
         if not session.why_end:

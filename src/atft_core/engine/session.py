@@ -12,9 +12,11 @@ from types import TracebackType
 from optuna.study import Study
 
 from atft_core.config.schema import Config
+from atft_core.engine.cards import MeasuredCards
 from atft_core.engine.outcome import End
 from atft_core.engine.programs import Programs
 from atft_core.engine.reserve import Reserve
+from atft_core.engine.slots import Slots, cores, plan_slots
 from atft_core.engine.study import close_study, open_study
 from atft_core.gpu import GpuSampler
 from atft_core.notify.message import message
@@ -71,6 +73,7 @@ class Session:
         self.sampler = GpuSampler(self.run.gpu)
         self.reserve = Reserve(self.run.path)
         self.outbox = Outbox()
+        self._lay_out()
         self._complaint = ""
         self._study: Study | None = None
         self._snapshotted = time.monotonic()
@@ -79,6 +82,7 @@ class Session:
     def __enter__(self) -> Session:
         remove_leftovers(self.run.path)
         self.sampler.start()
+        self._lay_out()
         self.reserve.keep()
         return self
 
@@ -98,6 +102,11 @@ class Session:
             remove_leftovers(self.run.path)  # of programs that were killed
         self.journal.close()
         self.lock.release()
+
+    def _lay_out(self) -> None:
+        """The slots, by the GPUs that there are."""
+        places = plan_slots(self.config, self.sampler.visible, cores())
+        self.slots = Slots(places, MeasuredCards(self.state, self.sampler))
 
     @property
     def study(self) -> Study:

@@ -5,35 +5,27 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from functools import partial
 from types import FrameType
 
 from atft_core.engine.beside import exit_code
 from atft_core.engine.conclude import conclude
-from atft_core.engine.follow import end_workers
 from atft_core.engine.judged import judged
 from atft_core.engine.pause import patiently
+from atft_core.engine.pool import work
 from atft_core.engine.requests import expire_requests
 from atft_core.engine.session import Session
 from atft_core.engine.study import pruning_possible
-from atft_core.engine.trials import ended, run_trial
-from atft_core.engine.workers import adopt
-from atft_core.errors import EngineError
 from atft_core.gpu.holders import holders
 from atft_core.run import events as ev
 from atft_core.run.files import read_json
 from atft_core.run.judge.measure_run import unmeasured_gpu
-from atft_core.run.judge.rules import decisions_on_sweep, stopped_by
 from atft_core.run.wording import finite
-
-FUTILE_TRIALS = 3
-"""A sweep whose first trials all fail will not get better."""
 
 
 def supervise(session: Session) -> ev.RunEnded:
     """Run all trials; returns the end that was written."""
     _listen(session)
-    end = patiently(session, lambda: _begin(session)) or _trials(session)
+    end = patiently(session, lambda: _begin(session) or work(session))
     conclude(session)
     return _end(session, end)
 
@@ -125,51 +117,3 @@ def _foresee(session: Session) -> Iterator[tuple[str, str]]:
         )
     if session.config.engine.sampler != "grid" and not pruning_possible(session.config):
         yield "info", "no trial can be pruned: too few trials or epochs"
-
-
-def _trials(session: Session) -> ev.RunEnded:
-    number = -1
-    while (number := number + 1) < session.state.n_trials:  # more may be asked for meanwhile
-        if ended(session, number):
-            continue
-        if end := patiently(session, partial(_trial, session, number)):
-            return end
-        if _futile(session):
-            reason = session.state.trial(number).reason
-            return ev.RunEnded(
-                state="FAILED", reason=f"the first {number + 1} trials failed: {reason}"
-            )
-    if _futile(session):
-        return ev.RunEnded(state="FAILED", reason="every trial failed")
-    return ev.RunEnded(state="FINISHED")
-
-
-def _trial(session: Session, number: int) -> ev.RunEnded | None:
-    """See a trial through; an end where the run is over, or has to stop, before it."""
-    if ended(session, number):  # and something failed behind that
-        return None
-    if why := _enough(session):
-        return ev.RunEnded(state="FINISHED", reason=why)
-    if session.why_no_further:
-        return ev.RunEnded(state="STOPPED", reason=session.why_no_further)
-    why_not = session.why_interrupt
-    if not why_not or adopt(session.run, number):  # whoever is at work has to be told
-        try:
-            why_not = run_trial(session, number)
-        except EngineError as error:  # a study that is gone, or another one
-            end_workers(session)
-            why_not = " ".join(str(error).split())
-    return None if ended(session, number) else ev.RunEnded(state="STOPPED", reason=why_not)
-
-
-def _enough(session: Session) -> str:
-    """Let the rules look at the sweep so far; why one that acts ends it, else ''."""
-    for decision in decisions_on_sweep(session.state, session.rules):
-        session.record(decision)
-    return stopped_by(session.state, None)
-
-
-def _futile(session: Session) -> bool:
-    states = [trial.state for trial in session.state.trials.values()]
-    due = min(FUTILE_TRIALS, session.config.engine.n_trials)
-    return len(states) >= due and set(states) == {"FAIL"}

@@ -11,6 +11,7 @@ from atft_core.engine.keep import drop_predictions
 from atft_core.engine.outcome import FINAL, Outcome
 from atft_core.engine.session import Session
 from atft_core.engine.space import distributions, suggest
+from atft_core.engine.steps import Steps
 from atft_core.engine.study import ENDED_STATES, ask, frozen, report, snapshot
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
@@ -22,13 +23,13 @@ from atft_core.run.state import ENDED
 from atft_core.run.wording import finite
 
 
-def run_trial(session: Session, number: int) -> str:
+def run_trial(session: Session, number: int) -> Steps[str]:
     """Bring a trial to its end; otherwise why the run has to stop before it."""
     trial = _obtain(session, number)
     if _already_told(session, number):
         return ""
     _catch_up(session, trial)
-    outcome = attempts(session, trial)
+    outcome = yield from attempts(session, trial)
     if outcome.state not in FINAL:
         return outcome.reason
     _tell(session, trial, outcome)

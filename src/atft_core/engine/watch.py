@@ -13,7 +13,7 @@ from atft_core.notify.settings import Settings
 from atft_core.run import events as ev
 from atft_core.run.alerts import standing
 from atft_core.run.gauge import Band, Gauge, step
-from atft_core.run.state import PHASE_BUDGET
+from atft_core.run.state import PHASE_BUDGET, Trial
 from atft_core.run.wording import size
 
 LOOK_SECONDS = 1.0
@@ -44,6 +44,7 @@ def _look(session: Session) -> None:
         session.record(ev.Alert(key="notify", text=text))
     settings = session.notified().settings
     _disk(session, settings)
+    _slots(session)
     if _due(session, "gpu_idle", GPU_SECONDS):
         _gpu(session, settings)
 
@@ -69,24 +70,46 @@ def _disk(session: Session, settings: Settings) -> None:
         session.record(ev.Alert(level="info", key="disk_low", text=text, ended=True))
 
 
+def _slots(session: Session) -> None:
+    """What fell out of use, while the run goes on without it; where all did, it stops and says so.
+
+    Once for each engine: a card may have been reset since.
+    """
+    for slot in () if session.slots.broken else session.slots.places:
+        why = session.slots.why_broken(slot)
+        text = f"slot {slot.number} is out of service: {why}; its trials go on in the others"
+        if why and text not in session.looked:
+            session.looked[text] = time.monotonic()
+            session.record(ev.Alert(level="error", key="gpu_lost", text=text))
+
+
 def _gpu(session: Session, settings: Settings) -> None:
-    """While a trial trains on it; phases that are slow without it are no reason to wake anybody."""
-    trial, now = session.state.current, time.time()
-    on_gpu = trial is not None and str(trial.settings.get("device")).startswith("cuda")
-    trains = on_gpu and trial is not None and trial.phase not in PHASE_BUDGET
-    span = session.sampler.window(now - GPU_SECONDS, now) if trains else None
+    """The least busy of those that trials train on."""
+    busy = {trial.number: duty for trial in session.state.at_work
+            if (duty := _duty(session, trial)) is not None}  # fmt: skip
+    number = min(busy, key=lambda number: busy[number], default=None)
     band = Band(settings.gpu_idle_below, 60 * settings.gpu_idle_minutes,
                 settings.gpu_busy_above, 60 * settings.gpu_busy_minutes)  # fmt: skip
-    idle = _turned(session, "gpu_idle", band, span["mean"] if span else None)
-    if span is None or trial is None:
+    idle = _turned(session, "gpu_idle", band, None if number is None else busy[number])
+    if number is None:
         return
-    doing = f"{span['mean']:.0f} % in the last minute of trial {trial.number}"
+    doing = f"{busy[number]:.0f} % in the last minute of trial {number}"
     if idle:
         text = f"GPU idle for {settings.gpu_idle_minutes:g} minutes: {doing}"
         session.record(ev.Alert(level="warning", key="gpu_idle", text=text))
     elif idle is False:
         text = f"GPU busy again: {doing}"
         session.record(ev.Alert(level="info", key="gpu_idle", text=text, ended=True))
+
+
+def _duty(session: Session, trial: Trial) -> float | None:
+    """Percent, of the GPU that a trial trains on; phases that are slow without it do not count."""
+    on_gpu = str(trial.settings.get("device")).startswith("cuda")
+    if not on_gpu or trial.phase in PHASE_BUDGET:
+        return None
+    now, gpu = time.time(), str(trial.settings.get("gpu", ""))
+    span = session.sampler.window(now - GPU_SECONDS, now, gpu)
+    return span["mean"] if span else None
 
 
 def _turned(session: Session, key: str, band: Band, value: float | None) -> bool | None:

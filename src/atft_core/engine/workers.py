@@ -8,9 +8,11 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
+from atft_core.engine.slots import Slot
+from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.launch import program
 from atft_core.run import user
 from atft_core.run.causes import caused
@@ -47,18 +49,6 @@ class Worker:
             return self.process.poll() is None
         return alive(self.pid, self.start_time)
 
-    def wait(self, seconds: float) -> None:
-        """Until it ends, or for so long."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except (OSError, AttributeError):  # gone; or not on Linux
-            time.sleep(min(seconds, 0.05))
-            return
-        try:
-            select.select([descriptor], [], [], seconds)
-        finally:
-            os.close(descriptor)
-
     def fate(self) -> str:
         """How it ended, for people."""
         code = None if self.process is None else self.process.returncode
@@ -72,7 +62,7 @@ class Worker:
         return caused("CRASHED", said)
 
 
-def spawn(run: RunDirectory, trial: int, attempt: int, module: str) -> Worker:
+def spawn(run: RunDirectory, trial: int, attempt: int, module: str, slot: Slot) -> Worker:
     """Start an attempt in a fresh interpreter; its output goes to the trial's log."""
     directory = run.trial(trial)
     before("worker start")
@@ -80,15 +70,19 @@ def spawn(run: RunDirectory, trial: int, attempt: int, module: str) -> Worker:
     directory.control.unlink(missing_ok=True)
     with open_to_write(directory.log, append=True) as log:
         process = subprocess.Popen(
-            program(module, run.path, "--trial", trial, "--attempt", attempt),
+            program(module, run.path, "--trial", trial, "--attempt", attempt, *_share(slot)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=environment(),
+            env=environment() | ({CUDA_NAMES: slot.gpu} if slot.gpu else {}),
         )
     after("worker start")
     return Worker(trial, attempt, process.pid, start_time(process.pid), process, killed_before)
+
+
+def _share(slot: Slot) -> list[object]:
+    return ["--threads", slot.threads] if slot.threads else []
 
 
 def environment() -> dict[str, str]:
@@ -132,34 +126,53 @@ def tell(run: RunDirectory, trial: int, op: str) -> None:
     write_json(run.trial(trial).control, {"op": op}, durable=False)
 
 
-def end(worker: Worker, *, patience: float, idle: Callable[[], object]) -> None:
+def wait(workers: Sequence[Worker], seconds: float) -> None:
+    """Until one of them ends, or for so long."""
+    ends = [opened for worker in workers if (opened := _opened(worker)) is not None]
+    try:
+        if len(ends) < len(workers):  # one is gone; or this is not Linux
+            seconds = min(seconds, 0.05)
+        select.select(ends, [], [], seconds)
+    finally:
+        for descriptor in ends:
+            os.close(descriptor)
+
+
+def _opened(worker: Worker) -> int | None:
+    try:
+        return os.pidfd_open(worker.pid)
+    except (OSError, AttributeError):
+        return None
+
+
+def end(worker: Worker, *, patience: float) -> Generator[Worker, None, None]:
     """Wait for the worker to end by itself, then end it and everything that it started."""
-    if _wait(worker, patience, idle):
+    if (yield from _ended(worker, patience)):
         return
     signal_listener(worker.pid, worker.start_time, signal.SIGUSR1)  # where it hangs: stacks.txt
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         signal_group(worker.pid, worker.start_time, signal_number)
-        if _wait(worker, TERM_SECONDS, idle):
+        if (yield from _ended(worker, TERM_SECONDS)):
             return
 
 
-def kill(worker: Worker, patient: Callable[[], bool]) -> None:
+def kill(worker: Worker, patient: Callable[[], bool]) -> Generator[Worker, None, None]:
     """End a worker that does not answer, and all that it started, once it has said where it is.
 
     One that waits for a disk goes when the disk answers: for so long as `patient` says.
     """
     if signal_listener(worker.pid, worker.start_time, signal.SIGUSR1):  # to stacks.txt
-        time.sleep(STACK_SECONDS)
+        yield from _ended(worker, STACK_SECONDS)
     while worker.running() and patient():
         signal_group(worker.pid, worker.start_time, signal.SIGKILL)
-        time.sleep(0.05)
+        yield worker
 
 
-def _wait(worker: Worker, seconds: float, idle: Callable[[], object]) -> bool:
+def _ended(worker: Worker, seconds: float) -> Generator[Worker, None, bool]:
+    """Whether it ends in so long."""
     give_up = time.monotonic() + seconds
     while worker.running():
         if time.monotonic() > give_up:
             return False
-        idle()
-        time.sleep(0.05)
+        yield worker
     return True

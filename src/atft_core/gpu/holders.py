@@ -1,4 +1,4 @@
-"""Who holds memory of the GPU that a run is about to use: a process that was left over, mostly."""
+"""Who holds memory of the GPUs that a run is about to use: processes left over, mostly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from atft_core.gpu.nvml import Nvml
-from atft_core.gpu.sampler import first_visible
+from atft_core.gpu.visible import card_of, names
 from atft_core.run.foreign import clean
 from atft_core.run.processes.table import owner_of, read_process
 from atft_core.run.wording import size
@@ -23,10 +23,10 @@ class Holder:
 
 
 def holders(own: Collection[int] = ()) -> list[Holder]:
-    """The processes on the GPU that CUDA uses first, without those of this run."""
+    """The processes on the GPUs that CUDA sees, without those of this run."""
     nvml = Nvml()
-    chosen = first_visible(nvml.gpus, os.environ)
-    found = [nvml.read(gpu) for gpu in nvml.gpus if gpu.index == chosen]
+    visible = {card_of(nvml.gpus, name) for name in names(nvml.gpus, os.environ)}
+    found = [nvml.read(gpu) for gpu in nvml.gpus if gpu.index in visible]
     nvml.close()
     return [
         Holder(

@@ -48,6 +48,7 @@ class Gpu:
     """Newest fault that the driver reported."""
     fatal: int | None = None
     """The first one after which nothing can be computed; others follow it, mostly."""
+    newest: GpuReading | None = None
 
     @property
     def lost(self) -> bool:
@@ -159,7 +160,7 @@ class Nvml:
         except nvml.NVMLError as error:
             self._failed(gpu, error)
             return None
-        return GpuReading(
+        gpu.newest = GpuReading(
             t=round(time.time(), 3),
             gpu=gpu.index,
             name=gpu.name,
@@ -172,6 +173,7 @@ class Nvml:
             sm_clock=clock,
             **more,
         )
+        return gpu.newest
 
     def _read_more(self, gpu: Gpu) -> dict[str, Any]:
         """What says why a card is slow, ill or occupied."""

@@ -10,11 +10,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from atft_core.gpu.nvml import Fast, Gpu, Nvml
+from atft_core.gpu.visible import card_of, first_visible, names
 from atft_core.run.files import open_to_write
 
 FAST_SECONDS = 0.08
@@ -73,32 +74,45 @@ class GpuSampler:
             self._nvml.close()
 
     @property
-    def broken(self) -> str:
-        """Why the GPU that CUDA gives a process first is of no use; empty where it is well."""
-        gpus = self._nvml.gpus if self._nvml else []
+    def visible(self) -> list[str]:
+        """The names by which a CUDA process can be given one of the cards that it sees."""
+        return names(self._gpus, os.environ)
+
+    @property
+    def _gpus(self) -> list[Gpu]:
+        return self._nvml.gpus if self._nvml else []
+
+    def _card(self, name: str) -> Gpu | None:
+        """The card of that name; by no name the one that CUDA gives a process first."""
+        gpus = self._gpus
+        chosen = card_of(gpus, name) if name else first_visible(gpus, os.environ)
+        return next((gpu for gpu in gpus if gpu.index == chosen), None)
+
+    def broken(self, gpu: str = "") -> str:
+        """Why a card is of no use; empty where it is well, or not known."""
         silent = time.monotonic() - self._read
         if self._read and self.running and silent > DRIVER_SECONDS:
             return f"the driver has not answered for {silent:.0f} s"
-        chosen = first_visible(gpus, os.environ)
-        return next((gpu.broken for gpu in gpus if gpu.index == chosen), "")
+        card = self._card(gpu)
+        return card.broken if card else ""
 
-    def window(self, t0: float, t1: float, gpu: int | None = None) -> GpuSpan | None:
+    def free_memory(self, gpu: str) -> int | None:
+        """Bytes that are free on a card, by the newest look; None where that is not known."""
+        card = self._card(gpu)
+        newest = card.newest if card else None
+        if newest is None or newest.mem_total is None or newest.mem_used is None:
+            return None
+        return newest.mem_total - newest.mem_used
+
+    def window(self, t0: float, t1: float, gpu: str = "") -> GpuSpan | None:
         """One GPU between two moments of wall clock; None where nothing was sampled.
 
-        `gpu` None is the one that CUDA gives a process first. Averaging several would show an idle
-        neighbour, and taking the busiest would show somebody else's work.
+        By no name it is the one that CUDA gives a process first. Averaging several would show an
+        idle neighbour, and taking the busiest would show somebody else's work.
         """
-        if self._nvml is None:
-            return None
-        chosen = first_visible(self._nvml.gpus, os.environ) if gpu is None else gpu
-        samples = [
-            reading
-            for known in self._nvml.gpus
-            if known.index == chosen
-            for reading in known.fast.copy()  # at once: the thread goes on filling it
-            if t0 <= reading.t <= t1
-        ]
-        return _span(samples)
+        card = self._card(gpu)
+        readings = card.fast.copy() if card else ()  # at once: the thread goes on filling it
+        return _span([reading for reading in readings if t0 <= reading.t <= t1])
 
     def _loop(self) -> None:
         nvml = self._nvml
@@ -134,19 +148,6 @@ class GpuSampler:
             self._file_reason = ""
         except OSError as error:
             self._file_reason = f"{self.path.name} cannot be written: {error.strerror}"
-
-
-def first_visible(gpus: Sequence[Gpu], environ: Mapping[str, str]) -> int | None:
-    """NVML index of the GPU that a CUDA process with this environment uses first.
-
-    Numbers are taken as NVML's own; on a box with unlike cards that needs
-    CUDA_DEVICE_ORDER=PCI_BUS_ID. None when no GPU is visible or the name is not known.
-    """
-    first = environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
-    for gpu in gpus:
-        if first == str(gpu.index) or (first.startswith("GPU-") and gpu.uuid.startswith(first)):
-            return gpu.index
-    return None
 
 
 def _span(samples: Sequence[Fast]) -> GpuSpan | None:

@@ -99,6 +99,8 @@ class WorkerStarted(Event):
     pid: int = 0
     start_time: float = 0.0
     resume_epoch: int = 0
+    slot: int = 0
+    """Of those that compute at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

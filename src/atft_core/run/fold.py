@@ -93,7 +93,7 @@ def _trial_asked(state: State, event: ev.TrialAsked, t: float) -> None:
 def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
     trial = state.trial(event.trial)
     trial.state, trial.attempt = "RUNNING", event.attempt
-    trial.pid, trial.start_time = event.pid, event.start_time
+    trial.pid, trial.start_time, trial.slot = event.pid, event.start_time, event.slot
     trial.phase, trial.worker_seq, trial.heard, trial.reason = "start", 0, t, ""
     trial.up = 0.0
     trial.started = trial.started or t

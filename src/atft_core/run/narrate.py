@@ -102,7 +102,10 @@ def _short(value: Any) -> str:
 
 def _worker_started(state: State, event: ev.WorkerStarted) -> list[str]:
     from_epoch = f", resumes after epoch {event.resume_epoch}" if event.resume_epoch else ""
-    return [f"Trial {event.trial} attempt {event.attempt}: worker pid {event.pid}{from_epoch}"]
+    slot = f" in slot {event.slot}" if event.slot else ""
+    return [
+        f"Trial {event.trial} attempt {event.attempt}: worker pid {event.pid}{slot}{from_epoch}"
+    ]
 
 
 def _settings(state: State, event: ev.Settings) -> list[str]:

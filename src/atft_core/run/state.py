@@ -49,6 +49,7 @@ class Trial:
     attempt: int = 0
     pid: int = 0
     start_time: float = 0.0
+    slot: int = 0
     crashes: int = 0
     mishaps: list[str] = field(default_factory=list)
     """How its workers were lost, in words."""
@@ -170,8 +171,13 @@ class State:
         return any(FOLD in trial.params for trial in self.trials.values())
 
     @property
+    def at_work(self) -> list[Trial]:
+        """The trials that workers are at."""
+        return [trial for trial in self.trials.values() if trial.running]
+
+    @property
     def current(self) -> Trial | None:
-        """The trial that a worker is at."""
+        """The newest trial that a worker is at."""
         return next((t for t in reversed(self.trials.values()) if t.running), None)
 
     @property

@@ -20,6 +20,8 @@ from atft_core.run.state import State
 
 ENGINE_BUDGET = 1800.0
 """Seconds of silence allowed between trials and before the first one (data, preflight)."""
+_NAMED = 5
+"""Trials that are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,24 @@ def status(state: State, holder: Holder, now: float) -> Status:
         return Status("UNKNOWN", f"the lock belongs to host {state.host}; ask there")
     if not state.engines:
         return Status("UNKNOWN", "no engine has started on it; `atft resume` starts one")
+    return Status("DIED", _without_engine(state))
+
+
+def _without_engine(state: State) -> str:
+    """What the engine left: workers that train on, or trials that wait."""
+    here = state.host == socket.gethostname()
+    left = [t for t in state.at_work if here and alive(t.pid, t.start_time)]
+    if len(left) == 1:
+        who = f"its worker (pid {left[0].pid}) trains on at trial {left[0].number}"
+        return f"the engine is gone, {who}; `atft resume` takes over"
+    if left:
+        numbers = ", ".join(str(trial.number) for trial in left[:_NAMED])
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        who = f"its workers train on at trials {numbers}{more}"
+        return f"the engine is gone, {who}; `atft resume` takes over"
     working = state.current
-    if working and state.host == socket.gethostname() and alive(working.pid, working.start_time):
-        left = f"its worker (pid {working.pid}) trains on at trial {working.number}"
-        return Status("DIED", f"the engine is gone, {left}; `atft resume` takes over")
     tail = f" while trial {working.number} was at epoch {working.epoch}" if working else ""
-    return Status("DIED", f"the engine is gone{tail}; `atft resume` continues it")
+    return f"the engine is gone{tail}; `atft resume` continues it"
 
 
 def _unlocked(state: State) -> bool:

@@ -12,7 +12,7 @@ from atft_core.run.files import read_json
 from atft_core.train import checkpoint
 from atft_core.train.checkpoint import Checkpoint
 from atft_core.train.phases import enter
-from atft_core.train.setup import Setup, build_learner, owner, threads
+from atft_core.train.setup import Setup, build_learner, configured_threads, owner
 from atft_core.train.step import Learner
 
 
@@ -22,7 +22,7 @@ def restored(run: RunDirectory, trial: int, setup: Setup) -> Learner:
     Its panel may be another than the trial's: weights know columns, not stocks. CheckpointError
     when they are not there any more: those of the epoch before would be another model.
     """
-    torch.set_num_threads(threads(setup.config))
+    torch.set_num_threads(configured_threads(setup.config))
     found = measured_weights(run, trial, setup)
     learner = build_learner(setup, trial)
     checkpoint.load_weights(found, ema=learner.ema)

@@ -100,8 +100,8 @@ def feed_of(setup: Setup) -> Feed:
     return make_feed(panel, market_TM, config.model.lookback, setup.device, config.data)
 
 
-def threads(config: Config) -> int:
-    """CPU threads of a worker."""
+def configured_threads(config: Config) -> int:
+    """CPU threads of a worker that has the machine for itself."""
     return config.train.threads or len(os.sched_getaffinity(0))
 
 

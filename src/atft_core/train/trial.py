@@ -14,6 +14,7 @@ from atft_core.config.hashing import code_version
 from atft_core.data.cache import CacheWatch
 from atft_core.data.feeds import Feed
 from atft_core.errors import CheckpointError, EngineError
+from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.model.atft import count_parameters
 from atft_core.objective.losses import TERMS
 from atft_core.run.directory import RunDirectory, TrialDirectory
@@ -35,7 +36,15 @@ from atft_core.train.loop import (
 from atft_core.train.phases import enter, spans_of, weights_furthest_from
 from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
-from atft_core.train.setup import Setup, build_learner, equip, feed_of, open_trial, owner, threads
+from atft_core.train.setup import (
+    Setup,
+    build_learner,
+    configured_threads,
+    equip,
+    feed_of,
+    open_trial,
+    owner,
+)
 from atft_core.train.step import Learner
 from atft_core.train.tables import write_table
 
@@ -67,10 +76,10 @@ class Work:
         return int(self.rows[-1]["epoch"]) if self.rows else 0
 
 
-def prepare(run: RunDirectory, trial: int, reporter: Reporter) -> Work:
+def prepare(run: RunDirectory, trial: int, reporter: Reporter, *, threads: int = 0) -> Work:
     """Open everything, tell the settings, and go back to the newest checkpoint."""
     setup = open_trial(run, trial)
-    torch.set_num_threads(threads(setup.config))
+    torch.set_num_threads(threads or configured_threads(setup.config))
     feed = feed_of(setup)
     learner = equip(setup, build_learner(setup, trial))
     reporter.log_batches = setup.config.train.val_debug
@@ -99,6 +108,7 @@ def observed(setup: Setup, feed: Feed, learner: Learner, compiled: Compiled) -> 
         "feed_reason": feed.reason,
         "start_method": multiprocessing.get_start_method(),
         "device": f"cuda ({torch.cuda.get_device_name(setup.device)})" if on_gpu else "cpu",
+        "gpu": os.environ.get(CUDA_NAMES, "") if on_gpu else "",
         "threads": torch.get_num_threads(),
         "amp": "bfloat16" if learner.amp else "off",
         "compile": compiled.state,
@@ -174,6 +184,8 @@ def run_epoch(work: Work, epoch: int) -> None:
     row = epoch_row(epoch, report, with_baselines(work, scores), work.flops)
     row["time"]["h2d"] = work.feed.transfer_seconds()
     row["rates"]["learning_rate"] = work.learner.last_rate
+    if work.setup.device.type == "cuda":
+        row["rates"]["peak_bytes"] = torch.cuda.max_memory_reserved(work.setup.device)
     saving = time.perf_counter()
     row["time"]["validate"] = saving - validating
     work.reporter.tell("checkpoint")

@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--trial", type=int, required=True)
     parser.add_argument("--attempt", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args(argv)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go, the trial goes on
     log_to_stdout()
@@ -39,20 +40,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             stacks_on_request(files.stacks),
             LastWord(files.exit, args.attempt) as word,
         ):
-            run_trial(run, args.trial, args.attempt, word)
+            run_trial(run, args.trial, args.attempt, word, threads=args.threads)
     finally:
         lock.release()
     return 0
 
 
-def run_trial(run: RunDirectory, trial: int, attempt: int, word: LastWord) -> None:
-    """Train from the newest checkpoint to the end, or to the engine's order."""
+def run_trial(
+    run: RunDirectory, trial: int, attempt: int, word: LastWord, *, threads: int = 0
+) -> None:
+    """Train from the newest checkpoint to the end, or to the engine's order.
+
+    `threads`: CPU threads of this worker; 0: as the configuration says.
+    """
     reporter = Reporter(run.trial(trial), trial, attempt)
     with reporter.journal:
         reporter.tell("load")
         from atft_core.train.trial import finish, prepare, train, write_metrics
 
-        work = prepare(run, trial, reporter)
+        work = prepare(run, trial, reporter, threads=threads)
         try:
             word.state = train(work)
             word.value = finish(work, word.state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -216,11 +216,11 @@ def _users(gpu: GpuNow, width: int) -> list[Content]:
 
 def _duty(machine: Machine, view: View) -> list[str]:
     """How busy a GPU was in the running epoch so far, and by the engine's samples in the last."""
-    since = epoch_began(view.state)
     said: list[str] = []
-    if since is None or not machine.of_run:
-        return _evidence(view.state)
-    for gpu in machine.gpus:
+    for gpu in machine.gpus if machine.of_run else ():
+        since = epoch_began(view.state, {user.pid for user in gpu.users})
+        if since is None:
+            continue
         busy = sorted(s.busy for s in gpu.history if s.t >= since and s.stage in ("", "train"))
         if len(busy) > 2:
             p10, p50, p90 = (percentile(busy, q) for q in (10, 50, 90))
@@ -229,9 +229,11 @@ def _duty(machine: Machine, view: View) -> list[str]:
     return said + _evidence(view.state)
 
 
-def epoch_began(state: State) -> float | None:
-    """When the running trial's epoch began; None when nothing runs."""
-    trial = state.current
+def epoch_began(state: State, pids: Set[int]) -> float | None:
+    """When the epoch began of the trial that is on a card, by the processes there, else of the
+    newest one; None when nothing runs.
+    """
+    trial = next((trial for trial in state.at_work if trial.pid in pids), state.current)
     if trial is None:
         return None
     return trial.epochs[-1].t if trial.epochs else trial.started

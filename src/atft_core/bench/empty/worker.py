@@ -15,6 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
@@ -30,7 +31,7 @@ _LAST = 3
 
 
 def main(argv: list[str]) -> int:
-    """RUN_DIR --trial N --attempt K, as any worker."""
+    """RUN_DIR --trial N --attempt K ..., as any worker."""
     run, (trial, attempt) = RunDirectory(Path(argv[0])), (int(argv[2]), int(argv[4]))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log_to_stdout()
@@ -53,7 +54,8 @@ def work(run: RunDirectory, files: TrialDirectory, reporter: Reporter) -> tuple[
     rows = _resumed(files)
     for row in rows:
         reporter.epoch_ended(row)
-    reporter.settings({"feed": "none", "device": os.environ.get(DEVICE, "cpu")})
+    device, gpu = os.environ.get(DEVICE, "cpu"), os.environ.get(CUDA_NAMES, "")
+    reporter.settings({"feed": "none", "device": device, "gpu": gpu})
     pause = float(os.environ.get(EPOCH_SECONDS, "0"))
     try:
         for epoch in range(len(rows) + 1, epochs + 1):

@@ -27,7 +27,7 @@ from atft_core.train.loop import middle_block
 from atft_core.train.preflight.checks import run_checks
 from atft_core.train.preflight.scene import Scene
 from atft_core.train.report import log_to_stdout, reason
-from atft_core.train.setup import feed_of, open_run, threads
+from atft_core.train.setup import configured_threads, feed_of, open_run
 
 log = logging.getLogger("atft_core.train")
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def preflight(run: RunDirectory) -> Json:
     """Check, measure and project; returns what preflight.json then holds."""
     setup = open_run(run)
-    torch.set_num_threads(threads(setup.config))
+    torch.set_num_threads(configured_threads(setup.config))
     with closing(feed_of(setup)) as feed:
         estimate = project(setup, feed, startup=process_age())
         block = feed.block(middle_block(setup.split.train, setup.config.train.block_days))
