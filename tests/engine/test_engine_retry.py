@@ -9,7 +9,7 @@ import pytest
 from atft_core.engine import pool, supervise, trials
 from atft_core.engine.attempts import _against_another, _wordless
 from atft_core.engine.outcome import End
-from atft_core.engine.study import open_study
+from atft_core.engine.study import Asked, open_study
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.alerts import newest_standing
@@ -84,8 +84,8 @@ def test_a_trial_that_is_told_is_not_told_again(session, monkeypatch):
     session.record(ev.TrialAsked(trial=0, params={}))
     study.tell(trial, 0.1)
     monkeypatch.setattr(trials, "remove_leftovers", full)
-    assert trials._already_told(session, 0)
-    assert trials._already_told(session, 0)
+    assert trials._already_told(session, Asked(0, trial))
+    assert trials._already_told(session, Asked(0, trial))
     kinds = [type(s.event).__name__ for s in read_events(session.run.events)]
     assert kinds.count("TrialEnded") == 1
     monkeypatch.setattr(pool, "run_trial", lambda *_: pytest.fail("it is through"))
@@ -113,7 +113,9 @@ def test_a_study_that_another_program_holds_may_be_free_in_a_minute(session, mon
         raise kind("select", {}, Exception("database is locked"))
 
     for kind, raised in ((OperationalError, StorageInternalError), (DatabaseError, EngineError)):
-        monkeypatch.setattr("atft_core.engine.study.Storage", lambda *_, kind=kind: held(kind=kind))
+        monkeypatch.setattr(
+            "atft_core.engine.study.Storage.in_file", lambda *_, kind=kind: held(kind=kind)
+        )
         with pytest.raises(raised, match="locked"):
             open_study(session.run, session.config, trials_known=0)
 

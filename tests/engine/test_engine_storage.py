@@ -10,7 +10,7 @@ from atft_core.engine.storage import Storage
 
 @pytest.fixture
 def study(tmp_path):
-    made = optuna.create_study(storage=Storage(tmp_path / "study.db", scratch=True))
+    made = optuna.create_study(storage=Storage.in_file(tmp_path / "study.db", scratch=True))
     for number in range(7):
         trial = made.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
         trial.report(number / 10, 1)
@@ -23,9 +23,11 @@ def study(tmp_path):
 def test_all_trials_are_read_once_and_in_order(study, tmp_path, monkeypatch, slice_):
     monkeypatch.setattr(storage, "_SLICE", slice_)
     plain = RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
-    ours = Storage(tmp_path / "study.db")
+    ours = Storage.in_file(tmp_path / "study.db")
     assert ours.get_all_trials(study._study_id) == plain.get_all_trials(study._study_id)
-    cached = optuna.load_study(study_name=study.study_name, storage=Storage(tmp_path / "study.db"))
+    cached = optuna.load_study(
+        study_name=study.study_name, storage=Storage.in_file(tmp_path / "study.db")
+    )
     assert cached.get_trials() == plain.get_all_trials(study._study_id)
     study.tell(3, 9.0)
     assert [trial.value for trial in cached.get_trials()] == [0, 1, 2, 9, 4, 5, 6]
@@ -37,5 +39,5 @@ def test_all_trials_are_read_once_and_in_order(study, tmp_path, monkeypatch, sli
 def test_a_study_is_where_its_path_says(tmp_path):
     path = tmp_path / "is it? #1 50%25" / "study.db"
     path.parent.mkdir()
-    Storage(path).close()
+    Storage.in_file(path).close()
     assert [found.name for found in path.parent.iterdir()] == ["study.db"]

@@ -18,6 +18,7 @@ from atft_core.cli.options import (
     Json,
     RunbookFile,
     RunDir,
+    Storage,
 )
 from atft_core.cli.records import records
 
@@ -53,6 +54,7 @@ def run(
     config_files: ConfigFiles = None,
     data_path: DataPath = None,
     assignments: Assignments = None,
+    storage: Storage = None,
     then: Annotated[str, typer.Option(help="Stage to start when this one opens its gate.")] = "",
     until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
     override_gate: Annotated[
@@ -74,6 +76,7 @@ def run(
         then=then,
         until=until,
         override=override_gate,
+        storage=storage,
     )
     raise typer.Exit(
         start.show_plan(asked, as_json=json)
@@ -92,6 +95,7 @@ def hpo(
     n_trials: Annotated[int | None, typer.Option(help="Trials of the study.")] = None,
     max_epochs: Annotated[int | None, typer.Option(help="Epochs per trial.")] = None,
     study_name: Annotated[str | None, typer.Option(help="Name of the Optuna study.")] = None,
+    storage: Storage = None,
     config_files: ConfigFiles = None,
     assignments: Assignments = None,
     until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
@@ -110,6 +114,7 @@ def hpo(
         config_files=tuple(config_files or ()),
         assignments=tuple(assignments or ()),
         until=until,
+        storage=storage,
     )
     raise typer.Exit(start.run_ad_hoc(asked, detach=detach, as_json=json))
 

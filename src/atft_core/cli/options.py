@@ -32,4 +32,10 @@ RunbookFile = Annotated[
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return once the engine runs; it goes on by itself.")
 ]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="PostgreSQL for the study: a file of mode 0600 that holds its URL."
+    ),
+]
 RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")]

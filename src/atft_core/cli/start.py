@@ -41,6 +41,7 @@ class StageRequest:
     then: str
     until: str
     override: str
+    storage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class AdHocRequest:
     config_files: tuple[Path, ...]
     assignments: tuple[str, ...]
     until: str
+    storage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def _resolve_ad_hoc(asked: AdHocRequest, flags: Mapping[str, Any] | None = None)
         "engine.n_trials": asked.n_trials,
         "train.max_epochs": asked.max_epochs,
         "engine.study_name": asked.study_name,
+        "engine.storage": asked.storage,
     }
     if asked.study_name is not None:
         check_name(asked.study_name, "The study name")
@@ -186,12 +189,13 @@ def _resolve_stage(asked: StageRequest, runbook: Runbook, stage: Stage) -> Resol
     for key, value in stage_values(stage).items():
         section, _, name = key.partition(".")
         overlay.setdefault(section, {})[name] = value
+    typed = {"data.path": asked.data_path, "engine.storage": asked.storage}
     return resolve(
         config_files=asked.config_files,
         runbook=overlay,
         runbook_name=runbook.path.name,
         assignments=asked.assignments,
-        flags={"data.path": str(asked.data_path)} if asked.data_path else {},
+        flags={key: str(value) for key, value in typed.items() if value},
     )
 
 
@@ -205,7 +209,8 @@ def _typed(asked: StageRequest, runbook: Runbook) -> list[str]:
     words += ["--data-path", str(asked.data_path)] if asked.data_path else []
     for assignment in asked.assignments:
         words += ["--set", assignment]
-    extra = {"--then": asked.then, "--until": asked.until, "--override-gate": asked.override}
+    extra = {"--then": asked.then, "--until": asked.until, "--override-gate": asked.override,
+             "--storage": asked.storage or ""}  # fmt: skip
     for option, text in extra.items():
         words += [option, text] if text else []
     return words

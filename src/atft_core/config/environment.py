@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from atft_core.config.keys import DESCRIPTIONS, parse_value, suggestion
+from atft_core.config.secret import FROM_ENVIRONMENT
+from atft_core.config.secret import VARIABLE as STORAGE
 from atft_core.errors import ConfigError
 from atft_core.run.settings.environ import IDLE, ORIGINAL, PREFIX, Applied, Inactive, own_name
 
-_OTHERS = ("ATFT_NOTIFY", "ATFT_ALERT_")
-"""Beginnings of names that are about alerts (docs/console.md) and change no run."""
+_OTHERS = ("ATFT_NOTIFY", "ATFT_ALERT_", STORAGE)
+"""Beginnings of names that are about alerts (docs/console.md), or hold what nobody should see."""
 Status = Literal["applied", "accepted, inactive"]
 
 
@@ -64,6 +66,9 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[N
         notices = [_superseded(notice, _OWN[name], name) for notice in notices]
         values[_OWN[name]] = parse_value(environ[name])
         notices.append(_set(name, environ[name], _OWN[name]))
+    if environ.get(STORAGE):
+        values["engine.storage"] = FROM_ENVIRONMENT
+        notices.append(Notice(STORAGE, "***", "applied", "engine.storage", "engine.storage"))
     _refuse_contradiction(environ, values)
     return values, notices
 

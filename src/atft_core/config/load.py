@@ -18,6 +18,7 @@ from atft_core.config.environment import Notice, outdone, read_environment
 from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest, parse_value, suggestion
 from atft_core.config.schema import Config
 from atft_core.config.search import default_search, with_entry
+from atft_core.config.secret import redacted
 from atft_core.errors import ConfigError
 from atft_core.run.shipped import shipped
 from atft_core.run.user import absolute, unwritable
@@ -159,7 +160,8 @@ def _complaint(
         )
     name = next((k for k in (".".join(location[:2]), *location[:1]) if k in values), "")
     if name:
-        return f"{origins[name]}: {'.'.join(location)} = {values[name]!r}: {message}."
+        given = redacted(repr(values[name]))
+        return f"{origins[name]}: {'.'.join(location)} = {given}: {message}."
     return f"{'.'.join(location)}: {message}." if location else f"{message}."
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from atft_core.config.search import Choice, Range, default_search
+from atft_core.config.secret import why_refused
 from atft_core.config.section import Section
 from atft_core.config.split import SplitConfig
 
@@ -309,12 +310,30 @@ class EngineConfig(Section):
     slots: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     """Trials at once: auto (one for each GPU, one on a machine without), or that many, spread over
     the GPUs. Several share a GPU when what one takes was measured and fits beside it."""
+    storage: str = ""
+    """Where the study is; empty: study.db in the run directory. Else PostgreSQL, which several runs
+    may share: "environment" (the URL is in ATFT_STORAGE), a file of mode 0600 that holds the URL,
+    or postgresql://HOST/DATABASE without a password."""
     hung_seconds: float = Field(300, gt=0)
     """Silence of a running worker after which the run counts as hung."""
     trial_hours: float = Field(0, ge=0)
     """Hours of work after which a trial is given up, TIMED_OUT; 0: it takes as long as it takes."""
     group: str = ""
     """Unix group that may read the run directory (mode 0750 instead of 0700)."""
+
+    @field_validator("storage")
+    @classmethod
+    def _holds_no_secret(cls, storage: str) -> str:
+        if why := why_refused(storage):
+            raise ValueError(why)
+        return storage
+
+    @model_validator(mode="after")
+    def _grid_is_its_own(self) -> EngineConfig:
+        if self.storage and self.sampler == "grid":
+            raise ValueError("a grid belongs to one run: engine.sampler = grid needs study.db "
+                             "(engine.storage empty)")  # fmt: skip
+        return self
 
 
 class Config(Section):

@@ -80,7 +80,8 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
         os.chdir(facts["cwd"])
     begun = evidence(run)
     _refuse_edited(run, config, begun)
-    _refuse_other_study(run, begun)
+    if not config.engine.storage:  # a server is asked once it is needed, and waited for
+        _refuse_other_study(run, begun)
     prepared = prepare(config, demo=bool(begun.identity.get("demo")))
     if prepared.identity["data_hash"] != begun.identity.get("data_hash"):
         raise EngineError(

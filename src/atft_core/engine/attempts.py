@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 
-from optuna.trial import Trial
-
 from atft_core.engine import workers
 from atft_core.engine.follow import drain_and_report, follow
 from atft_core.engine.outcome import FINAL, WORDS, End, Outcome
 from atft_core.engine.session import Session
 from atft_core.engine.slots import Slot
 from atft_core.engine.steps import Steps
+from atft_core.engine.study import Asked
 from atft_core.engine.workers import Worker
 from atft_core.run import events as ev
 from atft_core.run.causes import cause_of, caused
@@ -25,7 +24,7 @@ BLOCKED_SECONDS = 20.0
 """Between two attempts at a trial whose disk or files are not as they must be."""
 
 
-def attempts(session: Session, trial: Trial) -> Steps[Outcome]:
+def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
     """Attempts until one leaves a verdict; a worker that was killed is started again."""
     number, blocked = trial.number, 0
     worker = _pick_up(session, number)
@@ -81,7 +80,7 @@ def _wait_out(session: Session, number: int, reason: str) -> Steps[None]:
         yield None
 
 
-def _left_behind(session: Session, trial: Trial) -> Outcome | None:
+def _left_behind(session: Session, trial: Asked) -> Outcome | None:
     """What an attempt left that ended while no engine watched."""
     number = trial.number
     if session.state.trial(number).running:
@@ -90,7 +89,7 @@ def _left_behind(session: Session, trial: Trial) -> Outcome | None:
     return _last_word(session, trial)
 
 
-def _close(session: Session, trial: Trial, end: End, fate: str) -> Outcome:
+def _close(session: Session, trial: Asked, end: End, fate: str) -> Outcome:
     """Drain the attempt, read its last word, and write down that its process is gone.
 
     `fate`: how the process ended, where the engine did not end it.
@@ -152,7 +151,7 @@ def _begun(session: Session, worker: Worker, slot: int) -> None:
     )
 
 
-def _last_word(session: Session, trial: Trial) -> Outcome | None:
+def _last_word(session: Session, trial: Asked) -> Outcome | None:
     """exit.json of the newest attempt, after its last events have been drained."""
     drain_and_report(session, trial)
     word: Json | None = read_json(session.run.trial(trial.number).exit)
@@ -165,7 +164,7 @@ def _last_word(session: Session, trial: Trial) -> Outcome | None:
     return Outcome(state, reason, finite(word.get("value")))
 
 
-def _borne_out(session: Session, trial: Trial, word: Json) -> bool:
+def _borne_out(session: Session, trial: Asked, word: Json) -> bool:
     """Whether the epochs that were reported give the value that a worker says it has reached."""
     config, epochs = session.config, session.state.trial(trial.number).epochs
     objective = config.objective

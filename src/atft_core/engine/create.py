@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from atft_core import __version__
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
 from atft_core.engine.prepare import Prepared, prepare
+from atft_core.engine.shared import refuse_unreachable
 from atft_core.engine.workers import adopt
 from atft_core.errors import GateClosedError, RunBusyError, RunDirectoryError, UsageError
 from atft_core.run import events as ev
@@ -62,6 +64,7 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     refuse_unlabelled(stage, config)
     prepared = prepare(config, demo=bool(runbook and runbook.demo))
     evidence = pass_gate(runbook, stage, prepared, spec.override)
+    refuse_unreachable(config)
     refuse_twin(Path(spec.output_dir))
     refuse_small_disk(Path(spec.output_dir))
     _refuse_group(config.engine.group)
@@ -171,6 +174,7 @@ def _facts(
     """run.json."""
     return {
         "schema": SCHEMA_VERSION,
+        "id": uuid.uuid4().hex,
         "atft": __version__,
         "created": time.time(),
         "stage": spec.stage,

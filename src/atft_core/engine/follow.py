@@ -5,15 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from optuna.trial import Trial
-
 from atft_core.engine import workers
 from atft_core.engine.drain import drain
 from atft_core.engine.outcome import End
 from atft_core.engine.session import Session
 from atft_core.engine.silence import Listening
 from atft_core.engine.steps import Steps, see_through
-from atft_core.engine.study import report
+from atft_core.engine.study import Asked, report
 from atft_core.engine.workers import Worker
 from atft_core.run import events as ev
 from atft_core.run.causes import caused
@@ -22,7 +20,7 @@ from atft_core.run.judge.rules import decisions_on_trial, stopped_by
 from atft_core.run.wording import finite
 
 
-def follow(session: Session, trial: Trial, worker: Worker) -> Steps[End]:
+def follow(session: Session, trial: Asked, worker: Worker) -> Steps[End]:
     """Follow an attempt until its process is gone; why, where the engine ended it.
 
     That is noted before it is done: an error on the way must not make a crash of it.
@@ -43,19 +41,19 @@ def follow(session: Session, trial: Trial, worker: Worker) -> Steps[End]:
             for waiting in workers.end(worker, patience=workers.GRACE_SECONDS):
                 drain_and_report(session, trial)
                 yield waiting
-        elif not told and (_given_up(session, number) or (news and trial.should_prune())):
+        elif not told and (_given_up(session, number) or (news and trial.trial.should_prune())):
             told = "prune"
             workers.tell(session.run, number, told)
         yield worker
     return session.ends.get(number, End())
 
 
-def drain_and_report(session: Session, trial: Trial) -> list[Epoch]:
+def drain_and_report(session: Session, trial: Asked) -> list[Epoch]:
     """Copy what the worker has said; its epochs are told to the study, so that it can prune."""
     epochs, horizon = drain(session, trial.number), session.config.objective.horizon
     for epoch in epochs:
         value = epoch.val.get(str(horizon), {}).get("rank_ic")
-        report(session.study, trial, epoch.epoch, finite(value))
+        report(session.study, trial.trial, epoch.epoch, finite(value))
     return epochs
 
 

@@ -14,10 +14,12 @@ from typing import TypeVar
 
 from optuna.exceptions import StorageInternalError
 
+from atft_core.config.secret import redacted
 from atft_core.engine.follow import end_workers
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.reserve import ROOM_BYTES
 from atft_core.engine.session import Session
+from atft_core.engine.shared import why_unreachable
 from atft_core.engine.steps import TICK_SECONDS
 from atft_core.engine.watch import look
 from atft_core.errors import EngineError
@@ -28,6 +30,8 @@ from atft_core.run.wording import size
 T = TypeVar("T")
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 300.0
 """Of a pause at least: it doubles from one to the next."""
+ASK_SECONDS = 2.0
+"""Between two looks whether it can go on."""
 FRUITLESS = 8
 """Pauses in a row between which the log tells of nothing new, although there is room."""
 PASSING = DISK_FULL | {
@@ -95,7 +99,7 @@ def told(error: OSError | StorageInternalError) -> str:
     """What the system says, with the file."""
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
-    return f"study.db cannot be used: {str(error.__cause__ or error).splitlines()[0]}"
+    return f"the study cannot be used: {redacted(str(error.__cause__ or error).splitlines()[0])}"
 
 
 def _progress(session: Session) -> int:
@@ -114,10 +118,18 @@ def _pause(session: Session, why: str, seconds: float) -> None:
         with suppress(OSError, StorageInternalError, EngineError):  # told above
             answer_requests(session)
             look(session)
-        if time.monotonic() >= over and session.reserve.regain():
-            _say(session, ev.RunContinued())
-            return
+        if time.monotonic() >= over:
+            if session.reserve.regain() and _study_answers(session):
+                _say(session, ev.RunContinued())
+                return
+            over = time.monotonic() + ASK_SECONDS
         time.sleep(TICK_SECONDS)
+
+
+def _study_answers(session: Session) -> bool:
+    """A server that is gone is waited for, however long that takes."""
+    config = session.config
+    return not config.engine.storage or not why_unreachable(config)
 
 
 def _say(session: Session, event: ev.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import deque
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,17 @@ def why_unusable(path: Path, state: State) -> str:
         said = (str(error) or repr(error)).splitlines()[0]
         return "" if "locked" in said else f"{path.name} cannot be read ({said})"
     asked = {trial.number: trial for trial in found if trial.state is not TrialState.WAITING}
+    why = why_unlike(asked, state)
+    return f"{path.name}: {why}" if why else ""
+
+
+def why_unlike(asked: Mapping[int, FrozenTrial], state: State) -> str:
+    """What a study says otherwise than the log, of trials by their numbers in the run."""
     unlike = (_unlike(each, asked, state.horizon) for each in state.trials.values())
-    return next((f"{path.name}: {why}" for why in unlike if why), "")
+    return next((why for why in unlike if why), "")
 
 
-def _unlike(trial: Trial, asked: dict[int, FrozenTrial], horizon: int) -> str:
+def _unlike(trial: Trial, asked: Mapping[int, FrozenTrial], horizon: int) -> str:
     known = asked.get(trial.number)
     if known is None:
         return f"it does not know trial {trial.number}"
@@ -86,7 +93,7 @@ def rebuild(run: RunDirectory, config: Config, state: State) -> None:
     made.unlink(missing_ok=True)
     storage = None
     try:
-        storage = Storage(made, scratch=True)
+        storage = Storage.in_file(made, scratch=True)
         study = optuna.create_study(
             study_name=config.engine.study_name, storage=storage, direction="maximize"
         )

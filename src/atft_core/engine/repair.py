@@ -134,9 +134,10 @@ class _Repairs:
 
     def _study(self, state: State) -> Repair:
         run, what = self.run, "study"
-        why = _looked_at(run.study, state)
+        why = "" if self._storage() else _looked_at(run.study, state)
         if not why:
-            return Repair(what, "ok", several(len(state.trials), "trial"))
+            where = ", in a database that is not looked at" if self._storage() else ""
+            return Repair(what, "ok", several(len(state.trials), "trial") + where)
         if state.lost and not _looked_at(run.study, State()):
             return Repair(what, "ok", f"{why}: the log has lost that, so the study is left alone")
         if not self.change:
@@ -152,6 +153,13 @@ class _Repairs:
             said = error.message if isinstance(error, AtftError) else str(error)
             return Repair(what, "damaged", f"{why}; {said}")
         return Repair(what, "repaired", f"{why}: it was made again from the event log{kept}")
+
+    def _storage(self) -> str:
+        """Where the study is, if not in the run directory."""
+        try:
+            return read_resolved(self.run.config).engine.storage
+        except (AtftError, OSError):  # told as its own row
+            return ""
 
     def _snapshot(self) -> Repair:
         what, path = "snapshot", self.run.snapshot

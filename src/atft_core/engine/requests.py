@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from atft_core.engine.session import Session
+from atft_core.engine.shared import run_id
 from atft_core.engine.space import refusal
 from atft_core.engine.study import enqueue, has_enqueued
 from atft_core.run.events import PruneRequested, Requested, StopRequested, TrialEnqueued
@@ -96,7 +97,8 @@ def _enqueue(
         return False, "the trials of a grid are planned: no other can be added"
     if why := refusal(session.config, params):
         return False, why
-    enqueue(session.study, params, request_id)
+    marks = {"run": run_id(session.run)} if session.config.engine.storage else {}
+    enqueue(session.study, params, request_id, **marks)
     if request_id in session.state.added:  # a kill came between that and the answer
         return True, "it is the next trial that starts"
     session.record(TrialEnqueued(params=params, request=request_id, user=user))

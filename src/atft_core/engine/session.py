@@ -15,9 +15,12 @@ from atft_core.config.schema import Config
 from atft_core.engine.cards import MeasuredCards
 from atft_core.engine.outcome import End
 from atft_core.engine.programs import Programs
+from atft_core.engine.rebuild import why_unlike
 from atft_core.engine.reserve import Reserve
+from atft_core.engine.shared import ask_shared, open_shared, own_trials
 from atft_core.engine.slots import Slots, cores, plan_slots
-from atft_core.engine.study import close_study, open_study
+from atft_core.engine.study import Asked, ask, close_study, open_study
+from atft_core.errors import EngineError
 from atft_core.gpu import GpuSampler
 from atft_core.notify.message import message
 from atft_core.notify.outbox import Outbox
@@ -112,8 +115,27 @@ class Session:
     def study(self) -> Study:
         """The Optuna study, opened on first use: importing it is not free."""
         if self._study is None:
-            self._study = open_study(self.run, self.config, trials_known=len(self.state.trials))
+            self._study = self._opened()
         return self._study
+
+    def _opened(self) -> Study:
+        if not self.config.engine.storage:
+            return open_study(self.run, self.config, trials_known=len(self.state.trials))
+        study = open_shared(self.config, self.state.identity)
+        if why := why_unlike(own_trials(study, self.run), self.state):
+            close_study(study)
+            raise EngineError(
+                f"The study in the database is not the one that the event log speaks of: {why}.",
+                hint="Start a new run: this one cannot be continued truthfully.",
+            )
+        return study
+
+    def ask(self, number: int) -> Asked:
+        """The trial of that number, as the study has it by now."""
+        seed = self.config.train.seed
+        if self.config.engine.storage:
+            return Asked(number, ask_shared(self.study, self.run, number, seed))
+        return Asked(number, ask(self.study, number, seed))
 
     def record(self, event: Event) -> None:
         """Write an event, believe it, wait for the disk, and tell people about it.

@@ -1,4 +1,4 @@
-"""The file of a study: study.db, an SQLite database as Optuna writes it."""
+"""Where a study is kept: study.db, an SQLite database as Optuna writes it, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,26 +21,32 @@ LOCK_TIMEOUT = 600.0
 """Seconds to wait for a program that holds the file; the worker trains on meanwhile."""
 _SLICE = 500
 """Trials that are read at once."""
-_NONE = 2**62
+_NONE = 2**31 - 1
 """Beyond the number of any trial."""
 
 
 class Storage(RDBStorage):
-    """A study in a file. Reads many trials a slice at a time.
+    """Studies in a database. Reads many trials a slice at a time.
 
     Optuna makes some fifty objects of each trial that it reads, for a moment: of ten thousand
     these are 200 MB, twice what it keeps.
     """
 
-    def __init__(self, path: Path, *, scratch: bool = False) -> None:
-        """`scratch`: nothing has to survive a power cut until it is given its name."""
+    def __init__(self, url: str, options: dict[str, Any]) -> None:
+        """`options`: SQLAlchemy's."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        super().__init__(url, engine_kwargs=options)
+
+    @classmethod
+    def in_file(cls, path: Path, *, scratch: bool = False) -> Storage:
+        """`scratch`: nothing has to survive a power cut until it is given its name."""
         # Not by the URL: in a path may stand whatever means something in one.
         opened = partial(sqlite3.connect, path, timeout=LOCK_TIMEOUT, check_same_thread=False)
-        super().__init__("sqlite:///study.db", engine_kwargs={"creator": opened})
+        made = cls("sqlite:///study.db", {"creator": opened})
         if scratch:
-            event.listen(self.engine, "connect", _in_a_hurry)
-            self.engine.dispose()  # the connection that made the tables was not
+            event.listen(made.engine, "connect", _in_a_hurry)
+            made.engine.dispose()  # the connection that made the tables was not
+        return made
 
     def close(self) -> None:
         """Let go of the file."""
@@ -78,7 +84,7 @@ def trials_of(path: Path) -> list[FrozenTrial]:
     """All trials of the one study in a file; EngineError where it holds none that can be read."""
     storage = None
     try:
-        storage = Storage(path)
+        storage = Storage.in_file(path)
         (study,) = storage.get_all_studies()
         return storage.get_all_trials(study._study_id, deepcopy=False)
     except Exception as error:  # a damaged file makes SQLAlchemy and Optuna raise whatever comes

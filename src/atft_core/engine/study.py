@@ -10,6 +10,7 @@ import os
 import sqlite3
 import warnings
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -34,11 +35,20 @@ ENDED_STATES = {
 """Of a trial that is through, by the word of the log."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A trial that a run was given."""
+
+    number: int
+    """In the run: a study that several runs share calls it by another one."""
+    trial: Trial
+
+
 def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study:
     """The study, made on first use with the trials that are planned: trial 0, or a grid."""
     _refuse_emptied(run, trials_known)
     try:
-        storage = Storage(run.study)
+        storage = Storage.in_file(run.study)
     except OperationalError as error:  # held by another program, no descriptor: it may pass
         raise StorageInternalError(str(error.orig)) from error
     except SQLAlchemyError as error:
@@ -154,11 +164,11 @@ def ask(study: Study, number: int, seed: int) -> Trial:
     return trial
 
 
-def enqueue(study: Study, params: dict[str, Any], request: str) -> None:
+def enqueue(study: Study, params: dict[str, Any], request: str, **marks: str) -> None:
     """Have a trial with these parameters asked next; once for each request."""
     if not has_enqueued(study, request):
         before("study enqueue")
-        study.enqueue_trial(params, user_attrs={"request": request})
+        study.enqueue_trial(params, user_attrs={"request": request, **marks})
         after("study enqueue")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from optuna.trial import Trial, TrialState
+from optuna.trial import TrialState
 
 from atft_core.engine.attempts import attempts
 from atft_core.engine.keep import drop_predictions
@@ -12,7 +12,7 @@ from atft_core.engine.outcome import FINAL, Outcome
 from atft_core.engine.session import Session
 from atft_core.engine.space import distributions, suggest
 from atft_core.engine.steps import Steps
-from atft_core.engine.study import ENDED_STATES, ask, frozen, report, snapshot
+from atft_core.engine.study import ENDED_STATES, Asked, report, snapshot
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.events import Json
@@ -26,7 +26,7 @@ from atft_core.run.wording import finite
 def run_trial(session: Session, number: int) -> Steps[str]:
     """Bring a trial to its end; otherwise why the run has to stop before it."""
     trial = _obtain(session, number)
-    if _already_told(session, number):
+    if _already_told(session, trial):
         return ""
     _catch_up(session, trial)
     outcome = yield from attempts(session, trial)
@@ -36,18 +36,18 @@ def run_trial(session: Session, number: int) -> Steps[str]:
     return ""
 
 
-def _obtain(session: Session, number: int) -> Trial:
+def _obtain(session: Session, number: int) -> Asked:
     """Intent, ask, event: whatever a kill leaves of these three, the next engine completes it."""
     known = session.state.trials.get(number)
     if known is None:
         session.record(ev.TrialIntent(trial=number))
-    trial = ask(session.study, number, session.config.train.seed)
+    trial = session.ask(number)
     files = session.run.trial(number)
     if known is None:
-        params = suggest(trial, distributions(session.config))
+        params = suggest(trial.trial, distributions(session.config))
         files.path.mkdir(exist_ok=True)
         write_json(files.params, {"trial": number, "params": params})
-        session.record(ev.TrialAsked(trial=number, params=params))
+        session.record(ev.TrialAsked(trial=number, params=params, in_study=trial.trial.number))
     else:
         _refuse_other_params(session, trial, known.params)
         if not known.ended and not files.params.exists():
@@ -55,20 +55,20 @@ def _obtain(session: Session, number: int) -> Trial:
     return trial
 
 
-def _refuse_other_params(session: Session, trial: Trial, params: Json) -> None:
+def _refuse_other_params(session: Session, trial: Asked, params: Json) -> None:
     """A study put back from its copy may not know what a trial was asked with; then ask again."""
-    drawn = trial.params or suggest(trial, distributions(session.config))
+    drawn = trial.trial.params or suggest(trial.trial, distributions(session.config))
     if drawn != params:
         raise EngineError(
-            f"study.db has other parameters for trial {trial.number} than the event log.",
+            f"The study has other parameters for trial {trial.number} than the event log.",
             hint="Start a new run: this study cannot be continued truthfully.",
         )
 
 
-def _already_told(session: Session, number: int) -> bool:
+def _already_told(session: Session, trial: Asked) -> bool:
     """A kill between telling the study and writing the event: the study is right."""
-    known = frozen(session.study, number)
-    if known is None or not known.state.is_finished():
+    known, number = session.study._storage.get_trial(trial.trial._trial_id), trial.number
+    if not known.state.is_finished():
         return False
     if ended(session, number):
         return True
@@ -78,30 +78,31 @@ def _already_told(session: Session, number: int) -> bool:
     return True
 
 
-def _catch_up(session: Session, trial: Trial) -> None:
+def _catch_up(session: Session, trial: Asked) -> None:
     """Report what the log knows and the study does not: a kill came between the two."""
     horizon = session.config.objective.horizon
     for row in session.state.trial(trial.number).epochs:
-        report(session.study, trial, row.epoch, finite(row.metric("rank_ic", horizon)))
+        report(session.study, trial.trial, row.epoch, finite(row.metric("rank_ic", horizon)))
 
 
-def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
+def _tell(session: Session, trial: Asked, outcome: Outcome) -> None:
     """Tell the study, then the log, in the study's own words."""
     state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(outcome.state, "FAIL")
     if state == "COMPLETE" and outcome.value is None:
         state, outcome = "FAIL", Outcome("failed", "validation RankIC is undefined in every epoch")
     known = session.state.trial(trial.number)
     given_up = known.given_up or stopped_by(session.state, trial.number)
-    trial.set_user_attr("reason", outcome.reason or (given_up if state == "PRUNED" else ""))
+    reason = outcome.reason or (given_up if state == "PRUNED" else "")
+    trial.trial.set_user_attr("reason", reason)
     before("study tell")
     session.study.tell(
-        trial.number,
+        trial.trial.number,
         values=outcome.value if state == "COMPLETE" else None,
         state=ENDED_STATES[state],
         skip_if_finished=True,
     )
     after("study tell")
-    _already_told(session, trial.number)
+    _already_told(session, trial)
     remove_leftovers(session.run.trial(trial.number).path)
     drop_predictions(session)
     _copy_study(session)
@@ -110,6 +111,8 @@ def _tell(session: Session, trial: Trial, outcome: Outcome) -> None:
 
 def _copy_study(session: Session) -> None:
     """A copy for other tools; that it cannot be made is told, and ends nothing."""
+    if session.config.engine.storage:
+        return  # a server answers other tools by itself
     try:
         snapshot(session.run)
     except (OSError, sqlite3.Error) as error:

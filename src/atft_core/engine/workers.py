@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
+from atft_core.config.secret import VARIABLE as SECRET
 from atft_core.engine.slots import Slot
 from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.launch import program
@@ -93,7 +94,8 @@ def environment() -> dict[str, str]:
     on a quiet machine as before (docs/experiments.md).
     """
     ours = {"GOMP_SPINCOUNT": "3000", "TORCHINDUCTOR_CACHE_DIR": str(user.cache() / "compiled")}
-    return {**ours, **_keep_freed_memory(), **os.environ, "PYTHONUNBUFFERED": "1"}
+    given = {name: value for name, value in os.environ.items() if name != SECRET}
+    return {**ours, **_keep_freed_memory(), **given, "PYTHONUNBUFFERED": "1"}
 
 
 def _keep_freed_memory() -> dict[str, str]:

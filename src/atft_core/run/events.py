@@ -88,6 +88,8 @@ class TrialAsked(Event):
 
     trial: int
     params: Json = field(default_factory=dict)
+    in_study: int | None = None
+    """Its number there: another one in a study that several runs share."""
 
 
 @dataclass(frozen=True, kw_only=True)
