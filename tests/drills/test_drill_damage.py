@@ -217,7 +217,9 @@ def test_a_run_that_waits_for_room_can_be_stopped(panel, small_disk):
     wait_for(run, lambda s: s.waits_since)
     atft("stop", run.path, "--now")
     state, status = wait_for_end(run)
-    assert (status.name, status.reason) == ("STOPPED", "stopped on request")
+    # Where not even a request found room, `atft stop` sent a signal.
+    reasons = ("stopped on request", "the engine was asked to end by a signal")
+    assert status.name == "STOPPED" and status.reason in reasons
     assert "a run needs at least" in refused("resume", run.path)
     (small_disk / "full").unlink()
     atft("resume", run.path, "--detach")

@@ -82,7 +82,7 @@ def test_the_list_names_every_place_that_is_passed(panel, home, tmp_path):
     assert found == {*START, *ENGINE, *BESIDE, *WORKER}
 
 
-@pytest.mark.parametrize(("place", "kind"), cases(START, 8))
+@pytest.mark.parametrize(("place", "kind"), cases(START, 15))
 def test_a_start_that_fails_leaves_nothing_in_the_way_of_the_next(
     panel, home, tmp_path, place, kind
 ):
@@ -99,7 +99,7 @@ def test_a_start_that_fails_leaves_nothing_in_the_way_of_the_next(
 
 
 @pytest.mark.parametrize("nth", [1, 2] if ALL else [1])
-@pytest.mark.parametrize(("place", "kind"), cases([*ENGINE, *BESIDE], 9))
+@pytest.mark.parametrize(("place", "kind"), cases([*ENGINE, *BESIDE], 18))
 def test_an_engine_that_fails_loses_nothing(panel, home, tmp_path, place, kind, nth):
     run, _ = empty.start(panel, home / "out", trials=TRIALS, epochs=EPOCHS,
                          ATFT_FAULT=empty.fault(tmp_path, place, nth=nth, kind=kind))  # fmt: skip
@@ -167,7 +167,7 @@ def test_a_worker_that_trains_is_killed_at_each_of_its_writes_in_turn_and_loses_
     assert list(run.path.rglob("*tmp*")) == []
 
 
-@pytest.mark.parametrize(("place", "kind"), cases(REQUESTS, 4))
+@pytest.mark.parametrize(("place", "kind"), cases(REQUESTS, 8))
 def test_requests_are_obeyed_once_or_refused_whatever_fails(panel, home, tmp_path, place, kind):
     given = empty.spec(panel, home / "out", trials=TRIALS, epochs=4)
     engine = empty.begin(given, tmp_path / "engine.log", ATFT_EMPTY_EPOCH=0.6,
@@ -192,7 +192,7 @@ def test_requests_are_obeyed_once_or_refused_whatever_fails(panel, home, tmp_pat
     assert_log_equals_study(run)
 
 
-@pytest.mark.parametrize(("place", "kind"), cases(ASKING, 4))
+@pytest.mark.parametrize(("place", "kind"), cases(ASKING, 7))
 def test_whoever_asks_fails_and_the_request_is_there_once_or_not_at_all(
     panel, home, tmp_path, place, kind
 ):

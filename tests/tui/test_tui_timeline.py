@@ -427,7 +427,7 @@ async def test_a_run_that_vanishes_under_the_past_is_said(book, finished):
 
 @pytest.mark.slow
 def test_a_step_in_a_night_of_ten_thousand_trials_folds_little(book, home, monkeypatch):
-    run = long_run(home / "night", 10_000, 10)
+    run = long_run(home / "night", 10_000, 3)
     follower, views = followed(book, run)
 
     read = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import time
@@ -12,9 +13,10 @@ from typing import Any
 from atft_core import launch
 from atft_core.cli.output import confirm, print_json, say
 from atft_core.config.load import parse_assignment
-from atft_core.errors import AtftError, UsageError
+from atft_core.errors import AtftError, RunDirectoryError, UsageError
 from atft_core.run import user
 from atft_core.run.directory import RunDirectory, write_request
+from atft_core.run.processes.alive import signal_listener
 from atft_core.run.status import evidence, load, read_status, status
 from atft_core.run.wording import several
 
@@ -40,8 +42,22 @@ def ask(run: RunDirectory, op: str, args: dict[str, Any]) -> str:
 
 
 def stop(run_dir: Path, *, now: bool, as_json: bool) -> None:
-    """Ask a run to stop after its running trial, or now."""
-    _request(run_dir, "stop", {"now": now}, as_json=as_json)
+    """Ask a run to stop after its running trial, or now; on a full disk by a signal."""
+    run = RunDirectory(run_dir.absolute())
+    run.facts()
+    try:
+        _request(run_dir, "stop", {"now": now}, as_json=as_json)
+    except RunDirectoryError as error:
+        if not now or not _signal(run):
+            raise
+        say(f"{error.message} Its engine was sent SIGTERM instead: it stops now.")
+
+
+def _signal(run: RunDirectory) -> bool:
+    """Have the engine end in order without a file; whether it is on this machine."""
+    state = load(run)
+    here = state.host == socket.gethostname()
+    return here and signal_listener(state.engine_pid, state.engine_start_time, signal.SIGTERM)
 
 
 def prune(run_dir: Path, trial: int, *, as_json: bool) -> None:
