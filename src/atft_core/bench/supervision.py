@@ -11,7 +11,9 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeAlias
 
 import psutil
@@ -42,19 +44,31 @@ def supervision(scratch: Path, trials: int, say: Callable[[str], None]) -> dict[
     """Trials a second of both, and what the engine itself used meanwhile."""
     panel = scratch / "supervised.parquet"
     write_panel(panel, stocks=20, days=200)
-    pairs = []
-    for n in range(PAIRS):
-        say(f"supervising trials that compute nothing, {n + 1} of {PAIRS}")
-        engine = _by_engine(scratch / f"engine{n}", panel, trials)
-        pairs.append((engine, _bare(scratch / f"bare{n}", scratch / f"engine{n}", trials)))
-    middle = sorted(pairs, key=lambda pair: pair[1] / pair[0])[PAIRS // 2]
+    found = compared(scratch, panel, trials, pairs=PAIRS, say=say)
     say("watching a trial")
+    return {**found, "watching_cpu_share": round(_watching(scratch / "watching", panel), 4)}
+
+
+def compared(
+    scratch: Path, panel: Path, trials: int, *, pairs: int, say: Callable[[str], None],
+    slots: int = 1, **values: object,
+) -> dict[str, Any]:  # fmt: skip
+    """Trials a second of an engine with so many slots and of as many threads of a bare loop."""
+    took = []
+    for n in range(pairs):
+        say(
+            f"supervising {trials} trials that compute nothing, {slots} at once, {n + 1} of {pairs}"
+        )
+        places = scratch / f"engine{slots}-{n}", scratch / f"bare{slots}-{n}"
+        engine = _by_engine(places[0], panel, trials, **{"engine.slots": slots, **values})
+        took.append((engine, _bare(places[1], places[0], trials, slots)))
+    middle = sorted(took, key=lambda pair: pair[1] / pair[0])[pairs // 2]
     return {
         "trials": trials,
+        "slots": slots,
         "engine_trials_per_s": round((trials - 1) / middle[0], 3),
         "bare_trials_per_s": round((trials - 1) / middle[1], 3),
         "ratio": round(middle[1] / middle[0], 3),
-        "watching_cpu_share": round(_watching(scratch / "watching", panel), 4),
     }
 
 
@@ -71,9 +85,9 @@ def specification(panel: Path, output: Path, trials: int, **values: object) -> J
     }  # fmt: skip
 
 
-def _by_engine(output: Path, panel: Path, trials: int) -> float:
+def _by_engine(output: Path, panel: Path, trials: int, **values: object) -> float:
     """From the second trial to the last, by the times of the log: the first opens the study."""
-    _engine(output, panel, trials, epoch_seconds=0.0).wait()
+    _engine(output, panel, trials, epoch_seconds=0.0, **values).wait()
     ended = [
         stamped.t for stamped in read_events(RunDirectory(output).events)
         if isinstance(stamped.event, ev.TrialEnded)
@@ -96,9 +110,11 @@ def _watching(output: Path, panel: Path) -> float:
         process.wait()
 
 
-def _engine(output: Path, panel: Path, trials: int, epoch_seconds: float) -> Process:
+def _engine(
+    output: Path, panel: Path, trials: int, epoch_seconds: float, **values: object
+) -> Process:
     given = output.with_suffix(".json")
-    given.write_text(json.dumps(specification(panel, output, trials)))
+    given.write_text(json.dumps(specification(panel, output, trials, **values)))
     with given.open("rb") as words:
         return subprocess.Popen(
             program("atft_core.bench.empty", "start"),
@@ -108,14 +124,17 @@ def _engine(output: Path, panel: Path, trials: int, epoch_seconds: float) -> Pro
         )
 
 
-def _bare(output: Path, like: Path, trials: int) -> float:
+def _bare(output: Path, like: Path, trials: int, threads: int) -> float:
     """Ask, start the worker, wait for it, report, tell; nobody looks after anything."""
     run, config = create(output), read_resolved(RunDirectory(like).config)
     run.config.write_bytes(RunDirectory(like).config.read_bytes())
     study, space = studies.open_study(run, config, trials_known=0), distributions(config)
-    began = 0.0
-    for number in range(trials):
-        trial = studies.ask(study, number, seed=config.train.seed)
+    asking, ended = Lock(), []
+
+    def one(_: int) -> None:
+        with asking:  # SQLite gives two that ask at once the same trial
+            trial = study.ask()
+        number = trial.number
         files = run.trial(number)
         files.path.mkdir()
         write_json(files.params, {"trial": number, "params": suggest(trial, space)}, durable=False)
@@ -129,5 +148,9 @@ def _bare(output: Path, like: Path, trials: int) -> float:
         for row in rows:
             trial.report(row["val"]["1"]["rank_ic"], row["epoch"])
         study.tell(trial, trial_value(rows, 1, config.objective.last_epochs))
-        began = began or time.perf_counter()
-    return time.perf_counter() - began
+        ended.append(time.perf_counter())
+
+    study.sampler = studies.make_sampler(config.train.seed, 0)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(one, range(trials)))
+    return max(ended) - min(ended)
