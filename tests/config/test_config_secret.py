@@ -15,7 +15,15 @@ def test_a_password_in_a_url_is_never_shown():
     assert redacted(f"connect to {URL} failed") == (
         "connect to postgresql://me:***@db.example:5432/studies failed"
     )
-    assert redacted("postgresql://me@host/db") == "postgresql://me@host/db"
+    assert redacted("postgresql://me@host:5432/db") == "postgresql://me@host:5432/db"
+    for hidden in ("://me:pa/ss@host/db", "://me:p@ss:w@host/db", "://host/db?user=me&password=x",
+                   "://:word@host/db", "://host/db?PASSWORD=x&a=1"):  # fmt: skip
+        shown = redacted(f"postgresql{hidden}")
+        assert "***" in shown and not any(
+            word in shown for word in ("pa/ss", "p@ss", "word@", "=x")
+        )
+        with pytest.raises(ConfigError, match="mode 0600"):
+            with_values(Config(), {"engine.storage": f"postgresql{hidden}"})
     assert redacted("at 10:30 a@b") == "at 10:30 a@b"
 
 

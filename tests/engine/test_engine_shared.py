@@ -11,7 +11,7 @@ from atft_core.config.schema import Config
 from atft_core.engine import shared
 from atft_core.engine.space import configured, distributions, suggest
 from atft_core.engine.study import close_study, enqueue
-from atft_core.errors import EngineError
+from atft_core.errors import ConfigError, EngineError
 from atft_core.run.directory import create
 from atft_core.run.files import write_json
 from postgres import PASSWORD, a_server
@@ -95,6 +95,27 @@ def test_an_engine_that_was_killed_after_it_asked_is_given_the_same_trial(opened
     first = [shared.ask_shared(opened(), run, n, 0) for n in (0, 1)]
     again = [shared.ask_shared(opened(), run, n, 0) for n in (0, 1)]
     assert [t.number for t in again] == [t.number for t in first]
+
+
+def test_a_kill_between_naming_oneself_and_taking_a_trial_is_completed(opened, tmp_path):
+    run, study = a_run(tmp_path, "a"), opened()
+    (waiting,) = study.get_trials(states=(TrialState.WAITING,))
+    shared._mark(study, waiting._trial_id, run, shared.owner_of(run, 0))
+    trial = shared.ask_shared(opened(), run, 0, 0)
+    assert trial._trial_id == waiting._trial_id
+    assert study._storage.get_trial(trial._trial_id).state is TrialState.RUNNING
+
+
+def test_a_url_that_is_none_is_refused_and_not_repeated(tmp_path):
+    secret = tmp_path / "url"
+    secret.write_text("postgresql://me:secret@host:port/db")
+    secret.chmod(0o600)
+    config = with_values(Config(), {"engine.storage": str(secret)})
+    with pytest.raises(ConfigError, match="cannot be read") as found:
+        shared.refuse_unreachable(config)
+    assert "secret@" not in str(found.value)
+    secret.unlink()
+    assert "cannot read" in shared.why_unreachable(config), "waited for, while a run is paused"
 
 
 def test_a_trial_that_somebody_asked_for_goes_to_his_run(opened, tmp_path, config):

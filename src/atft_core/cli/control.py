@@ -50,7 +50,11 @@ def stop(run_dir: Path, *, now: bool, as_json: bool) -> None:
     except RunDirectoryError as error:
         if not now or not _signal(run):
             raise
-        say(f"{error.message} Its engine was sent SIGTERM instead: it stops now.")
+        message = f"{error.message} Its engine was sent SIGTERM instead: it stops now."
+        if as_json:
+            print_json({"run_dir": str(run.path), "message": message})
+        else:
+            say(message)
 
 
 def _signal(run: RunDirectory) -> bool:

@@ -19,12 +19,13 @@ VARIABLE = "ATFT_STORAGE"
 FROM_ENVIRONMENT = "environment"
 """What engine.storage says then."""
 _SCHEMES = ("postgresql://", "postgres://")
-_PASSWORD = re.compile(r"(?<=://)([^/@\s]*):[^/@\s]*@")
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)\S*(?=@)|([?&]password=)[^&\s]*", re.IGNORECASE)
+"""Before the last @, since a person may have left a / or an @ in it as it is; or a parameter."""
 
 
 def redacted(text: str) -> str:
     """A text in which the passwords of URLs are stars."""
-    return _PASSWORD.sub(r"\1:***@", text)
+    return _PASSWORD.sub(r"\1\2***", text)
 
 
 def is_url(text: str) -> bool:
@@ -67,7 +68,7 @@ def find_url(storage: str, environ: Mapping[str, str] = os.environ) -> str:
 def _read(path: Path) -> str:
     try:
         mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8") if stat.S_ISREG(mode) else ""
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no text"
         raise ConfigError(f"engine.storage: cannot read {path}: {why}.") from error

@@ -27,6 +27,7 @@ from atft_core.engine.prepare import prepare
 from atft_core.engine.programs import Programs
 from atft_core.engine.rebuild import why_unusable
 from atft_core.engine.session import Session
+from atft_core.engine.shared import engine_options
 from atft_core.engine.supervise import supervise
 from atft_core.errors import AtftError, EngineError, RunBusyError, RunDirectoryError
 from atft_core.launch import answer, answer_refusal
@@ -80,7 +81,9 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
         os.chdir(facts["cwd"])
     begun = evidence(run)
     _refuse_edited(run, config, begun)
-    if not config.engine.storage:  # a server is asked once it is needed, and waited for
+    if config.engine.storage:  # the server is asked once it is needed, and waited for
+        engine_options(config)
+    else:
         _refuse_other_study(run, begun)
     prepared = prepare(config, demo=bool(begun.identity.get("demo")))
     if prepared.identity["data_hash"] != begun.identity.get("data_hash"):

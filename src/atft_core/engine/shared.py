@@ -41,7 +41,14 @@ _EXPERIMENT, _OWNER, _RUN = "experiment", "owner", "run"
 
 def engine_options(config: Config) -> tuple[str, dict[str, Any]]:
     """URL and options for SQLAlchemy; ConfigError where there is no URL or no driver."""
-    url = make_url(find_url(config.engine.storage)).set(drivername="postgresql+psycopg")
+    try:
+        url = make_url(find_url(config.engine.storage)).set(drivername="postgresql+psycopg")
+    except (SQLAlchemyError, ValueError):  # what they say may hold the password
+        raise ConfigError(
+            "engine.storage: the URL of the database cannot be read.",
+            hint="postgresql://USER:PASSWORD@HOST:5432/DATABASE; in the password write / as %2F, "
+            "@ as %40, : as %3A.",
+        ) from None
     alive = {
         "connect_timeout": CONNECT_SECONDS, "application_name": "atft", "keepalives": 1,
         "keepalives_idle": _SILENT_SECONDS, "keepalives_interval": 5, "keepalives_count": 3,
@@ -62,7 +69,10 @@ def engine_options(config: Config) -> tuple[str, dict[str, Any]]:
 
 def why_unreachable(config: Config) -> str:
     """What the server says, or who does not answer; empty where it is there."""
-    url, options = engine_options(config)
+    try:
+        url, options = engine_options(config)
+    except ConfigError as error:  # a file that is away for a moment
+        return error.message
     engine = create_engine(url, **options)
     try:
         with engine.connect() as connection:
@@ -76,7 +86,10 @@ def why_unreachable(config: Config) -> str:
 
 def refuse_unreachable(config: Config) -> None:
     """A run that cannot ask for its first trial should not begin; EngineError."""
-    if config.engine.storage and (why := why_unreachable(config)):
+    if not config.engine.storage:
+        return
+    engine_options(config)  # a ConfigError says more
+    if why := why_unreachable(config):
         raise EngineError(
             f"engine.storage: the database cannot be used: {why}.",
             hint="Is it running, is the URL right, and may this user make tables in it?",
@@ -140,7 +153,8 @@ def ask_shared(study: Study, run: RunDirectory, number: int, seed: int) -> Trial
     """The run's trial of that number: the one that it was given, or a new one."""
     owner = owner_of(run, number)
     trials = study.get_trials(deepcopy=False)
-    known = next((t for t in trials if t.user_attrs.get(_OWNER) == owner), None)
+    asked = (trial for trial in trials if trial.state is not TrialState.WAITING)
+    known = next((trial for trial in asked if trial.user_attrs.get(_OWNER) == owner), None)
     if known is None:
         before("study ask")
         trial_id = _popped(study, trials, run, owner) or _new(study, run, owner)
@@ -154,20 +168,22 @@ def ask_shared(study: Study, run: RunDirectory, number: int, seed: int) -> Trial
 
 
 def _popped(study: Study, trials: list[FrozenTrial], run: RunDirectory, owner: str) -> int | None:
-    """A trial that waits, for anybody or for this run; whoever gets it names himself first."""
-    storage = study._storage
-    for trial in trials:
-        if trial.state is not TrialState.WAITING or trial.user_attrs.get(_RUN, run_id(run)) != (
-            run_id(run)
-        ):
+    """A trial that waits, for anybody or for this run; whoever wants it names himself first."""
+    storage, mine = study._storage, run_id(run)
+    waiting = (trial for trial in trials if trial.state is TrialState.WAITING)
+    for trial in waiting:
+        if trial.user_attrs.get(_RUN, mine) != mine:
             continue
-        for key, value in _marks(run, owner).items():
-            storage.set_trial_user_attr(trial._trial_id, key, value)
+        _mark(study, trial._trial_id, run, owner)
         if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-            for key, value in _marks(run, owner).items():  # another one may have named himself
-                storage.set_trial_user_attr(trial._trial_id, key, value)
+            _mark(study, trial._trial_id, run, owner)  # another one may have named himself
             return trial._trial_id
     return None
+
+
+def _mark(study: Study, trial_id: int, run: RunDirectory, owner: str) -> None:
+    for key, value in _marks(run, owner).items():
+        study._storage.set_trial_user_attr(trial_id, key, value)
 
 
 def _new(study: Study, run: RunDirectory, owner: str) -> int:
