@@ -193,8 +193,8 @@ def test_the_stacks_of_engine_and_worker_are_told_and_kept(live):
     state = load(live)
     assert f"== engine, pid {state.engine_pid}, S (sleeps)" in said
     assert f"== trial 0, pid {state.trials[0].pid}, " in said
-    assert "in follow" in said or '"follow"' in said, "the engine watches its worker"
-    of_worker = said.partition("== trial 0")[2]
+    of_engine, _, of_worker = said.partition("== trial 0")
+    assert "engine/pool.py" in of_engine, "the engine watches its worker"
     assert "run_trial" in of_worker, of_worker
     (kept,) = live.stacks.iterdir()
     assert said.startswith(kept.read_text())
