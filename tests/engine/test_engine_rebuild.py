@@ -13,7 +13,7 @@ from atft_core.run.state import State
 def test_a_commit_that_a_kill_cut_short_is_taken_back(tmp_path, cut_short):
     run = create(tmp_path / "100% of #1?" / "run")
     study = open_study(run, Config(), trials_known=0)
-    ask(study, 0, seed=0)
+    ask(study, 0, seed=0, space={})
     study._storage.remove_session()
     state = State()
     state.trial(0)

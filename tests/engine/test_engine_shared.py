@@ -16,6 +16,8 @@ from atft_core.run.directory import create
 from atft_core.run.files import write_json
 from postgres import PASSWORD, a_server
 
+SPACE = distributions(Config())
+
 pytestmark = pytest.mark.timeout(300)
 IDENTITY = {"config_hash": "c", "data_hash": "d", "code": "1"}
 
@@ -58,7 +60,7 @@ def test_each_run_has_its_own_trials_and_the_planned_one_is_run_once(opened, con
     studies = [opened(), opened()]
     runs = [a_run(tmp_path, name) for name in "ab"]
     asked = [
-        shared.ask_shared(study, run, n, 0) for n in range(3)
+        shared.ask_shared(study, run, n, 0, SPACE) for n in range(3)
         for study, run in zip(studies, runs, strict=True)
     ]  # fmt: skip
     assert sorted(trial.number for trial in asked) == list(range(6))
@@ -92,8 +94,8 @@ def test_engines_that_begin_at_once_make_one_study(config):
 
 def test_an_engine_that_was_killed_after_it_asked_is_given_the_same_trial(opened, tmp_path):
     run = a_run(tmp_path, "a")
-    first = [shared.ask_shared(opened(), run, n, 0) for n in (0, 1)]
-    again = [shared.ask_shared(opened(), run, n, 0) for n in (0, 1)]
+    first = [shared.ask_shared(opened(), run, n, 0, SPACE) for n in (0, 1)]
+    again = [shared.ask_shared(opened(), run, n, 0, SPACE) for n in (0, 1)]
     assert [t.number for t in again] == [t.number for t in first]
 
 
@@ -101,7 +103,7 @@ def test_a_kill_between_naming_oneself_and_taking_a_trial_is_completed(opened, t
     run, study = a_run(tmp_path, "a"), opened()
     (waiting,) = study.get_trials(states=(TrialState.WAITING,))
     shared._mark(study, waiting._trial_id, run, shared.owner_of(run, 0))
-    trial = shared.ask_shared(opened(), run, 0, 0)
+    trial = shared.ask_shared(opened(), run, 0, 0, SPACE)
     assert trial._trial_id == waiting._trial_id
     assert study._storage.get_trial(trial._trial_id).state is TrialState.RUNNING
 
@@ -121,11 +123,11 @@ def test_a_url_that_is_none_is_refused_and_not_repeated(tmp_path):
 def test_a_trial_that_somebody_asked_for_goes_to_his_run(opened, tmp_path, config):
     a, b = a_run(tmp_path, "a"), a_run(tmp_path, "b")
     study = opened()
-    params = suggest(shared.ask_shared(study, a, 0, 0), distributions(config))
+    params = suggest(shared.ask_shared(study, a, 0, 0, SPACE), distributions(config))
     enqueue(study, params, "request", run="b")
-    other = suggest(shared.ask_shared(study, a, 1, 0), distributions(config))
+    other = suggest(shared.ask_shared(study, a, 1, 0, SPACE), distributions(config))
     assert other != params
-    assert suggest(shared.ask_shared(study, b, 0, 0), distributions(config)) == params
+    assert suggest(shared.ask_shared(study, b, 0, 0, SPACE), distributions(config)) == params
 
 
 def test_a_study_of_other_data_is_not_shared(opened):
@@ -148,7 +150,7 @@ def test_a_server_that_is_gone_is_named_without_its_password(server, opened, con
     server.stop(crash=True)
     try:
         with pytest.raises(StorageInternalError):
-            shared.ask_shared(study, run, 0, 0)
+            shared.ask_shared(study, run, 0, 0, SPACE)
         with pytest.raises(StorageInternalError) as found:
             opened()
         with pytest.raises(EngineError, match="refused") as refused:
@@ -157,7 +159,7 @@ def test_a_server_that_is_gone_is_named_without_its_password(server, opened, con
             assert PASSWORD not in str(error)
     finally:
         server.start()
-    assert shared.ask_shared(opened(), run, 0, 0).number == 0
+    assert shared.ask_shared(opened(), run, 0, 0, SPACE).number == 0
 
 
 def test_a_wrong_password_is_said_and_not_shown(server, config, tmp_path):

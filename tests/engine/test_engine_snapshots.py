@@ -1,9 +1,9 @@
-"""Snapshots are worth a small part of the engine's time, however long a run has become."""
+"""Snapshots and copies take a small part of the engine's time, however long a run has become."""
 
 import pytest
 
-from atft_core.engine import session as session_module
-from atft_core.engine.session import SNAPSHOT_SHARE
+from atft_core.engine import paced
+from atft_core.engine.paced import SHARE, Paced
 
 
 class Clock:
@@ -18,32 +18,25 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr(session_module, "time", made)
+    monkeypatch.setattr(paced, "time", made)
     return made
 
 
-@pytest.fixture
-def session(clock, session):
-    return session
+def test_what_is_dear_is_done_again_when_it_has_become_a_small_part_of_the_time(clock):
+    done = []
 
-
-def test_a_dear_snapshot_is_made_again_when_it_has_become_a_small_part_of_the_time(
-    session, clock, monkeypatch
-):
-    saved = []
-
-    def save(run, state):
-        saved.append(clock.now)
+    def act():
+        done.append(clock.now)
         clock.now += 2.0
 
-    monkeypatch.setattr(session_module.snapshot, "save", save)
-    session.renew_snapshot()
-    assert len(saved) == 1, "the first one is free"
-    clock.now += 2.0 / SNAPSHOT_SHARE - 0.1
-    session.renew_snapshot()
-    assert len(saved) == 1
+    some = Paced(act)
+    some.renew()
+    assert len(done) == 1, "the first time is free"
+    clock.now += 2.0 / SHARE - 0.1
+    some.renew()
+    assert len(done) == 1
     clock.now += 0.2
-    session.renew_snapshot()
-    assert len(saved) == 2
-    session.save_snapshot()
-    assert len(saved) == 3, "the last one is always made"
+    some.renew()
+    assert len(done) == 2
+    some.now()
+    assert len(done) == 3, "the last time always"

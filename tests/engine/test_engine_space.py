@@ -1,7 +1,10 @@
 """The search space: every key real, trial 0 the configuration, a resumed trial the same."""
 
+from functools import partial
+
 import optuna
 import pytest
+from optuna.samplers import TPESampler
 
 from atft_core.config.load import with_values
 from atft_core.config.schema import Config
@@ -40,12 +43,35 @@ def test_the_same_seed_and_number_draw_the_same_parameters():
     config = Config()
 
     def draw(seed, number):
-        study = optuna.create_study(sampler=make_sampler(seed, number))
+        study = optuna.create_study(sampler=make_sampler(seed, number, distributions(config)))
         return suggest(study.ask(), distributions(config))
 
     assert draw(0, 3) == draw(0, 3)
     assert draw(0, 3) != draw(0, 4)
     assert draw(0, 3) != draw(1, 3)
+
+
+def test_what_is_drawn_is_what_optuna_draws_that_reads_the_space_off_its_trials():
+    config = Config()
+    space = distributions(config)
+
+    def drawn(sampler_of):
+        study = optuna.create_study(direction="maximize")
+        for number in range(16):
+            study.sampler = sampler_of(number)
+            trial = study.ask()
+            params = suggest(trial, space)
+            study.tell(trial, (number * 37 % 101) / 1000)
+        return params
+
+    def optunas(number):
+        sampler = make_sampler(0, number, space)
+        sampler.infer_relative_search_space = partial(
+            TPESampler.infer_relative_search_space, sampler
+        )
+        return sampler
+
+    assert drawn(lambda number: make_sampler(0, number, space)) == drawn(optunas)
 
 
 def test_pruning_needs_enough_trials_and_epochs():

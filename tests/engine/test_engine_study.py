@@ -16,15 +16,15 @@ def config():
 
 
 def test_a_trial_whose_suggestions_a_kill_cut_off_gets_the_same_ones(tmp_path, config):
-    drawn = []
+    drawn, space = [], distributions(config)
     for name, killed in (("whole", False), ("killed", True)):
         study = open_study(create(tmp_path / name), config, trials_known=0)
-        suggest(ask(study, 0, 7), distributions(config))
-        asked = ask(study, 1, 7)
+        suggest(ask(study, 0, 7, space), space)
+        asked = ask(study, 1, 7, space)
         if killed:  # the next engine opens the study again and finds a running trial
             study = open_study(RunDirectory(tmp_path / name), config, trials_known=2)
-            asked = ask(study, 1, 7)
-        drawn.append(suggest(asked, distributions(config)))
+            asked = ask(study, 1, 7, space)
+        drawn.append(suggest(asked, space))
     assert drawn[0] == drawn[1]
 
 

@@ -75,10 +75,10 @@ def _study(scratch: Path, sizes: EngineSizes, say: Callable[[str], None]) -> dic
     times = []
     for number in range(sizes.study_trials):
         began = time.perf_counter()
-        trial = studies.ask(study, number, seed=0)
+        trial = studies.ask(study, number, seed=0, space=space)
         suggest(trial, space)
         for epoch in range(1, sizes.reports + 1):
-            studies.report(study, trial, epoch, 0.01 * epoch / (number + 1))
+            studies.report(trial, epoch, 0.01 * epoch / (number + 1))
         study.tell(trial, 0.1)
         times.append(time.perf_counter() - began)
     middle = sorted(times)[len(times) // 2]

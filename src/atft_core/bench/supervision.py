@@ -150,7 +150,7 @@ def _bare(output: Path, like: Path, trials: int, threads: int) -> float:
         study.tell(trial, trial_value(rows, 1, config.objective.last_epochs))
         ended.append(time.perf_counter())
 
-    study.sampler = studies.make_sampler(config.train.seed, 0)
+    study.sampler = studies.make_sampler(config.train.seed, 0, space)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(one, range(trials)))
     return max(ended) - min(ended)

@@ -15,7 +15,9 @@ PROGRESS_SECONDS = 1.0
 
 def drain(session: Session, trial: int) -> list[Epoch]:
     """Copy what the worker has written since the last call; the epochs among it."""
-    tail = session.drained.setdefault(trial, Tail(session.run.trial(trial).events))
+    tail = session.drained.get(trial)
+    if tail is None:
+        tail = session.drained[trial] = Tail(session.run.trial(trial).events)
     epochs: list[Epoch] = []
     found = list(tail.events())
     for stamped, following in zip(found, [*found[1:], None], strict=False):

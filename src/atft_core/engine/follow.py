@@ -53,7 +53,7 @@ def drain_and_report(session: Session, trial: Asked) -> list[Epoch]:
     epochs, horizon = drain(session, trial.number), session.config.objective.horizon
     for epoch in epochs:
         value = epoch.val.get(str(horizon), {}).get("rank_ic")
-        report(session.study, trial.trial, epoch.epoch, finite(value))
+        report(trial.trial, epoch.epoch, finite(value))
     return epochs
 
 

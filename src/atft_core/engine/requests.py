@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from atft_core.engine.session import Session
@@ -52,11 +53,19 @@ def expire_requests(session: Session) -> None:
 
 def _unanswered(session: Session) -> list[tuple[str, dict[str, Any]]]:
     found = []
-    for path in sorted(session.run.requests.glob("*.json")):
-        if path.stem not in session.state.answered:
+    for path in _left(session.run.requests):
+        if path.suffix == ".json" and path.stem not in session.state.answered:
             value = read_json(path)
             found.append((path.stem, value if isinstance(value, dict) else {}))
     return found
+
+
+def _left(requests: Path) -> list[Path]:
+    """In order of their names."""
+    try:
+        return sorted(requests.iterdir())
+    except OSError:  # moved away, or unreadable: nobody asks for anything
+        return []
 
 
 def _act(session: Session, request_id: str, request: dict[str, Any]) -> tuple[bool, str]:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import TracebackType
 
+from optuna.distributions import BaseDistribution
 from optuna.study import Study
 
 from atft_core.config.schema import Config
 from atft_core.engine.cards import MeasuredCards
+from atft_core.engine.keep import Predictions
 from atft_core.engine.outcome import End
+from atft_core.engine.paced import Paced
 from atft_core.engine.programs import Programs
 from atft_core.engine.rebuild import why_unlike
 from atft_core.engine.reserve import Reserve
 from atft_core.engine.shared import ask_shared, open_shared, own_trials
 from atft_core.engine.slots import Slots, cores, plan_slots
-from atft_core.engine.study import Asked, ask, close_study, open_study
+from atft_core.engine.space import distributions
+from atft_core.engine.study import Asked, ask, close_study, copy_study, open_study
 from atft_core.errors import EngineError
 from atft_core.gpu import GpuSampler
 from atft_core.notify.message import message
@@ -41,8 +47,6 @@ from atft_core.run.state import State
 
 SNAPSHOT_SECONDS = 60.0
 """Between two snapshots while nothing ends."""
-SNAPSHOT_SHARE = 0.05
-"""Of its time that the engine gives to snapshots: of ten thousand trials one takes a second."""
 
 
 @dataclass
@@ -79,8 +83,9 @@ class Session:
         self._lay_out()
         self._complaint = ""
         self._study: Study | None = None
-        self._snapshotted = time.monotonic()
-        self._snapshot_cost = 0.0
+        self.snapshot = Paced(self._save_snapshot)
+        self.copy = Paced(self._copy_study)
+        self.predictions = Predictions(self.run, self.config.engine.keep_predictions)
 
     def __enter__(self) -> Session:
         remove_leftovers(self.run.path)
@@ -100,7 +105,7 @@ class Session:
             self.reserve.release()
             for text in self.outbox.close():
                 self.record(ev.Alert(key="notify", text=text))
-        self.save_snapshot()
+        self.snapshot.now()
         with suppress(OSError):
             remove_leftovers(self.run.path)  # of programs that were killed
         self.journal.close()
@@ -134,8 +139,13 @@ class Session:
         """The trial of that number, as the study has it by now."""
         seed = self.config.train.seed
         if self.config.engine.storage:
-            return Asked(number, ask_shared(self.study, self.run, number, seed))
-        return Asked(number, ask(self.study, number, seed))
+            return Asked(number, ask_shared(self.study, self.run, number, seed, self.space))
+        return Asked(number, ask(self.study, number, seed, self.space))
+
+    @cached_property
+    def space(self) -> dict[str, BaseDistribution]:
+        """From what the parameters of trials are drawn."""
+        return distributions(self.config)
 
     def record(self, event: Event) -> None:
         """Write an event, believe it, wait for the disk, and tell people about it.
@@ -154,8 +164,8 @@ class Session:
             self._tell(stamped)
             if len(self.state.alerts) > told:
                 self._hand_over(told)
-        if time.monotonic() - self._snapshotted > SNAPSHOT_SECONDS:
-            self.renew_snapshot()
+        if self.snapshot.seconds > SNAPSHOT_SECONDS:
+            self.snapshot.renew()
 
     def _tell(self, stamped: Stamped) -> None:
         told = lines(self.state, stamped)
@@ -177,18 +187,20 @@ class Session:
             self.record(ev.Alert(key="notify", text=complaint))
         return loaded
 
-    def renew_snapshot(self) -> None:
-        """Save one, unless the last one was made just now for what it costs."""
-        if time.monotonic() - self._snapshotted >= self._snapshot_cost / SNAPSHOT_SHARE:
-            self.save_snapshot()
-
-    def save_snapshot(self) -> None:
+    def _save_snapshot(self) -> None:
         """Let the next reader start from here instead of from the beginning; disposable."""
-        began = time.monotonic()
         with suppress(OSError, ValueError):  # a full disk; text that is no Unicode: the log has it
             snapshot.save(self.run, self.state)
-        self._snapshotted = time.monotonic()
-        self._snapshot_cost = self._snapshotted - began
+
+    def _copy_study(self) -> None:
+        """A copy for other tools; that it cannot be made is told, and ends nothing."""
+        if self.config.engine.storage or not self.run.study.exists():
+            return  # a server answers other tools by itself
+        try:
+            copy_study(self.run)
+        except (OSError, sqlite3.Error) as error:
+            text = f"{self.run.study_snapshot.name} is not up to date: {error}"
+            self.record(ev.Alert(level="warning", text=text))
 
     def announce(self, code: str) -> None:
         """Say which process is the engine now, and which version of the code it runs."""
@@ -211,6 +223,7 @@ class Session:
     def forget(self) -> None:
         """Let the next step read the study and the trials' lines as an engine does that begins."""
         self.drained.clear()
+        self.predictions = Predictions(self.run, self.config.engine.keep_predictions)
         if self._study is not None:
             close_study(self._study)
             self._study = None

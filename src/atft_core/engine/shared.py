@@ -7,11 +7,12 @@ the server between asking and hearing the answer, finds it again.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -149,7 +150,9 @@ def _made(storage: Storage, config: Config, identity: Json) -> Study:
     return study
 
 
-def ask_shared(study: Study, run: RunDirectory, number: int, seed: int) -> Trial:
+def ask_shared(
+    study: Study, run: RunDirectory, number: int, seed: int, space: Mapping[str, BaseDistribution]
+) -> Trial:
     """The run's trial of that number: the one that it was given, or a new one."""
     owner = owner_of(run, number)
     trials = study.get_trials(deepcopy=False)
@@ -163,7 +166,7 @@ def ask_shared(study: Study, run: RunDirectory, number: int, seed: int) -> Trial
         trial_id = known._trial_id
     trial = Trial(study, trial_id)
     # By its number in the study: two runs that begin together must not draw the same.
-    study.sampler = make_sampler(seed, trial.number)
+    study.sampler = make_sampler(seed, trial.number, space)
     return trial
 
 

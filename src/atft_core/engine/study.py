@@ -9,11 +9,13 @@ import hashlib
 import os
 import sqlite3
 import warnings
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, PatientPruner
 from optuna.samplers import TPESampler
@@ -90,7 +92,21 @@ def _refuse_emptied(run: RunDirectory, trials_known: int) -> None:
         )
 
 
-def make_sampler(seed: int, number: int) -> TPESampler:
+class _Sampler(TPESampler):
+    """Knows the space. Optuna would read it off all trials that there are, for each trial anew."""
+
+    def __init__(self, space: Mapping[str, BaseDistribution], **pinned: Any) -> None:
+        super().__init__(**pinned)
+        self._space = space
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """What is drawn together: all that there is a choice of."""
+        return {key: each for key, each in sorted(self._space.items()) if not each.single()}
+
+
+def make_sampler(seed: int, number: int, space: Mapping[str, BaseDistribution]) -> TPESampler:
     """The sampler of one trial. Seeded by seed and number: a resumed study draws the same.
 
     Every argument that a new Optuna might default differently is pinned.
@@ -98,7 +114,8 @@ def make_sampler(seed: int, number: int) -> TPESampler:
     digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return TPESampler(
+        return _Sampler(
+            space,
             n_startup_trials=10,
             n_ei_candidates=24,
             multivariate=True,
@@ -140,16 +157,19 @@ def pruning_possible(config: Config) -> bool:
 
 def frozen(study: Study, number: int) -> FrozenTrial | None:
     """The study's view of a trial, None when it has never been asked for."""
-    trials = study.get_trials(
-        deepcopy=False,
-        states=(TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL),
-    )
-    return next((trial for trial in trials if trial.number == number), None)
+    storage = study._storage  # not all trials, to look at one
+    try:
+        found = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+    except KeyError:
+        return None
+    trial = storage.get_trial(found)
+    return None if trial.state is TrialState.WAITING else trial
 
 
-def ask(study: Study, number: int, seed: int) -> Trial:
+def ask(study: Study, number: int, seed: int, space: Mapping[str, BaseDistribution]) -> Trial:
     """The trial of that number: the one the study already runs, or the next one."""
-    study.sampler = make_sampler(seed, number)  # also for a trial whose suggestions a kill cut off
+    # Also for a trial whose suggestions a kill cut off.
+    study.sampler = make_sampler(seed, number, space)
     known = frozen(study, number)
     if known is not None:
         return Trial(study, known._trial_id)
@@ -178,18 +198,18 @@ def has_enqueued(study: Study, request: str) -> bool:
     return any(trial.user_attrs.get("request") == request for trial in known)
 
 
-def report(study: Study, trial: Trial, epoch: int, value: float | None) -> None:
+def report(trial: Trial, epoch: int, value: float | None) -> None:
     """An epoch's value; the first report of an epoch stands, an undefined one is none."""
     if value is None:
         return
-    known = study._storage.get_trial(trial._trial_id)  # not all trials, to look at one
-    if epoch not in known.intermediate_values:
-        before("study report")
+    before("study report")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has been reported before
         trial.report(value, epoch)
-        after("study report")
+    after("study report")
 
 
-def snapshot(run: RunDirectory) -> None:
+def copy_study(run: RunDirectory) -> None:
     """A consistent copy of study.db for other tools, replaced in one step."""
     temporary = run.study_snapshot.with_name(f".study.snapshot.{os.getpid()}.tmp")
     before("study copy")

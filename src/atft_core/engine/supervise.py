@@ -27,6 +27,7 @@ def supervise(session: Session) -> ev.RunEnded:
     _listen(session)
     end = patiently(session, lambda: _begin(session) or work(session))
     conclude(session)
+    session.copy.now()
     return _end(session, end)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from optuna.trial import TrialState
 
 from atft_core.engine.attempts import attempts
-from atft_core.engine.keep import drop_predictions
 from atft_core.engine.outcome import FINAL, Outcome
 from atft_core.engine.session import Session
-from atft_core.engine.space import distributions, suggest
+from atft_core.engine.space import suggest
 from atft_core.engine.steps import Steps
-from atft_core.engine.study import ENDED_STATES, Asked, report, snapshot
+from atft_core.engine.study import ENDED_STATES, Asked, report
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.events import Json
@@ -44,7 +41,7 @@ def _obtain(session: Session, number: int) -> Asked:
     trial = session.ask(number)
     files = session.run.trial(number)
     if known is None:
-        params = suggest(trial.trial, distributions(session.config))
+        params = suggest(trial.trial, session.space)
         files.path.mkdir(exist_ok=True)
         write_json(files.params, {"trial": number, "params": params})
         session.record(ev.TrialAsked(trial=number, params=params, in_study=trial.trial.number))
@@ -57,7 +54,7 @@ def _obtain(session: Session, number: int) -> Asked:
 
 def _refuse_other_params(session: Session, trial: Asked, params: Json) -> None:
     """A study put back from its copy may not know what a trial was asked with; then ask again."""
-    drawn = trial.trial.params or suggest(trial.trial, distributions(session.config))
+    drawn = trial.trial.params or suggest(trial.trial, session.space)
     if drawn != params:
         raise EngineError(
             f"The study has other parameters for trial {trial.number} than the event log.",
@@ -82,7 +79,7 @@ def _catch_up(session: Session, trial: Asked) -> None:
     """Report what the log knows and the study does not: a kill came between the two."""
     horizon = session.config.objective.horizon
     for row in session.state.trial(trial.number).epochs:
-        report(session.study, trial.trial, row.epoch, finite(row.metric("rank_ic", horizon)))
+        report(trial.trial, row.epoch, finite(row.metric("rank_ic", horizon)))
 
 
 def _tell(session: Session, trial: Asked, outcome: Outcome) -> None:
@@ -93,7 +90,8 @@ def _tell(session: Session, trial: Asked, outcome: Outcome) -> None:
     known = session.state.trial(trial.number)
     given_up = known.given_up or stopped_by(session.state, trial.number)
     reason = outcome.reason or (given_up if state == "PRUNED" else "")
-    trial.trial.set_user_attr("reason", reason)
+    if reason:
+        trial.trial.set_user_attr("reason", reason)
     before("study tell")
     session.study.tell(
         trial.trial.number,
@@ -104,20 +102,9 @@ def _tell(session: Session, trial: Asked, outcome: Outcome) -> None:
     after("study tell")
     _already_told(session, trial)
     remove_leftovers(session.run.trial(trial.number).path)
-    drop_predictions(session)
-    _copy_study(session)
-    session.renew_snapshot()
-
-
-def _copy_study(session: Session) -> None:
-    """A copy for other tools; that it cannot be made is told, and ends nothing."""
-    if session.config.engine.storage:
-        return  # a server answers other tools by itself
-    try:
-        snapshot(session.run)
-    except (OSError, sqlite3.Error) as error:
-        text = f"{session.run.study_snapshot.name} is not up to date: {error}"
-        session.record(ev.Alert(level="warning", text=text))
+    session.predictions.drop(session.state, trial.number)
+    session.copy.renew()
+    session.snapshot.renew()
 
 
 def ended(session: Session, number: int) -> bool:
