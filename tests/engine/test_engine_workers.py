@@ -5,9 +5,10 @@ import subprocess
 import sys
 import time
 
+from atft_core.engine.local import LocalWorker, adopt, environment, spawn
 from atft_core.engine.slots import Slot
 from atft_core.engine.steps import pause, see_through
-from atft_core.engine.workers import Worker, adopt, end, environment, spawn, tell
+from atft_core.engine.workers import end, tell
 from atft_core.run.directory import create
 from atft_core.run.files import read_json
 from atft_core.run.processes.alive import start_time
@@ -15,7 +16,7 @@ from atft_core.run.processes.alive import start_time
 
 def started(*command, **options):
     process = subprocess.Popen(command, start_new_session=True, text=True, **options)
-    return Worker(0, 1, process.pid, start_time(process.pid), process)
+    return LocalWorker(0, 1, process.pid, start_time(process.pid), process)
 
 
 def gone(pid, seconds=20):
@@ -51,8 +52,8 @@ def test_a_worker_that_ends_by_itself_is_left_in_peace():
 
 def test_a_worker_of_an_earlier_engine_is_known_by_pid_and_start_time():
     worker = started("sleep", "600")
-    known = Worker(0, 1, worker.pid, worker.start_time)
-    other = Worker(0, 1, worker.pid, worker.start_time + 1)
+    known = LocalWorker(0, 1, worker.pid, worker.start_time)
+    other = LocalWorker(0, 1, worker.pid, worker.start_time + 1)
     assert known.running()
     assert not other.running(), "the same pid, another process"
     see_through(end(other, patience=0.0))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from worker_run import OBSERVED, PARAMS, make_run, sleeper
 
-from atft_core.engine.workers import environment
+from atft_core.engine.local import environment
 from atft_core.errors import RunDirectoryError
 from atft_core.run.files import write_json
 from atft_core.run.processes.facts import facts_of, hidden

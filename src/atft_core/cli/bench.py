@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from atft_core.cli.output import print_json, say, table
-from atft_core.engine.workers import environment
+from atft_core.engine.local import environment
 from atft_core.errors import AtftError, UsageError
 from atft_core.launch import program
 from atft_core.run.files import write_json

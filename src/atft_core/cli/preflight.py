@@ -11,8 +11,8 @@ from atft_core.cli.output import ProgressLine, print_json, say, table
 from atft_core.config.load import resolve
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
+from atft_core.engine.local import environment
 from atft_core.engine.prepare import Prepared, prepare
-from atft_core.engine.workers import environment
 from atft_core.errors import AtftError
 from atft_core.launch import program
 from atft_core.run.directory import RunDirectory, create

@@ -8,15 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from atft_core.config.engine import EngineConfig, RayConfig
 from atft_core.config.search import Choice, Range, default_search
-from atft_core.config.secret import why_refused
 from atft_core.config.section import Section
 from atft_core.config.split import SplitConfig
 
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
-"""Study names and run directories: nothing that a shell, a path or a terminal could misread."""
 QUANTILE_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Quantiles that the quantile head gives; the one in the middle is the score."""
 
@@ -288,54 +286,6 @@ class ObjectiveConfig(Section):
     LightGBM is installed (pip install 'atft[baselines]'). Minutes on a large panel, once a run."""
 
 
-class EngineConfig(Section):
-    """How the study is run."""
-
-    study_name: str = Field("atft", pattern=NAME_PATTERN)
-    """Name of the Optuna study."""
-    n_trials: int = Field(1, ge=1, le=100_000)
-    """Trials of the study."""
-    sampler: Literal["tpe", "grid"] = "tpe"
-    """How trials are drawn: where TPE expects most, or every combination of [search], in order."""
-    max_retries: int = Field(3, ge=0, le=100)
-    """Times a killed worker is started again before its trial fails."""
-    prune_warmup: int = Field(5, ge=0)
-    """Epochs before a trial may be pruned."""
-    prune_patience: int = Field(2, ge=0)
-    """Epochs without progress that the pruner tolerates."""
-    prune_startup: int = Field(5, ge=0)
-    """Trials that must be complete before any is pruned."""
-    keep_predictions: int = Field(3, ge=1)
-    """Best trials whose predictions are kept."""
-    slots: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
-    """Trials at once: auto (one for each GPU, one on a machine without), or that many, spread over
-    the GPUs. Several share a GPU when what one takes was measured and fits beside it."""
-    storage: str = ""
-    """Where the study is; empty: study.db in the run directory. Else PostgreSQL, which several runs
-    may share: "environment" (the URL is in ATFT_STORAGE), a file of mode 0600 that holds the URL,
-    or postgresql://HOST/DATABASE without a password."""
-    hung_seconds: float = Field(300, gt=0)
-    """Silence of a running worker after which the run counts as hung."""
-    trial_hours: float = Field(0, ge=0)
-    """Hours of work after which a trial is given up, TIMED_OUT; 0: it takes as long as it takes."""
-    group: str = ""
-    """Unix group that may read the run directory (mode 0750 instead of 0700)."""
-
-    @field_validator("storage")
-    @classmethod
-    def _holds_no_secret(cls, storage: str) -> str:
-        if why := why_refused(storage):
-            raise ValueError(why)
-        return storage
-
-    @model_validator(mode="after")
-    def _grid_is_its_own(self) -> EngineConfig:
-        if self.storage and self.sampler == "grid":
-            raise ValueError("a grid belongs to one run: engine.sampler = grid needs study.db "
-                             "(engine.storage empty)")  # fmt: skip
-        return self
-
-
 class Config(Section):
     """Everything that decides a run."""
 
@@ -347,6 +297,7 @@ class Config(Section):
     train: TrainConfig = Field(default_factory=TrainConfig)
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     engine: EngineConfig = Field(default_factory=EngineConfig)
+    ray: RayConfig = Field(default_factory=RayConfig)
     search: dict[str, Range | Choice] = Field(default_factory=default_search)
     """Searched keys; empty: every trial runs the configuration as it stands."""
 

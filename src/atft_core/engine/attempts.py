@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 
-from atft_core.engine import workers
 from atft_core.engine.follow import drain_and_report, follow
 from atft_core.engine.outcome import FINAL, WORDS, End, Outcome
 from atft_core.engine.session import Session
@@ -41,7 +41,10 @@ def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
             if slot is None:  # its own is of no use any more, and the others are taken
                 yield None
                 continue
-            worker = _start(session, number, slot)
+            worker = yield from _start(session, number, slot)
+            if not worker.placed() and (why := session.why_interrupt):
+                return Outcome("stopped", why)
+            _begun(session, worker, slot.number)
         end = yield from follow(session, trial, worker)
         outcome = _close(session, trial, end, worker.fate())
         worker = None
@@ -120,7 +123,7 @@ def _wordless(session: Session, end: End, fate: str) -> Outcome:
 
 def _pick_up(session: Session, number: int) -> Worker | None:
     """The worker that an earlier engine left at work."""
-    worker, known = workers.adopt(session.run, number), session.state.trial(number)
+    worker, known = session.executor.adopt(number), session.state.trial(number)
     if worker is None:
         return None
     if worker.attempt > known.attempt:  # a kill came between its start and the log
@@ -130,10 +133,14 @@ def _pick_up(session: Session, number: int) -> Worker | None:
     return worker
 
 
-def _start(session: Session, number: int, slot: Slot) -> Worker:
+def _start(session: Session, number: int, slot: Slot) -> Steps[Worker]:
+    """A worker at work; on a cluster others may be before it."""
     attempt = session.state.trial(number).attempt + 1
-    worker = workers.spawn(session.run, number, attempt, session.programs.worker, slot)
-    _begun(session, worker, slot.number)
+    worker = session.executor.start(number, attempt, slot)
+    while worker.running() and not worker.placed():
+        if session.why_interrupt:
+            worker.signal(signal.SIGKILL)
+        yield worker
     return worker
 
 
@@ -147,6 +154,7 @@ def _begun(session: Session, worker: Worker, slot: int) -> None:
             start_time=worker.start_time,
             resume_epoch=max((row.epoch for row in epochs), default=0),
             slot=slot,
+            node=worker.node,
         )
     )
 

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from atft_core.engine.local import environment
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
 from atft_core.engine.silence import Stopwatch
 from atft_core.engine.steps import TICK_SECONDS
 from atft_core.engine.watch import look
-from atft_core.engine.workers import environment
 from atft_core.launch import program
 from atft_core.run import events as ev
 from atft_core.run.causes import caused

@@ -19,9 +19,9 @@ from typing import Any
 from atft_core import __version__
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
+from atft_core.engine.local import adopt
 from atft_core.engine.prepare import Prepared, prepare
 from atft_core.engine.shared import refuse_unreachable
-from atft_core.engine.workers import adopt
 from atft_core.errors import GateClosedError, RunBusyError, RunDirectoryError, UsageError
 from atft_core.run import events as ev
 from atft_core.run import user

@@ -52,10 +52,10 @@ def _superseded(
 
 def _duty(session: Session, epoch: Epoch) -> dict[str, float] | None:
     """The GPU over the epoch's training span; None where the trial used none, or none is seen."""
-    settings = session.state.trial(epoch.trial).settings
-    if not str(settings.get("device")).startswith("cuda"):
+    trial = session.state.trial(epoch.trial)
+    if not str(trial.settings.get("device")).startswith("cuda"):
         return None  # whatever the card does, it does for somebody else
     start, end = epoch.time.get("train_start"), epoch.time.get("train_end")
     if not isinstance(start, (int, float)) or not isinstance(end, (int, float)):
         return None
-    return session.sampler.window(start, end, str(settings.get("gpu", "")))
+    return session.gpu_window(trial, start, end)

@@ -60,7 +60,7 @@ def drain_and_report(session: Session, trial: Asked) -> list[Epoch]:
 def end_workers(session: Session) -> None:
     """No worker is left at work without an engine that goes on; each resumes where it was."""
     running = [trial.number for trial in session.state.trials.values() if trial.running]
-    found = [worker for number in running if (worker := workers.adopt(session.run, number))]
+    found = [worker for number in running if (worker := session.executor.adopt(number))]
     for worker in found:
         session.ends[worker.trial] = End(ordered=True)
         with suppress(OSError):  # it is ended, whether or not the word can be left

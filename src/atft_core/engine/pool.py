@@ -8,7 +8,7 @@ from atft_core.engine.session import Session
 from atft_core.engine.steps import Steps, pause
 from atft_core.engine.trials import ended, run_trial
 from atft_core.engine.watch import look
-from atft_core.engine.workers import Worker, adopt
+from atft_core.engine.workers import Worker
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.judge.rules import decisions_on_sweep, stopped_by
@@ -57,7 +57,7 @@ class _Pool:
     def _pick_up(self) -> None:
         """Whoever is at work has to be looked after, be the run over or not."""
         for number in sorted(self._session.state.trials):
-            if not ended(self._session, number) and adopt(self._session.run, number):
+            if not ended(self._session, number) and self._session.executor.adopt(number):
                 self._begin(number)
 
     def _begin_some(self) -> ev.RunEnded | None:

@@ -17,6 +17,7 @@ from optuna.study import Study
 from atft_core.config.schema import Config
 from atft_core.engine.cards import MeasuredCards
 from atft_core.engine.keep import Predictions
+from atft_core.engine.local import Local
 from atft_core.engine.outcome import End
 from atft_core.engine.paced import Paced
 from atft_core.engine.programs import Programs
@@ -26,8 +27,10 @@ from atft_core.engine.shared import ask_shared, open_shared, own_trials
 from atft_core.engine.slots import Slots, cores, plan_slots
 from atft_core.engine.space import distributions
 from atft_core.engine.study import Asked, ask, close_study, copy_study, open_study
+from atft_core.engine.workers import Executor
 from atft_core.errors import EngineError
-from atft_core.gpu import GpuSampler
+from atft_core.gpu import GpuSampler, GpuSpan
+from atft_core.gpu.lines import span_of_lines
 from atft_core.notify.message import message
 from atft_core.notify.outbox import Outbox
 from atft_core.notify.settings import Loaded, load_or_default
@@ -43,7 +46,7 @@ from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.processes.alive import start_time
 from atft_core.run.stages import RuleSpec, stage_from_json
-from atft_core.run.state import State
+from atft_core.run.state import State, Trial
 
 SNAPSHOT_SECONDS = 60.0
 """Between two snapshots while nothing ends."""
@@ -66,6 +69,7 @@ class Session:
     """Of trials whose attempt the engine is ending: why."""
     looked: dict[str, float] = field(default_factory=dict)
     """When that was looked at last, on the monotonic clock."""
+    executor: Executor = field(init=False)
     deadline: float | None = None
     signalled: bool = False
 
@@ -90,7 +94,12 @@ class Session:
     def __enter__(self) -> Session:
         remove_leftovers(self.run.path)
         self.sampler.start()
-        self._lay_out()
+        if self.config.engine.executor == "ray":
+            from atft_core.engine.cluster.executor import Cluster  # an extra
+
+            self.executor = Cluster(self.run, self.config, self.programs.worker)
+        else:
+            self._lay_out()
         self.reserve.keep()
         return self
 
@@ -101,6 +110,7 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.sampler.stop()
+        self.executor.close()
         with suppress(OSError):  # a full disk has its last words already
             self.reserve.release()
             for text in self.outbox.close():
@@ -112,9 +122,15 @@ class Session:
         self.lock.release()
 
     def _lay_out(self) -> None:
-        """The slots, by the GPUs that there are."""
+        """Slots by the GPUs that there are, where trials run on this machine."""
         places = plan_slots(self.config, self.sampler.visible, cores())
-        self.slots = Slots(places, MeasuredCards(self.state, self.sampler))
+        slots = Slots(places, MeasuredCards(self.state, self.sampler))
+        self.executor = Local(self.run, self.programs.worker, slots)
+
+    @property
+    def slots(self) -> Slots:
+        """Where workers compute at once."""
+        return self.executor.slots
 
     @property
     def study(self) -> Study:
@@ -146,6 +162,12 @@ class Session:
     def space(self) -> dict[str, BaseDistribution]:
         """From what the parameters of trials are drawn."""
         return distributions(self.config)
+
+    def gpu_window(self, trial: Trial, t0: float, t1: float) -> GpuSpan | None:
+        """The GPU of a trial between two moments, by whoever sampled it."""
+        if trial.node:
+            return span_of_lines(self.run.trial(trial.number).gpu, t0, t1)
+        return self.sampler.window(t0, t1, str(trial.settings.get("gpu", "")))
 
     def record(self, event: Event) -> None:
         """Write an event, believe it, wait for the disk, and tell people about it.

@@ -21,6 +21,16 @@ class Slot:
     """CPU threads; 0: as many as there are cores."""
 
 
+@dataclass(frozen=True)
+class Node:
+    """A machine of a cluster."""
+
+    name: str
+    gpus: float = 0.0
+    cpus: float = 0.0
+    alive: bool = True
+
+
 class Cards(Protocol):
     """What is known of the GPUs."""
 
@@ -52,10 +62,15 @@ class Slots:
     """Which trial is in which slot."""
 
     def __init__(self, places: Sequence[Slot], cards: Cards) -> None:
-        self.places = tuple(places)
+        self._places = tuple(places)
         self._cards = cards
         self._taken: dict[int, Slot] = {}
         """By trial. Two may be in one slot for a while: workers that an engine found at work."""
+
+    @property
+    def places(self) -> tuple[Slot, ...]:
+        """All that there are."""
+        return self._places
 
     def forget(self) -> None:
         """All are free."""

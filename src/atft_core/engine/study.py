@@ -23,7 +23,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from atft_core.config.schema import Config, EngineConfig
+from atft_core.config.engine import EngineConfig
+from atft_core.config.schema import Config
 from atft_core.engine.space import planned
 from atft_core.engine.storage import LOCK_TIMEOUT, Storage
 from atft_core.errors import EngineError

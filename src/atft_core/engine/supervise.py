@@ -33,6 +33,8 @@ def supervise(session: Session) -> ev.RunEnded:
 
 def _begin(session: Session) -> ev.RunEnded | None:
     expire_requests(session)
+    if why := session.executor.why_unfit():
+        return ev.RunEnded(state="FAILED", reason=f"cluster: {why}")
     return _preflight(session)
 
 

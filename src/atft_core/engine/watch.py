@@ -7,6 +7,7 @@ knows what has been told, and every console shows the same.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 
 from atft_core.engine.session import Session
 from atft_core.notify.settings import Settings
@@ -45,6 +46,7 @@ def _look(session: Session) -> None:
     settings = session.notified().settings
     _disk(session, settings)
     _slots(session)
+    _nodes(session)
     if _due(session, "gpu_idle", GPU_SECONDS):
         _gpu(session, settings)
 
@@ -83,6 +85,21 @@ def _slots(session: Session) -> None:
             session.record(ev.Alert(level="error", key="gpu_lost", text=text))
 
 
+def _nodes(session: Session) -> None:
+    """The machines of a cluster, whenever one came or went."""
+    nodes = session.executor.nodes()
+    seen = ev.ClusterSeen(nodes=[asdict(node) for node in nodes], slots=len(session.slots.places))
+    if not nodes or (seen.nodes, seen.slots) == (session.state.nodes, session.state.slots):
+        return
+    alive = {node.name for node in nodes if node.alive}
+    lost = [str(node["name"]) for node in session.state.nodes if node.get("alive")]
+    session.record(seen)
+    for name in lost:
+        if name not in alive:
+            text = f"node {name} is gone; its trials go on elsewhere from their checkpoints"
+            session.record(ev.Alert(level="error", key="node_lost", text=text))
+
+
 def _gpu(session: Session, settings: Settings) -> None:
     """The least busy of those that trials train on."""
     busy = {trial.number: duty for trial in session.state.at_work
@@ -107,8 +124,8 @@ def _duty(session: Session, trial: Trial) -> float | None:
     on_gpu = str(trial.settings.get("device")).startswith("cuda")
     if not on_gpu or trial.phase in PHASE_BUDGET:
         return None
-    now, gpu = time.time(), str(trial.settings.get("gpu", ""))
-    span = session.sampler.window(now - GPU_SECONDS, now, gpu)
+    now = time.time()
+    span = session.gpu_window(trial, now - GPU_SECONDS, now)
     return span["mean"] if span else None
 
 

@@ -1,28 +1,18 @@
-"""Worker processes: started in sessions of their own, recognised again, ended for certain."""
+"""Workers as the engine sees them, wherever they run: told, waited for, ended for certain."""
 
 from __future__ import annotations
 
 import os
-import platform
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
-from atft_core.config.secret import VARIABLE as SECRET
-from atft_core.engine.slots import Slot
-from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
-from atft_core.launch import program
-from atft_core.run import user
+from atft_core.engine.slots import Node, Slot, Slots
 from atft_core.run.causes import caused
 from atft_core.run.directory import RunDirectory
-from atft_core.run.faults import after, before
-from atft_core.run.files import open_to_write, write_json
-from atft_core.run.lock import Holder, owner, probe
-from atft_core.run.processes.alive import alive, signal_group, signal_listener, start_time
-from atft_core.run.processes.cgroups import oom_kills
+from atft_core.run.files import write_json
 
 GRACE_SECONDS = 20.0
 """From the request to stop to SIGTERM; a block takes far less."""
@@ -32,95 +22,72 @@ TERM_SECONDS = 5.0
 """From SIGTERM to SIGKILL."""
 
 
-@dataclass(frozen=True)
-class Worker:
-    """An attempt at a trial. `process` is None when an earlier engine started it."""
+class Worker(Protocol):
+    """An attempt at a trial."""
 
-    trial: int
-    attempt: int
-    pid: int
-    start_time: float
-    process: subprocess.Popen[bytes] | None = None
-    oom_kills: int = 0
-    """How often the kernel had killed for want of memory when it was started."""
+    @property
+    def trial(self) -> int:
+        """Its trial's number."""
+
+    @property
+    def attempt(self) -> int:
+        """From 1 on."""
+
+    @property
+    def pid(self) -> int:
+        """Its process on this machine; 0 where it runs on another one."""
+
+    @property
+    def start_time(self) -> float:
+        """Of that process, in ticks after boot."""
+
+    @property
+    def node(self) -> str:
+        """The machine of a cluster that it runs on; empty for this one."""
 
     def running(self) -> bool:
-        """Whether it is still at work; reaps it when it is not."""
-        if self.process is not None:
-            return self.process.poll() is None
-        return alive(self.pid, self.start_time)
+        """Whether it is still at work, or about to begin."""
+
+    def placed(self) -> bool:
+        """Whether there was room for it and it has begun."""
 
     def fate(self) -> str:
         """How it ended, for people."""
-        code = None if self.process is None else self.process.returncode
-        if code is None:
-            return caused("CRASHED", "the worker of an earlier engine vanished")
-        if code == -signal.SIGKILL and oom_kills() > self.oom_kills:
-            return caused("OOM", "the kernel killed it for want of memory")
-        if code < 0:
-            return caused("CRASHED", f"the worker was killed by {signal.Signals(-code).name}")
-        said = f"the worker ended with exit code {code} and no last word"
-        return caused("CRASHED", said)
+
+    def opened(self) -> int | None:
+        """A descriptor that can be read once it has ended; None where it has, or none is to be had.
+
+        Whoever asks closes it.
+        """
+
+    def show_stacks(self) -> float:
+        """Let it write where it is; for so many seconds that takes."""
+
+    def signal(self, number: int) -> None:
+        """To it and to all that it started."""
 
 
-def spawn(run: RunDirectory, trial: int, attempt: int, module: str, slot: Slot) -> Worker:
-    """Start an attempt in a fresh interpreter; its output goes to the trial's log."""
-    directory = run.trial(trial)
-    before("worker start")
-    killed_before = oom_kills()
-    directory.control.unlink(missing_ok=True)
-    with open_to_write(directory.log, append=True) as log:
-        process = subprocess.Popen(
-            program(module, run.path, "--trial", trial, "--attempt", attempt, *_share(slot)),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=environment() | ({CUDA_NAMES: slot.gpu} if slot.gpu else {}),
-        )
-    after("worker start")
-    return Worker(trial, attempt, process.pid, start_time(process.pid), process, killed_before)
+class Executor(Protocol):
+    """Where trials run."""
 
+    @property
+    def slots(self) -> Slots:
+        """How many at once."""
 
-def _share(slot: Slot) -> list[object]:
-    return ["--threads", slot.threads] if slot.threads else []
+    def start(self, trial: int, attempt: int, slot: Slot) -> Worker:
+        """Start an attempt; its output goes to the trial's log."""
 
+    def adopt(self, trial: int) -> Worker | None:
+        """The worker that already holds the trial, whether or not the log knows of it."""
 
-def environment() -> dict[str, str]:
-    """The environment of a process that computes.
+    def nodes(self) -> tuple[Node, ...]:
+        """The machines of a cluster; none where there is just this one."""
 
-    Threads of OpenMP (libgomp) that wait spin by default, and beside another busy program they spin
-    in its way: an epoch of .8 s took up to 76 s. With fewer spins it takes 2.6 s there, and .8 s
-    on a quiet machine as before (docs/experiments.md).
-    """
-    ours = {"GOMP_SPINCOUNT": "3000", "TORCHINDUCTOR_CACHE_DIR": str(user.cache() / "compiled")}
-    given = {name: value for name, value in os.environ.items() if name != SECRET}
-    return {**ours, **_keep_freed_memory(), **given, "PYTHONUNBUFFERED": "1"}
+    def why_unfit(self) -> str:
+        """Why no trial could run there; empty where all is well."""
 
-
-def _keep_freed_memory() -> dict[str, str]:
-    """Let malloc use freed tensors again instead of asking the kernel for zeroed pages each time.
-
-    A training step on the CPU spends a third of its time there otherwise. glibc before 2.36 takes
-    such values for mistakes, and does worse than without them.
-    """
-    name, version = platform.libc_ver()
-    if name != "glibc" or tuple(map(int, version.split(".")[:2])) < (2, 36):
-        return {}
-    return {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
-
-
-def adopt(run: RunDirectory, trial: int) -> Worker | None:
-    """The worker that already holds the trial, whether or not the log knows of it."""
-    lock = run.trial(trial).lock
-    if probe(lock) is not Holder.ENGINE:
-        return None
-    who = owner(lock)
-    pid, attempt = who.get("pid"), who.get("attempt")
-    if not isinstance(pid, int) or not isinstance(attempt, int):
-        return None  # it has the lock and is about to say who it is
-    started = start_time(pid)
-    return Worker(trial, attempt, pid, started) if started else None
+    def close(self) -> None:
+        """The engine ends."""
 
 
 def tell(run: RunDirectory, trial: int, op: str) -> None:
@@ -130,9 +97,9 @@ def tell(run: RunDirectory, trial: int, op: str) -> None:
 
 def wait(workers: Sequence[Worker], seconds: float) -> None:
     """Until one of them ends, or for so long."""
-    ends = [opened for worker in workers if (opened := _opened(worker)) is not None]
+    ends = [opened for worker in workers if (opened := worker.opened()) is not None]
     try:
-        if len(ends) < len(workers):  # one is gone; or this is not Linux
+        if len(ends) < len(workers):  # one is gone
             seconds = min(seconds, 0.05)
         select.select(ends, [], [], seconds)
     finally:
@@ -140,20 +107,13 @@ def wait(workers: Sequence[Worker], seconds: float) -> None:
             os.close(descriptor)
 
 
-def _opened(worker: Worker) -> int | None:
-    try:
-        return os.pidfd_open(worker.pid)
-    except (OSError, AttributeError):
-        return None
-
-
 def end(worker: Worker, *, patience: float) -> Generator[Worker, None, None]:
     """Wait for the worker to end by itself, then end it and everything that it started."""
     if (yield from _ended(worker, patience)):
         return
-    signal_listener(worker.pid, worker.start_time, signal.SIGUSR1)  # where it hangs: stacks.txt
+    worker.show_stacks()  # where it hangs: stacks.txt
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        signal_group(worker.pid, worker.start_time, signal_number)
+        worker.signal(signal_number)
         if (yield from _ended(worker, TERM_SECONDS)):
             return
 
@@ -163,10 +123,10 @@ def kill(worker: Worker, patient: Callable[[], bool]) -> Generator[Worker, None,
 
     One that waits for a disk goes when the disk answers: for so long as `patient` says.
     """
-    if signal_listener(worker.pid, worker.start_time, signal.SIGUSR1):  # to stacks.txt
-        yield from _ended(worker, STACK_SECONDS)
+    if seconds := worker.show_stacks():  # to stacks.txt
+        yield from _ended(worker, seconds)
     while worker.running() and patient():
-        signal_group(worker.pid, worker.start_time, signal.SIGKILL)
+        worker.signal(signal.SIGKILL)
         yield worker
 
 
@@ -178,3 +138,14 @@ def _ended(worker: Worker, seconds: float) -> Generator[Worker, None, bool]:
             return False
         yield worker
     return True
+
+
+def word_of_exit(code: int, *, out_of_memory: bool) -> str:
+    """How a process ended that has left no last word. `out_of_memory`: the kernel has killed one
+    for want of it since this one began.
+    """
+    if code == -signal.SIGKILL and out_of_memory:
+        return caused("OOM", "the kernel killed it for want of memory")
+    if code < 0:
+        return caused("CRASHED", f"the worker was killed by {signal.Signals(-code).name}")
+    return caused("CRASHED", f"the worker ended with exit code {code} and no last word")

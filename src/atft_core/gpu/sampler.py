@@ -35,11 +35,13 @@ power in W where the card tells it."""
 class GpuSampler:
     """Samples every GPU in a thread from `start` to `stop`, into memory and into gpu.jsonl."""
 
-    def __init__(self, path: Path, *, period: float = FAST_SECONDS) -> None:
+    def __init__(self, path: Path, *, period: float = FAST_SECONDS, own_only: bool = False) -> None:
+        """`own_only`: just those that a CUDA process with this environment sees."""
         self.path = path
         self.stage = ""
         """What the run is doing; written beside each sample."""
         self._period = period
+        self._own_only = own_only
         self._nvml: Nvml | None = None
         self._file_reason = ""
         self._read = 0.0
@@ -82,6 +84,11 @@ class GpuSampler:
     def _gpus(self) -> list[Gpu]:
         return self._nvml.gpus if self._nvml else []
 
+    @property
+    def _watched(self) -> list[Gpu]:
+        own = {card_of(self._gpus, name) for name in self.visible}
+        return [gpu for gpu in self._gpus if not self._own_only or gpu.index in own]
+
     def _card(self, name: str) -> Gpu | None:
         """The card of that name; by no name the one that CUDA gives a process first."""
         gpus = self._gpus
@@ -121,7 +128,7 @@ class GpuSampler:
         due = time.monotonic() + LINE_SECONDS
         since = time.time()
         while not self._halt.wait(self._period):
-            alive = [gpu for gpu in nvml.gpus if not gpu.lost]
+            alive = [gpu for gpu in self._watched if not gpu.lost]
             if not alive:
                 return
             self._read = time.monotonic()
@@ -140,7 +147,7 @@ class GpuSampler:
             if reading is None:
                 continue
             span = _span([each for each in gpu.fast if each.t >= since]) or {"n": 0}
-            shares = {key: span.get(key) for key in ("p10", "p50", "p90", "n")}
+            shares = {key: span.get(key) for key in ("mean", "p10", "p50", "p90", "n")}
             lines.append(json.dumps({**asdict(reading), **shares, "stage": self.stage}) + "\n")
         try:
             with open_to_write(self.path, append=True) as file:

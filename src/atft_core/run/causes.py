@@ -12,6 +12,7 @@ ACTIONS = {
     "or fewer other processes",
     "NAN": "a smaller train.learning_rate, or train.amp=off; a trial of its own is lost, no other",
     "TIMED_OUT": "fewer epochs or a smaller network; engine.trial_hours is how long one may take",
+    "LOST_NODE": "the trial goes on elsewhere from its last checkpoint; `atft cluster status`",
     "LOST_GPU": "nvidia-smi and dmesg say why (Xid); after a reset, resume",
     "DISK_FULL": "make room, then resume: it goes on from its last checkpoint",
 }

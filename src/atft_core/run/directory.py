@@ -197,6 +197,16 @@ class TrialDirectory:
         return self.path / "worker.lock"
 
     @property
+    def placed(self) -> Path:
+        """On which node of a cluster its worker is."""
+        return self.path / "placed.json"
+
+    @property
+    def gpu(self) -> Path:
+        """Samples of the GPUs of that node that it was given."""
+        return self.path / "gpu.jsonl"
+
+    @property
     def exit(self) -> Path:
         """The worker's last word."""
         return self.path / "exit.json"

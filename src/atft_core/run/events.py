@@ -103,6 +103,18 @@ class WorkerStarted(Event):
     resume_epoch: int = 0
     slot: int = 0
     """Of those that compute at once."""
+    node: str = ""
+    """Where, on a cluster; its process number means nothing elsewhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSeen(Event):
+    """The machines that trials are placed on, whenever that changes."""
+
+    nodes: list[Json] = field(default_factory=list)
+    """name, gpus, cpus, alive."""
+    slots: int = 0
+    """Trials that they have room for at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,7 +326,7 @@ KINDS: dict[str, type[Event]] = {
     _kind(cls): cls
     for cls in (
         RunStarted, EngineStarted, DataReady, Preflight, TrialIntent, TrialAsked, WorkerStarted,
-        Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested,
+        ClusterSeen, Settings, Progress, Epoch, WorkerExited, TrialEnded, Requested, StopRequested,
         PruneRequested, TrialEnqueued, Decision, Significance, WalkedForward, Alert,
         HoldoutScored, RunPaused, RunContinued, RunEnded,
     )

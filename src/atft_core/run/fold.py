@@ -93,10 +93,15 @@ def _trial_asked(state: State, event: ev.TrialAsked, t: float) -> None:
 def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
     trial = state.trial(event.trial)
     trial.state, trial.attempt = "RUNNING", event.attempt
-    trial.pid, trial.start_time, trial.slot = event.pid, event.start_time, event.slot
+    trial.pid, trial.start_time = event.pid, event.start_time
+    trial.slot, trial.node = event.slot, event.node
     trial.phase, trial.worker_seq, trial.heard, trial.reason = "start", 0, t, ""
     trial.up = 0.0
     trial.started = trial.started or t
+
+
+def _cluster_seen(state: State, event: ev.ClusterSeen, t: float) -> None:
+    state.nodes, state.slots = event.nodes, event.slots
 
 
 def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:
@@ -255,6 +260,7 @@ _APPLY: dict[type[Event], Callable[[State, Any, float], None]] = {
     ev.TrialIntent: _trial_intent,
     ev.TrialAsked: _trial_asked,
     ev.WorkerStarted: _worker_started,
+    ev.ClusterSeen: _cluster_seen,
     ev.Settings: _settings,
     ev.Progress: _progress,
     ev.Epoch: _epoch,

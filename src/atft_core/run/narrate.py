@@ -103,9 +103,15 @@ def _short(value: Any) -> str:
 def _worker_started(state: State, event: ev.WorkerStarted) -> list[str]:
     from_epoch = f", resumes after epoch {event.resume_epoch}" if event.resume_epoch else ""
     slot = f" in slot {event.slot}" if event.slot else ""
-    return [
-        f"Trial {event.trial} attempt {event.attempt}: worker pid {event.pid}{slot}{from_epoch}"
-    ]
+    who = f"worker on {event.node}" if event.node else f"worker pid {event.pid}"
+    return [f"Trial {event.trial} attempt {event.attempt}: {who}{slot}{from_epoch}"]
+
+
+def _cluster_seen(state: State, event: ev.ClusterSeen) -> list[str]:
+    alive = [node for node in event.nodes if node.get("alive")]
+    gone = len(event.nodes) - len(alive)
+    lost = f", {gone} gone" if gone else ""
+    return [f"Cluster: {several(len(alive), 'node')}{lost}, {several(event.slots, 'slot')}"]
 
 
 def _settings(state: State, event: ev.Settings) -> list[str]:
@@ -211,6 +217,7 @@ _NARRATORS: dict[type[Event], Callable[[State, Any], list[str]]] = {
     ev.Preflight: _preflight,
     ev.TrialAsked: _trial_asked,
     ev.WorkerStarted: _worker_started,
+    ev.ClusterSeen: _cluster_seen,
     ev.Settings: _settings,
     ev.Epoch: _epoch,
     ev.WorkerExited: _worker_exited,

@@ -50,6 +50,8 @@ class Trial:
     pid: int = 0
     start_time: float = 0.0
     slot: int = 0
+    node: str = ""
+    """On a cluster: where it runs, or ran last."""
     crashes: int = 0
     mishaps: list[str] = field(default_factory=list)
     """How its workers were lost, in words."""
@@ -144,6 +146,10 @@ class State:
     """How much of the best trial is luck; empty before the end of a sweep."""
     walk: Json = field(default_factory=dict)
     """What the folds of a walk-forward say; empty before its end."""
+    nodes: list[Json] = field(default_factory=list)
+    """Machines of a cluster: name, gpus, cpus, alive; empty without one."""
+    slots: int = 0
+    """Trials that a cluster has room for at once."""
     verdicts: list[Stretch] = field(default_factory=list)
     """What limited it, from when to when."""
 

@@ -1,0 +1,84 @@
+"""The way into a Ray cluster: one that lets nobody in who has no token."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from atft_core.config.engine import RayConfig
+from atft_core.errors import ConfigError, EngineError
+
+MODE = "RAY_AUTH_MODE"
+TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 -- its name
+TOKEN_FILE = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 -- its name
+ASK_SECONDS = 60.0
+"""For a cluster to answer, or to refuse."""
+_HOW = "`atft cluster up` starts one with a token, and says how other machines join it."
+
+
+def ray_module() -> Any:
+    """Ray, silent; ConfigError where it is not installed."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # CUDA_VISIBLE_DEVICES stays
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError(
+            'engine.executor = "ray", but Ray is not installed.', hint="pip install 'atft[ray]'"
+        ) from error
+    return ray
+
+
+def connect(config: RayConfig) -> Any:
+    """Ray, connected; EngineError where there is no cluster, or one that anybody may enter."""
+    _choose_token()
+    ray = ray_module()
+    if ray.is_initialized():
+        return ray
+    try:
+        ray.init(address=config.address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except Exception as error:  # whatever Ray raises, from ValueError to its own
+        raise EngineError(
+            f"The Ray cluster {config.address!r} cannot be entered: {first_line(error)}.", hint=_HOW
+        ) from error
+    address = str(ray.get_runtime_context().gcs_address)
+    if open_to_all(address):
+        ray.shutdown()
+        raise EngineError(
+            f"The Ray cluster {address} lets everybody in who reaches its port, "
+            "and whoever is in can run programs as you.",
+            hint=f"Start it with {MODE}=token. {_HOW}",
+        )
+    return ray
+
+
+def _choose_token() -> None:
+    """Show the token that there is, unless something else was asked for."""
+    own = Path.home() / ".ray" / "auth_token"
+    if os.environ.get(TOKEN) or os.environ.get(TOKEN_FILE) or own.is_file():
+        os.environ.setdefault(MODE, "token")
+
+
+def open_to_all(address: str) -> bool:
+    """Whether a program without a token gets an answer."""
+    hidden = {TOKEN, TOKEN_FILE}
+    without = {name: value for name, value in os.environ.items() if name not in hidden}
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        done = subprocess.run(
+            command, env={**without, MODE: "disabled"}, capture_output=True, check=False,
+            timeout=ASK_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return lines[0].strip().rstrip(".") if lines else repr(error)

@@ -1,0 +1,120 @@
+"""What a Ray task does on its node: look around, or keep a worker until it ends.
+
+The worker is the same program as on one machine, and speaks through the trial's directory.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from atft_core.config.hashing import code_version
+from atft_core.engine.local import LocalWorker, spawn
+from atft_core.engine.slots import Slot
+from atft_core.engine.workers import kill, wait
+from atft_core.errors import EngineError
+from atft_core.gpu import GpuSampler
+from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
+from atft_core.run.directory import RunDirectory
+from atft_core.run.events import Json
+from atft_core.run.files import write_json
+from atft_core.run.lock import Holder, probe
+
+TICK_SECONDS = 0.2
+"""Between two moments at which an order to end is heard."""
+LEFT_SECONDS = 30.0
+"""For a worker of the same trial that loses its own keeper just now."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """An attempt at a trial, as it is sent to a node."""
+
+    run: str
+    run_id: str
+    trial: int
+    attempt: int
+    module: str
+    threads: int
+
+
+def look(run: str, run_id: str, cache: str) -> Json:
+    """What a node sees of a run, and what it would run it with."""
+    why = _why_unseen(RunDirectory(Path(run)), run_id)
+    if not why and cache and not Path(cache).exists():
+        why = f"it does not see the panel's cache {cache}"
+    return {"host": socket.gethostname(), "why": why, "code": code_version()}
+
+
+def attend(errand: Errand) -> str:
+    """Start the worker and stay until it ends; how it ended, for people.
+
+    EngineError when the run's directory is not to be seen here, or the trial is somebody else's.
+    """
+    run = RunDirectory(Path(errand.run))
+    if why := _why_unseen(run, errand.run_id):
+        raise EngineError(f"{socket.gethostname()}: {why}")
+    os.umask(0o077)
+    _wait_for_turn(run, errand.trial)
+    slot = Slot(0, threads=errand.threads)
+    with _sampled(run, errand.trial):
+        worker = spawn(run, errand.trial, errand.attempt, errand.module, slot, kept=True)
+        write_json(
+            run.trial(errand.trial).placed,
+            {"attempt": errand.attempt, "node": _own_number(), "pid": worker.pid},
+            durable=False,
+        )
+        return _kept(worker)
+
+
+def _own_number() -> str:
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def _why_unseen(run: RunDirectory, run_id: str) -> str:
+    """A network file system may be missing here, or another directory lie in its place."""
+    try:
+        seen = run.facts().get("id")
+    except (OSError, EngineError) as error:
+        return f"it does not see {run.path}: {error}"
+    return "" if seen == run_id else f"{run.path} is another run there"
+
+
+def _wait_for_turn(run: RunDirectory, trial: int) -> None:
+    """A worker whose keeper was killed goes with it, but not in the same moment."""
+    lock, waited = run.trial(trial).lock, 0.0
+    while probe(lock) is Holder.ENGINE:
+        if waited > LEFT_SECONDS:
+            raise EngineError(f"another worker still holds {lock}")
+        wait([], TICK_SECONDS)
+        waited += TICK_SECONDS
+
+
+@contextmanager
+def _sampled(run: RunDirectory, trial: int) -> Iterator[None]:
+    """The GPUs that the trial was given, into its directory."""
+    if not os.environ.get(CUDA_NAMES):
+        yield
+        return
+    sampler = GpuSampler(run.trial(trial).gpu, own_only=True)
+    sampler.start()
+    try:
+        yield
+    finally:
+        sampler.stop()
+
+
+def _kept(worker: LocalWorker) -> str:
+    try:
+        while worker.running():
+            wait([worker], TICK_SECONDS)
+    finally:  # Ray interrupts a task that is cancelled
+        for waiting in kill(worker, lambda: True):
+            wait([waiting], TICK_SECONDS)
+    return worker.fate()

@@ -1,0 +1,81 @@
+"""Slots of a cluster: as many as its nodes have room for just now."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from atft_core.engine.cluster.nodes import Nodes
+from atft_core.engine.slots import Node, Slot, Slots
+
+PATIENCE_SECONDS = 600.0
+"""For so long a run waits where no node has room for any trial: machines are started again."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a trial takes of its node."""
+
+    gpus: float
+    cpus: float
+
+    def fits(self, node: Node) -> int:
+        """How many trials a node has room for."""
+        if not node.alive:
+            return 0
+        pairs = ((node.gpus, self.gpus), (node.cpus, self.cpus))
+        return min(math.floor(has / takes + 1e-9) for has, takes in pairs if takes > 0)
+
+    def __str__(self) -> str:
+        gpus = f"{self.gpus:g} GPU and " if self.gpus else ""
+        return f"{gpus}{self.cpus:g} CPU"
+
+
+class ClusterSlots(Slots):
+    """A trial takes any that is free: where it was before does not matter to it."""
+
+    def __init__(self, nodes: Nodes, need: Need, most: int | None, threads: int) -> None:
+        """`most`: at once, however large the cluster is; `threads`: of each worker."""
+        self._nodes = nodes
+        self._need = need
+        self._most = most
+        self._threads = threads
+        self._taken: dict[int, Slot] = {}
+        self._had_room = time.monotonic()
+
+    @property
+    def places(self) -> tuple[Slot, ...]:
+        """Those that there are just now."""
+        room = sum(self._need.fits(node) for node in self._nodes.seen)
+        if room:
+            self._had_room = time.monotonic()
+        count = room if self._most is None else min(room, self._most)
+        return tuple(Slot(number, threads=self._threads) for number in range(count))
+
+    def take(self, trial: int) -> Slot | None:
+        """A free slot; the node of the one it had may be gone."""
+        self._taken.pop(trial, None)
+        free = self.free
+        if free:
+            self._taken[trial] = free[0]
+        return free[0] if free else None
+
+    @property
+    def free(self) -> list[Slot]:
+        """None while more trials are at work than there is room for: a node was lost."""
+        places, taken = self.places, {slot.number for slot in self._taken.values()}
+        if len(self._taken) >= len(places):
+            return []
+        return [slot for slot in places if slot.number not in taken]
+
+    @property
+    def broken(self) -> str:
+        """Why no slot is of any use; a cluster without room is waited for, a while."""
+        if self.places or time.monotonic() - self._had_room < PATIENCE_SECONDS:
+            return ""
+        return f"no node of the cluster has room for a trial ({self._need})"
+
+    def why_broken(self, slot: Slot) -> str:
+        """Ray sees to it that a node is well."""
+        return ""

@@ -1,0 +1,170 @@
+"""Workers on this machine: started in sessions of their own, recognised again by their locks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+from dataclasses import dataclass
+
+from atft_core.config.secret import VARIABLE as SECRET
+from atft_core.engine.slots import Node, Slot, Slots
+from atft_core.engine.workers import STACK_SECONDS, word_of_exit
+from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
+from atft_core.launch import program
+from atft_core.run import user
+from atft_core.run.causes import caused
+from atft_core.run.directory import RunDirectory
+from atft_core.run.faults import after, before
+from atft_core.run.files import open_to_write
+from atft_core.run.lock import Holder, owner, probe
+from atft_core.run.processes.alive import alive, signal_group, signal_listener, start_time
+from atft_core.run.processes.cgroups import oom_kills
+
+
+@dataclass(frozen=True)
+class LocalWorker:
+    """A process. `process` is None when an earlier engine started it."""
+
+    trial: int
+    attempt: int
+    pid: int
+    start_time: float
+    process: subprocess.Popen[bytes] | None = None
+    node: str = ""
+    oom_kills: int = 0
+    """How often the kernel had killed for want of memory when it was started."""
+
+    def running(self) -> bool:
+        """Whether it is still at work; reaps it when it is not."""
+        if self.process is not None:
+            return self.process.poll() is None
+        return alive(self.pid, self.start_time)
+
+    def placed(self) -> bool:
+        """At once."""
+        return True
+
+    def fate(self) -> str:
+        """How it ended, for people."""
+        code = None if self.process is None else self.process.returncode
+        if code is None:
+            return caused("CRASHED", "the worker of an earlier engine vanished")
+        return word_of_exit(code, out_of_memory=oom_kills() > self.oom_kills)
+
+    def opened(self) -> int | None:
+        """A descriptor that can be read once it is gone."""
+        try:
+            return os.pidfd_open(self.pid)
+        except (OSError, AttributeError):  # it is gone; or this is not Linux
+            return None
+
+    def show_stacks(self) -> float:
+        """Let it write where it is; for so many seconds that takes."""
+        asked = signal_listener(self.pid, self.start_time, signal.SIGUSR1)
+        return STACK_SECONDS if asked else 0.0
+
+    def signal(self, number: int) -> None:
+        """To it and to all that it started."""
+        signal_group(self.pid, self.start_time, number)
+
+
+@dataclass(frozen=True)
+class Local:
+    """Trials run on this machine."""
+
+    run: RunDirectory
+    module: str
+    """The program of a worker."""
+    slots: Slots
+
+    def start(self, trial: int, attempt: int, slot: Slot) -> LocalWorker:
+        """Start an attempt in a fresh interpreter."""
+        return spawn(self.run, trial, attempt, self.module, slot)
+
+    def adopt(self, trial: int) -> LocalWorker | None:
+        """The worker that already holds the trial."""
+        return adopt(self.run, trial)
+
+    def nodes(self) -> tuple[Node, ...]:
+        """There is just this machine."""
+        return ()
+
+    def why_unfit(self) -> str:
+        """The preflight finds out more."""
+        return ""
+
+    def close(self) -> None:
+        """Workers need nobody: nothing ends with the engine."""
+
+
+def spawn(
+    run: RunDirectory, trial: int, attempt: int, module: str, slot: Slot, *, kept: bool = False
+) -> LocalWorker:
+    """Start an attempt in a fresh interpreter; its output goes to the trial's log.
+
+    `kept`: it ends with the process that starts it.
+    """
+    directory = run.trial(trial)
+    before("worker start")
+    killed_before = oom_kills()
+    directory.control.unlink(missing_ok=True)
+    with open_to_write(directory.log, append=True) as log:
+        process = subprocess.Popen(
+            command(run, trial, attempt, module, slot.threads, *(["--kept"] if kept else [])),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment() | ({CUDA_NAMES: slot.gpu} if slot.gpu else {}),
+        )
+    after("worker start")
+    return LocalWorker(
+        trial, attempt, process.pid, start_time(process.pid), process, oom_kills=killed_before
+    )
+
+
+def command(
+    run: RunDirectory, trial: int, attempt: int, module: str, threads: int, *more: object
+) -> list[str]:
+    """What starts a worker: `atft worker` says the same."""
+    share = ["--threads", threads] if threads else []
+    return program(module, run.path, "--trial", trial, "--attempt", attempt, *share, *more)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a process that computes.
+
+    Threads of OpenMP (libgomp) that wait spin by default, and beside another busy program they spin
+    in its way: an epoch of .8 s took up to 76 s. With fewer spins it takes 2.6 s there, and .8 s
+    on a quiet machine as before (docs/experiments.md).
+    """
+    ours = {"GOMP_SPINCOUNT": "3000", "TORCHINDUCTOR_CACHE_DIR": str(user.cache() / "compiled")}
+    given = {name: value for name, value in os.environ.items() if name != SECRET}
+    return {**ours, **_keep_freed_memory(), **given, "PYTHONUNBUFFERED": "1"}
+
+
+def _keep_freed_memory() -> dict[str, str]:
+    """Let malloc use freed tensors again instead of asking the kernel for zeroed pages each time.
+
+    A training step on the CPU spends a third of its time there otherwise. glibc before 2.36 takes
+    such values for mistakes, and does worse than without them.
+    """
+    name, version = platform.libc_ver()
+    if name != "glibc" or tuple(map(int, version.split(".")[:2])) < (2, 36):
+        return {}
+    return {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
+
+
+def adopt(run: RunDirectory, trial: int) -> LocalWorker | None:
+    """The worker that already holds the trial, whether or not the log knows of it."""
+    lock = run.trial(trial).lock
+    if probe(lock) is not Holder.ENGINE:
+        return None
+    who = owner(lock)
+    pid, attempt = who.get("pid"), who.get("attempt")
+    if not isinstance(pid, int) or not isinstance(attempt, int):
+        return None  # it has the lock and is about to say who it is
+    started = start_time(pid)
+    return LocalWorker(trial, attempt, pid, started) if started else None
