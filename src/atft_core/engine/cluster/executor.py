@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from atft_core.config.hashing import code_version
@@ -114,6 +116,8 @@ class Cluster:
         """EngineError where there is no cluster that may be used."""
         self._run, self._module = run, module
         self._ray = connect(config.ray)
+        # Ray prints what it finds in its nodes' logs, hundreds of lines in colours, into the run's.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
         self._nodes = Nodes(self._ray.nodes)
         self._at_work: dict[int, RayWorker] = {}
         wanted = config.engine.slots
