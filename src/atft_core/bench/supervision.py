@@ -60,7 +60,7 @@ def compared(
             f"supervising {trials} trials that compute nothing, {slots} at once, {n + 1} of {pairs}"
         )
         places = scratch / f"engine{slots}-{n}", scratch / f"bare{slots}-{n}"
-        engine = _by_engine(places[0], panel, trials, **{"engine.slots": slots, **values})
+        engine = by_engine(places[0], panel, trials, **{"engine.slots": slots, **values})
         took.append((engine, _bare(places[1], places[0], trials, slots)))
     middle = sorted(took, key=lambda pair: pair[1] / pair[0])[pairs // 2]
     return {
@@ -85,7 +85,7 @@ def specification(panel: Path, output: Path, trials: int, **values: object) -> J
     }  # fmt: skip
 
 
-def _by_engine(output: Path, panel: Path, trials: int, **values: object) -> float:
+def by_engine(output: Path, panel: Path, trials: int, **values: object) -> float:
     """From the second trial to the last, by the times of the log: the first opens the study."""
     _engine(output, panel, trials, epoch_seconds=0.0, **values).wait()
     ended = [

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from atft_core import __version__
-from atft_core.cli.groups import config, data
+from atft_core.cli.groups import cluster, config, data
 from atft_core.cli.looks import looks
 from atft_core.cli.options import (
     Assignments,
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(config, name="config")
+app.add_typer(cluster, name="cluster")
 app.add_typer(looks)
 app.add_typer(records)
 

@@ -1,4 +1,4 @@
-"""The groups `atft data` and `atft config`."""
+"""The groups `atft data`, `atft config` and `atft cluster`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from atft_core.cli.options import Assignments, ConfigFiles, DataPath, Json, Runb
 
 data = typer.Typer(help="Look at a panel and build its cache.", no_args_is_help=True)
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+cluster = typer.Typer(
+    help="Start, look at and end a Ray cluster with a token: Ray's commands, shown and run.",
+    no_args_is_help=True,
+)
 
 
 @data.command(
@@ -68,3 +72,39 @@ def config_show(
     from atft_core.cli import settings
 
     settings.show(config_files or (), runbook, assignments or [], origin=origin, as_json=json)
+
+
+@cluster.command("up", epilog="Example: atft cluster up --host 10.0.0.1, then on others: --join")
+def cluster_up(
+    host: Annotated[str, typer.Option(help="Address of this machine, as others reach it.")] = "",
+    port: Annotated[int, typer.Option(help="Of the head.")] = 6379,
+    join: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Join the cluster with this head.")
+    ] = "",
+    gpus: Annotated[int | None, typer.Option(help="GPUs to offer; all by default.")] = None,
+    cpus: Annotated[int | None, typer.Option(help="Cores to offer; all by default.")] = None,
+) -> None:
+    """Start a head on this machine, or join one."""
+    from atft_core.cli import cluster as commands
+
+    raise typer.Exit(commands.up(host, port, join, gpus, cpus))
+
+
+@cluster.command("status", epilog="Example: atft cluster status --address 10.0.0.1:6379")
+def cluster_status(
+    address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="The head; this machine's by default.")
+    ] = "",
+) -> None:
+    """Who is in the cluster, and what is in use."""
+    from atft_core.cli import cluster as commands
+
+    raise typer.Exit(commands.status(address))
+
+
+@cluster.command("down", epilog="Example: atft cluster down")
+def cluster_down() -> None:
+    """End everything of Ray on this machine; a run goes on elsewhere, or waits."""
+    from atft_core.cli import cluster as commands
+
+    raise typer.Exit(commands.down())

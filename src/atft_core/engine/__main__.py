@@ -20,6 +20,7 @@ from atft_core.config.hashing import code_version, config_hash
 from atft_core.config.load import read_resolved
 from atft_core.config.schema import Config
 from atft_core.engine.chain import start_next
+from atft_core.engine.cluster.connect import enter_cluster
 from atft_core.engine.create import Spec, new_run, refuse_small_disk
 from atft_core.engine.follow import end_workers
 from atft_core.engine.pause import told
@@ -81,6 +82,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
         os.chdir(facts["cwd"])
     begun = evidence(run)
     _refuse_edited(run, config, begun)
+    enter_cluster(config)
     if config.engine.storage:  # the server is asked once it is needed, and waited for
         engine_options(config)
     else:

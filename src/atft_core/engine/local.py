@@ -8,7 +8,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
-from atft_core.config.secret import VARIABLE as SECRET
+from atft_core.config.secret import OF_THE_ENGINE
 from atft_core.engine.slots import Node, Slot, Slots
 from atft_core.engine.workers import STACK_SECONDS, word_of_exit
 from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
@@ -141,7 +141,7 @@ def environment() -> dict[str, str]:
     on a quiet machine as before (docs/experiments.md).
     """
     ours = {"GOMP_SPINCOUNT": "3000", "TORCHINDUCTOR_CACHE_DIR": str(user.cache() / "compiled")}
-    given = {name: value for name, value in os.environ.items() if name != SECRET}
+    given = {name: value for name, value in os.environ.items() if name not in OF_THE_ENGINE}
     return {**ours, **_keep_freed_memory(), **given, "PYTHONUNBUFFERED": "1"}
 
 

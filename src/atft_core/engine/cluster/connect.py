@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from atft_core.config.engine import RayConfig
+from atft_core.config.schema import Config
 from atft_core.errors import ConfigError, EngineError
 
 MODE = "RAY_AUTH_MODE"
@@ -33,6 +34,12 @@ def ray_module() -> Any:
     return ray
 
 
+def enter_cluster(config: Config) -> None:
+    """Where trials run on one; found out before there is a run. Errors as of `connect`."""
+    if config.engine.executor == "ray":
+        connect(config.ray)
+
+
 def connect(config: RayConfig) -> Any:
     """Ray, connected; EngineError where there is no cluster, or one that anybody may enter."""
     _choose_token()
@@ -45,11 +52,10 @@ def connect(config: RayConfig) -> Any:
         raise EngineError(
             f"The Ray cluster {config.address!r} cannot be entered: {first_line(error)}.", hint=_HOW
         ) from error
-    address = str(ray.get_runtime_context().gcs_address)
-    if open_to_all(address):
+    if open_to_all(str(ray.get_runtime_context().gcs_address)):
         ray.shutdown()
         raise EngineError(
-            f"The Ray cluster {address} lets everybody in who reaches its port, "
+            f"The Ray cluster {config.address!r} lets everybody in who reaches its port, "
             "and whoever is in can run programs as you.",
             hint=f"Start it with {MODE}=token. {_HOW}",
         )

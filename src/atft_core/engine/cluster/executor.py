@@ -117,7 +117,7 @@ class Cluster:
         self._run, self._module = run, module
         self._ray = connect(config.ray)
         # Ray prints what it finds in its nodes' logs, hundreds of lines in colours, into the run's.
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- to the end
         self._nodes = Nodes(self._ray.nodes)
         self._at_work: dict[int, RayWorker] = {}
         wanted = config.engine.slots
@@ -148,11 +148,14 @@ class Cluster:
         return ""
 
     def _why_unlike(self, answer: Any) -> str:
+        errors = self._ray.exceptions
         try:
             said = self._ray.get(answer, timeout=0)
-        except self._ray.exceptions.GetTimeoutError:
+        except errors.GetTimeoutError:
             return f"it has not answered for {LOOK_SECONDS:.0f} s"
-        except self._ray.exceptions.RayError as error:  # above all: atft is not installed there
+        except (errors.TaskUnschedulableError, errors.NodeDiedError, errors.WorkerCrashedError):
+            return ""  # it is gone, which Ray itself finds out some seconds later
+        except errors.RayError as error:  # above all: atft is not installed there
             return first_line(getattr(error, "cause", None) or error)
         if not said["why"] and said["code"] != code_version():
             return f"it has version {said['code']} of atft, this engine is {code_version()}"

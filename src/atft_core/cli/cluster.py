@@ -1,0 +1,74 @@
+"""`atft cluster`: Ray's own commands, shown before they are run. A cluster always has a token."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from atft_core.cli.output import say
+from atft_core.engine.cluster.connect import MODE, TOKEN, TOKEN_FILE, ray_module
+
+_OWN = Path("~/.ray/auth_token")
+
+
+def up(host: str, port: int, join: str, gpus: int | None, cpus: int | None) -> int:
+    """Start the head of a cluster on this machine, or join one; Ray's exit code."""
+    ray_module()
+    if code := _token(joins=bool(join)):
+        return code
+    if join:
+        place = ["--address", join]
+    else:
+        place = ["--head", f"--port={port}", "--include-dashboard=false"]
+    if host:
+        place.append(f"--node-ip-address={host}")
+    limits = [f"--num-gpus={gpus}"] if gpus is not None else []
+    limits += [f"--num-cpus={cpus}"] if cpus is not None else []
+    code = _ray("start", *place, *limits, "--disable-usage-stats")
+    if code == 0 and not join:
+        at = f"{host or 'THIS_MACHINE'}:{port}"
+        say(
+            f"\nOn every other machine, once it has this {_OWN} (mode 0600):\n"
+            f"  atft cluster up --join {at}\n"
+            f"Then: --set engine.executor=ray --set ray.address={at}"
+        )
+    return code
+
+
+def status(address: str) -> int:
+    """Who is in the cluster, and what of it is in use."""
+    ray_module()
+    return _ray("status", *(["--address", address] if address else []))
+
+
+def down() -> int:
+    """End whatever of Ray runs on this machine."""
+    ray_module()
+    return _ray("stop")
+
+
+def _token(*, joins: bool) -> int:
+    """See to it that there is one: made for a head, brought along by a machine that joins."""
+    if os.environ.get(TOKEN) or os.environ.get(TOKEN_FILE) or _OWN.expanduser().is_file():
+        return 0
+    if joins:
+        say(
+            f"atft: this machine has no token: copy {_OWN} from the head, mode 0600, or set "
+            f"{TOKEN_FILE}.",
+            to=sys.stderr,
+        )
+        return 2
+    return _ray("get-auth-token", "--generate", quiet=True)
+
+
+def _ray(*words: str, quiet: bool = False) -> int:
+    """Say what is run, and run it. `quiet`: what it prints is a secret."""
+    say(f"$ {MODE}=token ray {' '.join(words)}")
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "ray.scripts.scripts", *words]
+    env = {**os.environ, MODE: "token"}
+    return subprocess.run(
+        command, check=False, env=env, stdout=subprocess.DEVNULL if quiet else None
+    ).returncode
