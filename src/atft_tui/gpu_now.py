@@ -61,6 +61,8 @@ class GpuNow:
     users: tuple[GpuUser, ...] = ()
     history: tuple[Sample, ...] = ()
     """Oldest first."""
+    node: str = ""
+    """The machine of a cluster that it is in; empty for one of this machine."""
     lost: float | None = None
     """Since when nothing more is known of it; all else is then what was known last."""
 
@@ -91,6 +93,7 @@ def gpu_now(
         xid=_whole(line.get("xid")),
         users=tuple(users),
         history=tuple(history),
+        node=clean(str(line.get("node", "")), 24),
         lost=lost,
         **{
             key: finite(line.get(key))

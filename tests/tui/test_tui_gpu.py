@@ -218,6 +218,24 @@ def test_a_recording_of_a_day_is_read_from_its_end(view):
     assert found.sm == 55.0 and len(found.history) <= 3600
 
 
+def test_on_a_cluster_the_cards_are_those_of_its_nodes(view):
+    state, now = view.state, time.time()
+    state.nodes = [{"name": "gpu1", "gpus": 8, "cpus": 64, "alive": True},
+                   {"name": "gpu2", "gpus": 8, "cpus": 64, "alive": False}]  # fmt: skip
+    state.slots, trial = 8, state.at_work[0]
+    trial.node = "gpu1"
+    view.run.trial(trial.number).gpu.write_text(sample(now - 1, 3) + sample(now, 3))
+    view.run.gpu.write_text(sample(now, 0))
+    (own, there), of_run = looked(GpuFeed(), view)
+    assert of_run and (own.node, there.node, there.index) == ("", "gpu1", 3)
+    assert len(there.history) == 2, "each card has its own past"
+    said = text(machine(own, there), view)
+    assert " gpu1:3 Stub" in said
+    assert "cluster 1 node  1 gone  1 of 8 slots at work" in said
+    assert f"gpu1             8 GPU  64 CPU    trials {trial.number}" in said
+    assert "gpu2" not in said
+
+
 async def test_the_end_of_the_recording_is_shown_for_a_run_that_has_ended(book, finished):
     finished.gpu.write_text("".join(sample(NOW + i, p50=60.0 + i) for i in range(30)))
     async with console(book, finished.path, size=WIDE) as shown:

@@ -15,7 +15,7 @@ from atft_core.run.events import Json
 from atft_core.run.foreign import DAMAGE
 from atft_core.run.judge.criteria import Verdict
 from atft_core.run.listing import Listed, disk_use, listed
-from atft_core.run.narrate import stamp
+from atft_core.run.narrate import cluster_line, stamp
 from atft_core.run.notes import Notes, read_notes
 from atft_core.run.state import Alert, State, Trial
 from atft_core.run.status import Status, read_status
@@ -227,6 +227,7 @@ def _trial_json(trial: Trial) -> Json:
         "batches": trial.batches,
         "attempt": trial.attempt,
         "pid": trial.pid or None,
+        "node": trial.node or None,
         "params": trial.params,
         "reason": trial.reason,
     }
@@ -240,7 +241,8 @@ def _summary(state: State, status: Status, now: float, disk: int | None) -> str:
     spent = duration(state.spent(now if status.live else state.ended or state.t))
     data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
     cost = spent if disk is None else f"{spent}, {size(disk)} on disk"
-    return f"{data}, {scale(state.n_trials, state.max_epochs)}, {cost}"
+    nodes = f"\n{cluster_line(state.nodes, state.slots)}" if state.nodes else ""
+    return f"{data}, {scale(state.n_trials, state.max_epochs)}, {cost}{nodes}"
 
 
 def _trials(state: State, notes: Notes) -> str:

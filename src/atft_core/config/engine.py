@@ -68,7 +68,7 @@ class EngineConfig(Section):
 class RayConfig(Section):
     """The cluster that engine.executor = "ray" means."""
 
-    address: str = Field("auto", pattern=r"^(auto|[A-Za-z0-9._-]+:[0-9]{1,5})$")
+    address: str = Field("auto", pattern=r"^(auto|[A-Za-z0-9][A-Za-z0-9._-]*:[0-9]{1,5})$")
     """HOST:PORT of its head; auto: the one that this machine belongs to."""
     gpus: Literal["auto"] | Annotated[float, Field(ge=0, le=64)] = "auto"
     """GPUs that a trial takes, or a share of one; auto: 1 where the cluster has any, else 0."""

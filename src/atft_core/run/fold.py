@@ -101,7 +101,8 @@ def _worker_started(state: State, event: ev.WorkerStarted, t: float) -> None:
 
 
 def _cluster_seen(state: State, event: ev.ClusterSeen, t: float) -> None:
-    state.nodes, state.slots = event.nodes, event.slots
+    state.nodes = [node for node in event.nodes if isinstance(node, dict)]
+    state.slots = event.slots
 
 
 def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:

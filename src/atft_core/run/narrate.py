@@ -6,11 +6,11 @@ Lines with `Epoch`, `Phase`, `Val Metrics` and `GPU` keep those words, so that o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from atft_core.run import events as ev
-from atft_core.run.events import Event, Stamped
+from atft_core.run.events import Event, Json, Stamped
 from atft_core.run.foreign import clean
 from atft_core.run.state import State
 from atft_core.run.wording import finite, scale, several
@@ -108,10 +108,15 @@ def _worker_started(state: State, event: ev.WorkerStarted) -> list[str]:
 
 
 def _cluster_seen(state: State, event: ev.ClusterSeen) -> list[str]:
-    alive = [node for node in event.nodes if node.get("alive")]
-    gone = len(event.nodes) - len(alive)
+    return [cluster_line(event.nodes, event.slots)]
+
+
+def cluster_line(nodes: Sequence[Json], slots: int) -> str:
+    """How many machines there are, and how many trials they have room for."""
+    alive = [node for node in nodes if node.get("alive")]
+    gone = len(nodes) - len(alive)
     lost = f", {gone} gone" if gone else ""
-    return [f"Cluster: {several(len(alive), 'node')}{lost}, {several(event.slots, 'slot')}"]
+    return f"Cluster: {several(len(alive), 'node')}{lost}, {several(slots, 'slot')}"
 
 
 def _settings(state: State, event: ev.Settings) -> list[str]:

@@ -1,7 +1,8 @@
 """Two minutes of every GPU: from the samples of a live run, else from this machine's own driver.
 
 A run may be on another host, and what its engine sampled is what its evidence is made of; so its
-gpu.jsonl comes first. When the driver loses a card, what was known last stays, and since when.
+gpu.jsonl comes first, and on a cluster those of the trials at work. When the driver loses a card,
+what was known last stays, and since when.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from json import loads
+from pathlib import Path
 from typing import Any
 
 from atft_core.gpu import Nvml
@@ -24,6 +26,8 @@ from atft_tui.view import View
 _TAIL_BYTES = 1 << 18
 
 Line = dict[str, Any]
+Key = tuple[str, int]
+"""A card: its node, empty for the engine's own machine, and its number there."""
 
 
 @dataclass
@@ -31,10 +35,10 @@ class GpuFeed:
     """Remembers samples; asked once a second."""
 
     owners: Owners = field(default_factory=Owners)
-    _past: dict[int, deque[Sample]] = field(default_factory=dict)
-    _tail: Tail | None = None
-    _newest: dict[int, Line] = field(default_factory=dict)
-    _own: dict[int, Line] = field(default_factory=dict)
+    _past: dict[Key, deque[Sample]] = field(default_factory=dict)
+    _tails: dict[Path, Tail] = field(default_factory=dict)
+    _newest: dict[Key, Line] = field(default_factory=dict)
+    _own: dict[Key, Line] = field(default_factory=dict)
     """What this machine's driver said last."""
 
     def look(
@@ -47,38 +51,39 @@ class GpuFeed:
         for gpu in nvml.gpus:
             reading = nvml.read(gpu)
             if reading is not None:
-                self._own[reading.gpu] = _as_line(vars(reading))
-                self._note(self._own[reading.gpu])
+                line = _as_line(vars(reading))
+                self._own[_key(line)] = line
+                self._note(line)
         if any(_fresh(line) for line in self._own.values()) or not recorded:
             return self._shown(_in_order(self._own), roles), False
         return self._shown(recorded, roles), True
 
     def _of_run(self, view: View | None) -> list[Line]:
         """The newest lines of what the engine records; of an ended run the view has them."""
-        if view is None or view.run is None or view.gpus is not None:
-            self._tail, self._newest = None, {}
-            return []
-        if self._tail is None or self._tail.path != view.run.gpu:
-            self._tail = Tail(view.run.gpu, _start(view))
-            self._newest, self._past = {}, {}
-        for text in self._tail.lines():
-            with suppress(*DAMAGE):
-                line = loads(text)
-                self._newest[int(line["gpu"])] = {**line, "t": float(line["t"])}
-                self._note(line)
+        sources = _sources(view) if view is not None and view.gpus is None else {}
+        if not sources or next(iter(sources)) not in self._tails:  # another run, or none
+            self._tails, self._newest, self._past = {}, {}, {}
+        self._tails = {p: self._tails.get(p) or Tail(p, _start(p)) for p in sources}
+        for path, node in sources.items():
+            for text in self._tails[path].lines():
+                with suppress(*DAMAGE):
+                    line = loads(text)
+                    line = {**line, "node": node, "t": float(line["t"])}
+                    self._newest[_key(line)] = line
+                    self._note(line)
         return _in_order(self._newest)
 
     def _note(self, line: Mapping[str, Any]) -> None:
         sample = sample_of(line)
         if sample is not None:
-            self._past.setdefault(int(line["gpu"]), deque(maxlen=KEPT)).append(sample)
+            self._past.setdefault(_key(line), deque(maxlen=KEPT)).append(sample)
 
     def _shown(self, lines: Iterable[Line], roles: Mapping[int, str]) -> tuple[GpuNow, ...]:
         """As they are drawn; a card that fell silent is lost."""
         return tuple(
             gpu_now(
                 line,
-                self._past.get(int(line["gpu"]), ()),
+                self._past.get(_key(line), ()),
                 [self.owners.user(pid, mem, roles) for pid, mem in processes(line)],
                 None if _fresh(line) else line["t"],
             )
@@ -90,7 +95,7 @@ def _fresh(line: Line) -> bool:
     return bool(time.time() - line["t"] < FRESH)
 
 
-def _in_order(lines: Mapping[int, Line]) -> list[Line]:
+def _in_order(lines: Mapping[Key, Line]) -> list[Line]:
     return [line for _, line in sorted(lines.items())]
 
 
@@ -99,9 +104,23 @@ def _as_line(reading: Mapping[str, Any]) -> Line:
     return {**reading, "processes": [vars(each) for each in reading["processes"]]}
 
 
-def _start(view: View) -> int:
+def _key(line: Mapping[str, Any]) -> Key:
+    return str(line.get("node", "")), int(line["gpu"])
+
+
+def _sources(view: View) -> dict[Path, str]:
+    """The recordings of a run, each with the node that it speaks of: the engine's, then others'."""
+    run = view.run
+    if run is None:
+        return {}
+    return {run.gpu: ""} | {
+        run.trial(trial.number).gpu: trial.node for trial in view.state.at_work if trial.node
+    }
+
+
+def _start(path: Path) -> int:
     """Where the last minutes of a recording begin, about; it may be a day long."""
     try:
-        return max(0, view.run.gpu.stat().st_size - _TAIL_BYTES) if view.run else 0
+        return max(0, path.stat().st_size - _TAIL_BYTES)
     except OSError:
         return 0

@@ -10,6 +10,7 @@ from textual.content import Content
 from atft_core.gpu.sampler import percentile
 from atft_core.run.state import State
 from atft_core.run.wording import MISSING, fixed, size
+from atft_tui.cluster import cluster_lines
 from atft_tui.format import clock, cut, figure, line
 from atft_tui.gpu_now import HISTORY, GpuNow, Sample
 from atft_tui.machine_now import Machine, Process
@@ -112,6 +113,7 @@ def full(machine: Machine, view: View, width: int, height: int) -> list[Content]
         pieces += _card(gpu, width, roomy=roomy)
     if not machine.gpus:
         pieces.append(Piece(0, _missing(machine, view, width, zoomed=height > 6)))
+    pieces.append(Piece(1, cluster_lines(view.state, width, height // 2)))
     duty = [line((cut(f" {text}", width), "$text-muted")) for text in _duty(machine, view)]
     pieces += [Piece(2, duty), Piece(3, [_cpu(machine, width)])]
     lines = fit(pieces, height)
@@ -161,7 +163,8 @@ def _wanted(view: View) -> bool:
 def _gpu(gpu: GpuNow, width: int) -> Content:
     """Its name, how busy it is and was, its memory; the rest has a line of its own."""
     name, wide = gpu.name.replace("NVIDIA ", ""), width >= _WIDE
-    left = f" {gpu.index} {cut(name, 14):14} sm " if wide else f" {gpu.index} {cut(name, 5):5} "
+    card = f"{cut(gpu.node, 12)}:{gpu.index}" if gpu.node else str(gpu.index)
+    left = f" {card} {cut(name, 14):14} sm " if wide else f" {card} {cut(name, 5):5} "
     right = f" {_memory(gpu)}"
     right += f"  {fixed(gpu.power, 0)} W  {fixed(gpu.temperature, 0)} C" if wide else ""
     room = max(0, min(HISTORY, width - len(left) - len(right) - 8))

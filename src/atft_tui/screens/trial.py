@@ -76,7 +76,7 @@ def _summary(trial: Trial) -> list[tuple[str, Any]]:
         batch = f", batch {trial.batch}/{trial.batches}" if trial.batches else ""
         pairs.append(("now", f"epoch {trial.epoch}, {trial.phase or '?'}{batch}"))
         pairs += _phase(trial)
-        pairs.append(("pid", trial.pid))
+        pairs.append(("node", clean(trial.node, 24)) if trial.node else ("pid", trial.pid))
     if trial.hangs:
         pairs.append(("silent", f"{several(trial.hangs, 'time')} for too long, came back"))
     if trial.holdout:

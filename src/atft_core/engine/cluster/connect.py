@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from atft_core.errors import ConfigError, EngineError
 MODE = "RAY_AUTH_MODE"
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 -- its name
 TOKEN_FILE = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 -- its name
+CONNECT_SECONDS = 10.0
 ASK_SECONDS = 60.0
 """For a cluster to answer, or to refuse."""
 _HOW = "`atft cluster up` starts one with a token, and says how other machines join it."
@@ -46,6 +48,7 @@ def connect(config: RayConfig) -> Any:
     ray = ray_module()
     if ray.is_initialized():
         return ray
+    _refuse_silent(config.address)
     try:
         ray.init(address=config.address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:  # whatever Ray raises, from ValueError to its own
@@ -60,6 +63,19 @@ def connect(config: RayConfig) -> Any:
             hint=f"Start it with {MODE}=token. {_HOW}",
         )
     return ray
+
+
+def _refuse_silent(address: str) -> None:
+    """Ray would try for minutes where nobody listens."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise EngineError(
+            f"The Ray cluster {address!r} cannot be entered: {error.strerror or error}.", hint=_HOW
+        ) from error
 
 
 def _choose_token() -> None:

@@ -16,7 +16,7 @@ from atft_core.config.hashing import code_version
 from atft_core.engine.local import LocalWorker, spawn
 from atft_core.engine.slots import Slot
 from atft_core.engine.workers import kill, wait
-from atft_core.errors import EngineError
+from atft_core.errors import AtftError, EngineError
 from atft_core.gpu import GpuSampler
 from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.run.directory import RunDirectory
@@ -46,7 +46,7 @@ def look(run: str, run_id: str, cache: str) -> Json:
     """What a node sees of a run, and what it would run it with."""
     why = _why_unseen(RunDirectory(Path(run)), run_id)
     if not why and cache and not Path(cache).exists():
-        why = f"it does not see the panel's cache {cache}"
+        why = f"it does not see {cache}: data.cache_dir must lie on storage that all nodes share"
     return {"host": socket.gethostname(), "why": why, "code": code_version()}
 
 
@@ -81,8 +81,8 @@ def _why_unseen(run: RunDirectory, run_id: str) -> str:
     """A network file system may be missing here, or another directory lie in its place."""
     try:
         seen = run.facts().get("id")
-    except (OSError, EngineError) as error:
-        return f"it does not see {run.path}: {error}"
+    except (OSError, AtftError):
+        return f"it does not see {run.path}: runs must lie on storage that all nodes share"
     return "" if seen == run_id else f"{run.path} is another run there"
 
 

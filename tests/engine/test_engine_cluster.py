@@ -1,0 +1,150 @@
+"""A cluster as an engine sees it: names of nodes, room for trials, samples from elsewhere."""
+
+import json
+
+import pytest
+
+from atft_core.config.load import with_values
+from atft_core.config.schema import Config
+from atft_core.engine.cluster import nodes as nodes_module
+from atft_core.engine.cluster import slots as slots_module
+from atft_core.engine.cluster.connect import connect
+from atft_core.engine.cluster.nodes import Nodes
+from atft_core.engine.cluster.slots import PATIENCE_SECONDS, ClusterSlots, Need
+from atft_core.engine.slots import Node
+from atft_core.errors import ConfigError, EngineError
+from atft_core.gpu.lines import span_of_lines
+
+ONE_CORE = Need(0, 1)
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    for module in (nodes_module, slots_module):
+        monkeypatch.setattr(module, "time", made)
+    return made
+
+
+def row(number, host="gpu1", *, alive=True, cpus=4, gpus=0, name=None):
+    address = "10.0.0.1"
+    return {"NodeID": number, "Alive": alive, "NodeName": name or address,
+            "NodeManagerAddress": address, "NodeManagerHostname": host,
+            "Resources": {"CPU": cpus, "GPU": gpus} if alive else {}}  # fmt: skip
+
+
+class Ray:
+    """What Ray says of its nodes, as a test wants it."""
+
+    def __init__(self, *rows):
+        self.rows = list(rows)
+
+    def __call__(self):
+        return self.rows
+
+
+def test_nodes_have_the_names_of_their_hosts_and_keep_them(clock):
+    ray = Ray(row("a"), row("b"), row("c", "gpu2"), row("d", name="left"))
+    nodes = Nodes(ray)
+    assert [node.name for node in nodes.seen] == ["gpu1", "gpu1-2", "gpu2", "left"]
+    ray.rows[0] = row("a", alive=False)
+    assert [node.alive for node in nodes.seen] == [True] * 4, "looked at once a second"
+    clock.now += 1
+    assert {node.name: node.alive for node in nodes.seen} == {
+        "gpu1": False, "gpu1-2": True, "gpu2": True, "left": True,
+    }  # fmt: skip
+    ray.rows.append(row("e"))  # it was started again
+    clock.now += 1
+    assert {node.name: node.alive for node in nodes.seen} == {
+        "gpu1": True, "gpu1-2": True, "gpu2": True, "left": True,
+    }  # fmt: skip
+    assert [nodes.name(number) for number in "abe"] == ["gpu1", "gpu1-2", "gpu1"]
+    assert nodes.name("0123456789") == "01234567", "Ray has forgotten it"
+
+
+@pytest.mark.parametrize(
+    ("need", "node", "fits"),
+    [
+        (Need(0, 1), Node("n", cpus=4), 4),
+        (Need(1, 1), Node("n", cpus=4), 0),
+        (Need(1, 1), Node("n", gpus=8, cpus=4), 4),
+        (Need(1, 2), Node("n", gpus=8, cpus=64), 8),
+        (Need(0.1, 0.5), Node("n", gpus=1, cpus=64), 10),
+        (Need(0, 3), Node("n", cpus=8), 2),
+        (Need(0, 1), Node("n", cpus=4, alive=False), 0),
+    ],
+)
+def test_a_node_has_room_for_what_its_cards_and_cores_allow(need, node, fits):
+    assert need.fits(node) == fits
+
+
+def cluster_of(clock, *rows, most=None, need=ONE_CORE):
+    ray = Ray(*rows)
+    return ray, ClusterSlots(Nodes(ray), need, most, threads=1)
+
+
+def test_as_many_trials_as_the_nodes_have_room_for(clock):
+    _ray, slots = cluster_of(clock, row("a", cpus=2), row("b", cpus=1))
+    assert [slots.take(trial).number for trial in range(3)] == [0, 1, 2]
+    assert slots.take(3) is None and not slots.free
+    slots.release(1)
+    assert slots.take(3).number == 1
+    _ray, slots = cluster_of(clock, row("a", cpus=8), most=2)
+    assert len(slots.places) == 2, "no more than was asked for"
+
+
+def test_trials_of_a_node_that_is_gone_wait_for_room(clock):
+    ray, slots = cluster_of(clock, row("a", cpus=2), row("b", cpus=2))
+    for trial in range(4):
+        slots.take(trial)
+    ray.rows[1] = row("b", alive=False)
+    clock.now += 1
+    assert slots.take(1) is None and slots.take(3) is None, "two others fill what is left"
+    slots.release(0)
+    assert slots.take(3) is not None and slots.take(1) is None
+    ray.rows.append(row("c", cpus=2))
+    clock.now += 1
+    assert slots.take(1) is not None
+
+
+def test_a_cluster_without_room_is_waited_for_and_then_given_up(clock):
+    ray, slots = cluster_of(clock, row("a", gpus=1), need=Need(1, 1))
+    assert slots.places and slots.broken == ""
+    ray.rows[0] = row("a", alive=False)
+    clock.now += PATIENCE_SECONDS - 1
+    assert not slots.places and slots.broken == ""
+    clock.now += 2
+    assert slots.broken == "no node of the cluster has room for a trial (1 GPU and 1 CPU)"
+
+
+def test_a_cluster_that_does_not_answer_is_refused_at_once():
+    pytest.importorskip("ray", reason="pip install 'atft[ray]'")
+    config = with_values(Config(), {"ray.address": "127.0.0.1:1"})
+    with pytest.raises(EngineError, match="cannot be entered: Connection refused") as caught:
+        connect(config.ray)
+    assert "atft cluster up" in caught.value.hint
+
+
+@pytest.mark.parametrize("address", ["ray://10.0.0.1:10001", "10.0.0.1", "", "a b:1", "-x:1"])
+def test_an_address_is_a_host_and_a_port(address):
+    with pytest.raises(ConfigError, match=r"ray\.address"):
+        with_values(Config(), {"ray.address": address})
+
+
+def test_a_recording_of_another_machine_says_how_busy_a_card_was(tmp_path):
+    path = tmp_path / "gpu.jsonl"
+    assert span_of_lines(path, 0, 100) is None, "nothing was recorded yet"
+    rows = [{"t": t, "gpu": 0, "mean": mean, "n": 10} for t, mean in ((1, 0), (5, 80), (6, 90))]
+    rows += [{"t": 7, "gpu": 0, "mean": None, "n": 0}, {"t": 8, "mean": "x", "n": 3}, [1], 3]
+    path.write_text("{torn\n" + "".join(json.dumps(each) + "\n" for each in rows))
+    assert span_of_lines(path, 4, 100) == {
+        "n": 20, "mean": 85.0, "p10": 81.0, "p50": 85.0, "p90": 89.0,
+    }  # fmt: skip
+    assert span_of_lines(path, 20, 100) is None
