@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from drill import ALL, assert_log_equals_study, atft, kill, start, wait_for, wait_for_end
+from drill import ALL, assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MOMENTS = {
@@ -55,6 +55,26 @@ def test_a_killed_engine_leaves_its_worker_at_work_and_is_resumed(panel, home, m
     assert state.trials[0].attempt == 1, "the worker that was alive is adopted, not started again"
     assert [row.epoch for row in state.trials[0].epochs] == list(range(1, 7))
     assert_log_equals_study(run)
+
+
+def test_a_trial_that_was_computed_by_hand_is_taken_up_by_the_next_engine(panel, home):
+    run = start(panel, home / "out")
+    state = wait_for(run, at("middle"))
+    busy = refused("worker", run.path, "--trial", 0)
+    assert f"has a worker already (pid {state.trials[0].pid} on " in busy
+    for pid in (state.engine_pid, state.trials[0].pid):
+        kill(pid)
+    assert "has not asked for trial 7 yet" in refused("worker", run.path, "--trial", 7, code=2)
+    said = atft("worker", run.path, "--trial", 0)
+    assert "Trial 0 complete after epoch 6" in said
+    atft("resume", run.path, "--detach")
+    state, status = wait_for_end(run)
+    assert status.name == "FINISHED"
+    first = state.trials[0]
+    assert (first.state, first.attempt, first.crashes) == ("COMPLETE", 1, 0)
+    assert [row.epoch for row in first.epochs] == list(range(1, 7))
+    assert_log_equals_study(run)
+    assert "is through (COMPLETE)" in refused("worker", run.path, "--trial", 0, code=2)
 
 
 def assert_same_process(pid):

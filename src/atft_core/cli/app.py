@@ -160,6 +160,21 @@ def walkforward(
     raise typer.Exit(start.run_walk(walk, detach=detach, as_json=json))
 
 
+@app.command(epilog="Example: atft worker output/first --trial 3")
+def worker(
+    run_dir: RunDir,
+    trial: Annotated[int, typer.Option(min=0, help="A trial that the run has asked for.")],
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: as configured.")] = 0,
+) -> None:
+    """Compute one trial here, from its last checkpoint: the program that engines start.
+
+    For schedulers, and for a look at a trial by itself. `atft resume` takes up what it leaves.
+    """
+    from atft_core.cli import worker as program
+
+    program.work(run_dir, trial, threads)
+
+
 @app.command(epilog="Example: atft preflight --data-path panel.parquet --config objective/rank")
 def preflight(
     data_path: DataPath = None,
