@@ -14,8 +14,8 @@ from atft_core.run.settings.environ import IDLE
 SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name")
 """What differs between the stages of one experiment."""
 PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "data.feed", "engine.group",
-              "engine.slots", "engine.storage", "engine.executor", "ray.address", "ray.gpus",
-              "ray.cpus")  # fmt: skip
+              "engine.slots", "train.devices_per_trial", "engine.storage", "engine.executor",
+              "ray.address", "ray.gpus", "ray.cpus")  # fmt: skip
 """Where things lie, which way they come, and how many go at once."""
 
 

@@ -266,12 +266,24 @@ class TrainConfig(Section):
     """Autocast; auto: bfloat16 on CUDA, off on the CPU."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the step; auto: on CUDA, where it pays."""
+    devices_per_trial: int = Field(1, ge=1, le=64)
+    """GPUs that work at one trial, or processes on a CPU: each sees its part of every block's days.
+    The result is the same but for the draws of dropout and noise."""
     threads: int = Field(0, ge=0, le=256)
     """CPU threads of a worker; 0: all cores that the process may use."""
     val_debug: bool = False
     """Log every validation batch (slow)."""
     seed: int = Field(0, ge=0)
     """Seed of the study; trial number and epoch are mixed in."""
+
+    @model_validator(mode="after")
+    def _each_device_has_a_day(self) -> TrainConfig:
+        if self.devices_per_trial > self.block_days:
+            raise ValueError(
+                f"devices_per_trial = {self.devices_per_trial}, but a block has only "
+                f"block_days = {self.block_days}"
+            )
+        return self
 
 
 class ObjectiveConfig(Section):

@@ -86,14 +86,17 @@ def train_epoch(
     learner: Learner, feed: Feed, days: range, *, seed: int, epoch: int, tick: Tick
 ) -> TrainReport:
     """Learn from every train block once. Seeded by (seed, epoch), so a resumed epoch repeats."""
-    torch.manual_seed(mixed_seed(seed, epoch))
+    ranks = learner.ranks
+    torch.manual_seed(mixed_seed(seed, epoch, *([ranks.index] if ranks.index else [])))
     blocks, available = blocks_of_epoch(learner, days, seed=seed, epoch=epoch)
+    learner.whole_days = len(blocks[0]) if blocks else 0
+    ranks.align(learner.model, learner.ema)
     sums_V: Tensor | None = None
     pulls: list[dict[str, float]] = []
     windows = delivered = 0
     start, began, wait = time.time(), time.perf_counter(), 0.0
     clock = clock_for(learner.model.sector_N.device, len(blocks))
-    coming = feed.blocks(blocks)
+    coming = feed.blocks([ranks.share(block) for block in blocks])
     for i in range(len(blocks)):
         told = tick("train", i, len(blocks))
         asked = time.perf_counter()
@@ -102,7 +105,7 @@ def train_epoch(
         done = (epoch - 1 + (i + 1) / len(blocks)) / learner.train.max_epochs
         clock.begin(i)
         values_V, pred_BNH = train_step(learner, block, done, clock)
-        windows += block.y_BNH.shape[0] * block.y_BNH.shape[1]
+        windows += pred_BNH.shape[0] * pred_BNH.shape[1]
         delivered += block.nbytes
         sums_V = values_V.clone() if sums_V is None else sums_V.add_(values_V)
         if i < GRADIENT_BLOCKS:
@@ -160,17 +163,19 @@ def predict_days(
 ) -> NDArray[np.float32]:
     """Scores [D, N, H] of `days` by the averaged weights, on the host, dropout off."""
     learner.ema.eval()
-    blocks = eval_blocks(days, learner.eval_days)
+    own = learner.ranks.share(days)
+    blocks = eval_blocks(own, min(learner.eval_days, len(own)))
     scores_DNH: Tensor | None = None
     for i, block in enumerate(feed.blocks(blocks)):
         tick(phase, i, len(blocks))
         scores_BNH = predict_block(learner, learner.ema, block)
         if scores_DNH is None:
-            scores_DNH = scores_BNH.new_empty(len(days), *scores_BNH.shape[1:])
+            scores_DNH = scores_BNH.new_empty(len(own), *scores_BNH.shape[1:])
         # Copied at once: a recorded graph writes the next block's scores to the same place.
-        first = block.days.start - days.start
+        first = block.days.start - own.start
         scores_DNH[first : first + len(scores_BNH)] = scores_BNH
     if scores_DNH is None:
         raise DataError("there are no days to predict")
+    (scores_DNH,) = learner.ranks.whole([scores_DNH], len(days))
     found: NDArray[np.float32] = scores_DNH.cpu().numpy()
     return found

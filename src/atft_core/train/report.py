@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from atft_core.errors import (
     AtftError,
@@ -58,6 +59,17 @@ class Interrupted(Exception):  # noqa: N818 -- an order, not an error
     def __init__(self, op: str) -> None:
         super().__init__(op)
         self.op = op
+
+
+class RankLost(BaseException):
+    """A process that works at the same trial is gone; the engine starts the trial again."""
+
+    EXIT_CODE = 70
+
+    @classmethod
+    def end_here(cls) -> NoReturn:
+        """At once: this process may hang in what it expects from the other one."""
+        os._exit(cls.EXIT_CODE)
 
 
 class Reporter:

@@ -29,6 +29,7 @@ from atft_core.model.atft import ATFT, Stocks
 from atft_core.objective.significance import newey_west_mean
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
+from atft_core.run.wording import several
 from atft_core.train.checkpoint import Owner
 from atft_core.train.kept import keep_statistics
 from atft_core.train.loop import days_at_once, mixed_seed
@@ -53,8 +54,8 @@ def open_run(run: RunDirectory) -> Setup:
     return make_setup(read_resolved(run.config), open_whole(Path(run.facts()["cache"])))
 
 
-def open_trial(run: RunDirectory, number: int) -> Setup:
-    """The run's configuration with the parameters of one trial."""
+def open_trial(run: RunDirectory, number: int, *, rank: int = 0) -> Setup:
+    """The run's configuration with the parameters of one trial, on the device of a rank."""
     params: Any = read_json(run.trial(number).params)
     if not isinstance(params, dict):
         raise RunDirectoryError(f"{run.trial(number).params} is missing or damaged.")
@@ -64,12 +65,12 @@ def open_trial(run: RunDirectory, number: int) -> Setup:
         raise RunDirectoryError(f"{run.config} is not what this run started with: was it edited?")
     panel = open_whole(Path(facts["cache"]))
     try:
-        return make_setup(with_values(config, values), panel)
+        return make_setup(with_values(config, values), panel, rank)
     except DataError as error:  # the panel is as it was: these parameters ask too much of it
         raise ConfigError(error.message, hint=error.hint) from error
 
 
-def make_setup(config: Config, panel: Panel) -> Setup:
+def make_setup(config: Config, panel: Panel, rank: int = 0) -> Setup:
     """Split and device for a configuration and its panel."""
     if panel.horizons != config.label.horizons:
         raise ConfigError(
@@ -78,7 +79,15 @@ def make_setup(config: Config, panel: Panel) -> Setup:
             hint="Start a new run: the cache is built at its start.",
         )
     split = split_of(config, panel.dates_T)
-    return Setup(config, panel, split, choose_device(config.train.device))
+    device = choose_device(config.train.device)
+    if device.type == "cuda" and config.train.devices_per_trial > 1:
+        if (found := torch.cuda.device_count()) < config.train.devices_per_trial:
+            raise ConfigError(
+                f"train.devices_per_trial = {config.train.devices_per_trial}, but torch finds "
+                f"{several(found, 'CUDA device')}."
+            )
+        device = torch.device("cuda", rank)
+    return Setup(config, panel, split, device)
 
 
 def choose_device(wanted: str) -> torch.device:

@@ -23,6 +23,7 @@ from atft_core.model.atft import ATFT
 from atft_core.objective.losses import composite, term_gradients
 from atft_core.train.clock import Clock, NoClock
 from atft_core.train.kept import KeptStatistics
+from atft_core.train.ranks import Alone, Ranks
 
 WARM_UP = 0.05
 """Share of all steps over which the learning rate rises: Adam's second moments are guesses then."""
@@ -63,6 +64,10 @@ class Learner:
     horizons: Sequence[int]
     amp: bool
     """Whether the forward pass runs in bfloat16."""
+    ranks: Ranks = field(default_factory=Alone)
+    """Who works at it together."""
+    whole_days: int = 0
+    """Days of a train block, of which each rank has its part."""
     kept: KeptStatistics | None = None
     """Window statistics that need not be computed again."""
     eval_days: int = 16
@@ -172,6 +177,7 @@ def train_step(
     clock.ended("forward")
     learner.optimiser.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]
+    learner.ranks.sum_gradients(learner.model.parameters())
     clock.ended("backward")
     clip_grad_norm_(learner.model.parameters(), learner.train.clip_norm)
     learner.optimiser.step()
@@ -192,17 +198,37 @@ def block_loss(learner: Learner, block: Block) -> tuple[Tensor, Tensor, Tensor]:
         x_TNF = x_TNF + learner.noise * torch.randn_like(x_TNF)
         inputs = (x_TNF, block.market_TM, block.valid_TN, block.neighbours_TNK, statistics_BNX)
     labels, loss, amp = labels_of(block), learner.loss, learner.amp
+    if learner.ranks.count > 1:
+        return _loss_of_whole(learner, inputs, labels)
     return learner.loss_of(learner.model.train(), inputs, labels, loss, learner.horizons, amp)
 
 
+def _loss_of_whole(
+    learner: Learner, inputs: ModelInputs, labels: BlockLabels
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `loss_of`, of the block of which this rank sees a part."""
+    with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=learner.amp):
+        pred_BNH, spread_BNHQ = learner.model.train().scores(*inputs)
+    own = [pred_BNH.float(), *labels] + ([] if spread_BNHQ is None else [spread_BNHQ])
+    pred_BNH, *rest = learner.ranks.whole(own, learner.whole_days)
+    rank_BNH, gauss_BNH, y_BNH, mask_BNH, *spread = rest
+    total, terms = composite(
+        pred_BNH, rank_BNH, gauss_BNH, y_BNH, mask_BNH, learner.loss, learner.horizons, *spread
+    )
+    return total, torch.stack([total.detach(), *terms.values()]), pred_BNH.detach()
+
+
 def gradient_norms(learner: Learner, block: Block, pred_BNH: Tensor) -> dict[str, float]:
-    """How hard each active term pulls at these predictions; waits for the device."""
-    spread_BNHQ = None
+    """How hard each active term pulls at the predictions of a whole block; waits for the device."""
+    own = list(labels_of(block))
     if learner.loss.quantile:
         with torch.no_grad():
             _, spread_BNHQ = learner.model.scores(*inputs_of(learner, learner.model, block))
-    labels = labels_of(block)
-    return term_gradients(pred_BNH, *labels, learner.loss, learner.horizons, spread_BNHQ)
+        own += [] if spread_BNHQ is None else [spread_BNHQ]
+    rank_BNH, gauss_BNH, y_BNH, mask_BNH, *spread = learner.ranks.whole(own, len(pred_BNH))
+    return term_gradients(
+        pred_BNH, rank_BNH, gauss_BNH, y_BNH, mask_BNH, learner.loss, learner.horizons, *spread
+    )
 
 
 @torch.no_grad()

@@ -34,7 +34,9 @@ from atft_core.train.loop import (
     train_epoch,
 )
 from atft_core.train.phases import enter, spans_of, weights_furthest_from
-from atft_core.train.report import Interrupted, Reporter, log, log_epoch
+from atft_core.train.rank import Others, join
+from atft_core.train.ranks import Alone
+from atft_core.train.report import Interrupted, RankLost, Reporter, log, log_epoch
 from atft_core.train.results import Scores
 from atft_core.train.setup import (
     Setup,
@@ -65,6 +67,8 @@ class Work:
     flops: int
     """Operations of a train step."""
     cache: CacheWatch
+    others: Others | None = None
+    """The other ranks, where several devices work at it."""
     rows: list[Json] = field(default_factory=list)
     """The epochs so far, as in metrics.json."""
     scores: Scores | None = None
@@ -79,12 +83,15 @@ class Work:
 def prepare(run: RunDirectory, trial: int, reporter: Reporter, *, threads: int = 0) -> Work:
     """Open everything, tell the settings, and go back to the newest checkpoint."""
     setup = open_trial(run, trial)
-    torch.set_num_threads(threads or configured_threads(setup.config))
+    count = setup.config.train.devices_per_trial
+    threads = max(1, (threads or configured_threads(setup.config)) // count)
+    torch.set_num_threads(threads)
+    others = Others(run, trial, count, threads) if count > 1 else None
     feed = feed_of(setup)
     learner = equip(setup, build_learner(setup, trial))
     reporter.log_batches = setup.config.train.val_debug
-    compiled = Compiled("off")
-    if worth_compiling(setup.device, setup.config.train.compile):
+    compiled = Compiled("off" if others is None else "off: several devices")
+    if others is None and worth_compiling(setup.device, setup.config.train.compile):
         reporter.tell("compile")
         compiled = compile_step(learner, feed, setup.split)
     reporter.settings(observed(setup, feed, learner, compiled))
@@ -95,6 +102,8 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter, *, threads: int =
     cache = CacheWatch(Path(setup.panel.facts["cache"]))
     work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines, flops, cache)
     resume(work)
+    if others is not None:
+        work.others, learner.ranks = others, join(setup, others.meet, 0)
     return work
 
 
@@ -110,6 +119,7 @@ def observed(setup: Setup, feed: Feed, learner: Learner, compiled: Compiled) -> 
         "device": f"cuda ({torch.cuda.get_device_name(setup.device)})" if on_gpu else "cpu",
         "gpu": os.environ.get(CUDA_NAMES, "") if on_gpu else "",
         "threads": torch.get_num_threads(),
+        "devices": train.devices_per_trial,
         "amp": "bfloat16" if learner.amp else "off",
         "compile": compiled.state,
         "compile_seconds": round(compiled.seconds, 2),
@@ -163,7 +173,23 @@ def train(work: Work) -> str:
     except Interrupted as order:
         log.info("Ordered to %s in epoch %d", order.op, work.epoch + 1)
         return ENDINGS[order.op]
+    except Exception as error:
+        if work.others and (lost := work.others.lost()):
+            raise RankLost(lost) from error
+        raise
+    finally:
+        learn_alone(work)
     return "complete"
+
+
+def learn_alone(work: Work) -> None:
+    """The other ranks are done: what is left is for this process."""
+    if work.others is not None:
+        if work.epoch == work.setup.config.train.max_epochs:
+            work.others.close()
+        else:
+            work.others.kill()
+        work.others, work.learner.ranks = None, Alone()
 
 
 def run_epoch(work: Work, epoch: int) -> None:
