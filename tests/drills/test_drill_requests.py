@@ -202,7 +202,7 @@ def test_the_stacks_of_engine_and_worker_are_told_and_kept(live):
 
 
 def test_a_stopped_worker_is_said_to_be_stopped(live):
-    worker = load(live).trials[0].pid
+    worker = wait_for(live, lambda s: 0 in s.trials and s.trials[0].pid).trials[0].pid
     os.kill(worker, signal.SIGSTOP)
     try:
         told = json.loads(atft("stacks", live.path, "--json"))

@@ -44,6 +44,10 @@ def config(**values):
         ({"engine_slots": 2, "train_device": "cpu"}, ["a", "b"], [("", 4)] * 2),
         ({"engine_slots": 2, "train_threads": 5}, [], [("", 5)] * 2),
         ({"engine_slots": 20}, [], [("", 1)] * 20),
+        ({"train_devices_per_trial": 2}, ["a", "b", "c", "d"], [("a,b", 4), ("c,d", 4)]),
+        ({"train_devices_per_trial": 2}, ["a", "b", "c"], [("a,b", 0)]),
+        ({"train_devices_per_trial": 4}, ["a", "b"], [("a,b", 0)]),
+        ({"train_devices_per_trial": 2}, [], [("", 0)]),
     ],
 )
 def test_a_machine_is_divided_by_its_cards_or_as_asked(values, gpus, expected):

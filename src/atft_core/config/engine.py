@@ -71,6 +71,7 @@ class RayConfig(Section):
     address: str = Field("auto", pattern=r"^(auto|[A-Za-z0-9][A-Za-z0-9._-]*:[0-9]{1,5})$")
     """HOST:PORT of its head; auto: the one that this machine belongs to."""
     gpus: Literal["auto"] | Annotated[float, Field(ge=0, le=64)] = "auto"
-    """GPUs that a trial takes, or a share of one; auto: 1 where the cluster has any, else 0."""
+    """GPUs that a trial takes, or a share of one; auto: train.devices_per_trial where the cluster
+    has any, else 0."""
     cpus: float = Field(1, gt=0, le=1024)
     """CPU cores that a trial takes, and its threads unless train.threads says otherwise."""

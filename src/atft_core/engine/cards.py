@@ -24,18 +24,21 @@ class MeasuredCards:
 
     def broken(self, gpu: str) -> str:
         """Why nothing can be computed on that card; empty where it is well, or is not needed."""
-        return "" if self._on_cpu else self.sampler.broken(gpu)
+        if self._on_cpu:
+            return ""
+        return next(filter(None, map(self.sampler.broken, gpu.split(","))), "")
 
     def has_room(self, gpu: str, others: Sequence[int]) -> bool:
-        """Whether one more trial fits on that card, beside these trials.
+        """Whether one more trial fits on that card, or those, beside these trials.
 
         Only when all of them have told what they took: one that loads its panel just now leaves
         less than it seems.
         """
         took = [_peak(self.state.trial(number)) for number in others]
-        free = self.sampler.free_memory(gpu)
-        if free is None or None in took:
+        room = [self.sampler.free_memory(name) for name in gpu.split(",")]
+        if None in room or None in took:
             return False
+        free = min(each for each in room if each is not None)
         return free >= SPARE * max(peak for peak in took if peak) + CONTEXT_BYTES
 
     @property

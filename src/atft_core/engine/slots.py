@@ -16,7 +16,7 @@ class Slot:
 
     number: int
     gpu: str = ""
-    """The card's name for CUDA_VISIBLE_DEVICES; empty: whatever the worker finds."""
+    """Its card, or cards, as CUDA_VISIBLE_DEVICES names them; empty: whatever the worker finds."""
     threads: int = 0
     """CPU threads; 0: as many as there are cores."""
 
@@ -44,10 +44,14 @@ class Cards(Protocol):
 def plan_slots(config: Config, gpus: Sequence[str], cores: int) -> tuple[Slot, ...]:
     """One slot for each GPU, or as many as asked for, spread over the GPUs; at least one.
 
-    Threads are divided where several workers share the cores.
+    Where a trial needs several GPUs, a slot has as many. Threads are divided where several workers
+    share the cores.
     """
-    wanted = config.engine.slots
+    wanted, each = config.engine.slots, config.train.devices_per_trial
     cards = [] if config.train.device == "cpu" else list(gpus)
+    if each > 1 and cards:
+        groups = [cards[i : i + each] for i in range(0, len(cards) - each + 1, each)]
+        cards = [",".join(group) for group in groups or [cards]]
     count = wanted if isinstance(wanted, int) else max(1, len(cards))
     threads = config.train.threads or (max(1, cores // count) if count > 1 else 0)
     return tuple(Slot(n, cards[n % len(cards)] if cards else "", threads) for n in range(count))

@@ -90,8 +90,10 @@ class GpuSampler:
         return [gpu for gpu in self._gpus if not self._own_only or gpu.index in own]
 
     def _card(self, name: str) -> Gpu | None:
-        """The card of that name; by no name the one that CUDA gives a process first."""
-        gpus = self._gpus
+        """The card of that name, of several the first; by no name the one that CUDA gives a process
+        first.
+        """
+        gpus, name = self._gpus, name.partition(",")[0]
         chosen = card_of(gpus, name) if name else first_visible(gpus, os.environ)
         return next((gpu for gpu in gpus if gpu.index == chosen), None)
 

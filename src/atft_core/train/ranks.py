@@ -83,6 +83,7 @@ class Group:
             world_size=count,
             timeout=timedelta(seconds=MEET_SECONDS),
         )
+        dist.barrier()  # the first epoch's seconds are no one's imports
 
     def share(self, days: range) -> range:
         """Its part: consecutive days, as many as the others have, or one more."""

@@ -125,7 +125,8 @@ class Cluster:
         if config.train.device == "cpu":
             gpus = 0.0
         if gpus == "auto":
-            gpus = 1.0 if any(node.gpus for node in self._nodes.seen) else 0.0
+            some = any(node.gpus for node in self._nodes.seen)
+            gpus = float(config.train.devices_per_trial) if some else 0.0
         self._need = Need(gpus, cpus)
         threads = config.train.threads or max(1, int(cpus))
         most = wanted if isinstance(wanted, int) else None
