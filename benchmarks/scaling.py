@@ -73,14 +73,17 @@ def main() -> None:
         given.out.write_text(text + "\n")
 
 
-def measured(scratch: str, panel: Path, trials: int, *, slots: int, seconds: float) -> dict:
+def measured(
+    scratch: str, panel: Path, trials: int, *, slots: int, seconds: float
+) -> dict[str, float]:
     """What an engine of its own says of such a run."""
     words = (f"{scratch}/of{slots}", str(panel), str(trials), str(slots))
     done = subprocess.run(
         [sys.executable, __file__, "--measure", *words], check=True, stdout=subprocess.PIPE,
         env={**os.environ, "EPOCHS_SLEEP": str(seconds)},
     )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def busy(output: str, panel: str, trials: str, slots: str) -> dict[str, float]:
@@ -90,7 +93,7 @@ def busy(output: str, panel: str, trials: str, slots: str) -> dict[str, float]:
     sys.stdin = io.StringIO(json.dumps(spec))
     engine._leave_terminal = lambda log: log.close()
     turns: list[tuple[float, float, int]] = []
-    wait = pool.pause
+    wait = pool.__dict__["pause"]
 
     def noted(workers: Iterable[Worker | None]) -> None:
         waiting = list(workers)
@@ -98,7 +101,7 @@ def busy(output: str, panel: str, trials: str, slots: str) -> dict[str, float]:
         wait(waiting)
         turns.append((began, time.perf_counter(), len(waiting)))
 
-    pool.pause = noted
+    pool.__dict__["pause"] = noted
     engine.main(["start"], EMPTY)
     between = [(nxt[0] - turn[1], nxt[2]) for turn, nxt in pairwise(turns)]
     full = [took for took, waiting in between if waiting == int(slots)]

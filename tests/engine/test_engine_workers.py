@@ -1,6 +1,7 @@
 """Worker processes are ended for certain, with all that they started, and their fate is told."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from atft_core.engine.steps import pause, see_through
 from atft_core.engine.workers import end, tell
 from atft_core.run.directory import create
 from atft_core.run.files import read_json
+from atft_core.run.lock import ProcessLock
 from atft_core.run.processes.alive import start_time
 
 
@@ -83,6 +85,17 @@ def test_a_trial_that_a_process_holds_is_adopted_with_its_attempt(tmp_path):
     assert found.start_time == holder.start_time
     holder.process.communicate()
     assert adopt(run, 3) is None, "a lock whose holder is gone is nobody's"
+
+
+def test_a_worker_on_another_host_is_nobody_that_could_be_signalled(tmp_path, monkeypatch):
+    run = create(tmp_path / "out")
+    run.trial(0).path.mkdir()
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")  # NFS shows locks of all hosts
+    lock = ProcessLock(run.trial(0).lock, attempt=1)
+    assert adopt(run, 0).pid == os.getpid()
+    monkeypatch.undo()
+    assert adopt(run, 0) is None
+    lock.release()
 
 
 def test_an_order_to_a_worker_is_a_file_that_it_can_read(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import signal
+import socket
 import subprocess
 from dataclasses import dataclass
 
@@ -164,6 +165,8 @@ def adopt(run: RunDirectory, trial: int) -> LocalWorker | None:
         return None
     who = owner(lock)
     pid, attempt = who.get("pid"), who.get("attempt")
+    if who.get("host", socket.gethostname()) != socket.gethostname():
+        return None  # NFS shows its lock; the number is another process here
     if not isinstance(pid, int) or not isinstance(attempt, int):
         return None  # it has the lock and is about to say who it is
     started = start_time(pid)
