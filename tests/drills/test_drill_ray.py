@@ -134,6 +134,7 @@ def test_a_killed_engine_is_followed_by_one_that_goes_on_from_the_checkpoints(pa
     again = empty.resume(run, home / "engine.log", **cluster.access)
     assert again.wait(timeout=180) == 0
     assert not any(psutil.pid_exists(pid) for pid in pids), "Ray ends them with their engine"
+    assert {trial.crashes for trial in load(run).trials.values()} == {0}, "it is none of their own"
     assert max(computed(run).values()) <= 2
     assert_whole(run, trials=5, epochs=6)
 

@@ -88,7 +88,8 @@ def _left_behind(session: Session, trial: Asked) -> Outcome | None:
     number = trial.number
     if session.state.trial(number).running:
         vanished = caused("CRASHED", "the worker vanished while no engine watched")
-        return _close(session, trial, session.ends.get(number, End()), vanished)
+        ended = End(ordered=not session.executor.workers_stay)  # it went with its engine
+        return _close(session, trial, session.ends.get(number, ended), vanished)
     return _last_word(session, trial)
 
 

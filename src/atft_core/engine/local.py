@@ -79,6 +79,7 @@ class Local:
     module: str
     """The program of a worker."""
     slots: Slots
+    workers_stay: bool = True
 
     def start(self, trial: int, attempt: int, slot: Slot) -> LocalWorker:
         """Start an attempt in a fresh interpreter."""

@@ -74,6 +74,10 @@ class Executor(Protocol):
     def slots(self) -> Slots:
         """How many at once."""
 
+    @property
+    def workers_stay(self) -> bool:
+        """Whether they go on when their engine ends."""
+
     def start(self, trial: int, attempt: int, slot: Slot) -> Worker:
         """Start an attempt; its output goes to the trial's log."""
 

@@ -112,6 +112,8 @@ class RayWorker:
 class Cluster:
     """The executor of a run whose trials are placed by Ray."""
 
+    workers_stay = False
+
     def __init__(self, run: RunDirectory, config: Config, module: str) -> None:
         """EngineError where there is no cluster that may be used."""
         self._run, self._module = run, module
