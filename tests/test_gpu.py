@@ -73,7 +73,7 @@ def test_two_gpus_are_sampled_and_written_once_a_second(play):
     assert list(first) == [
         "t", "gpu", "name", "sm", "mem_util", "mem_used", "mem_total", "power", "temperature",
         "sm_clock", "power_limit", "mem_clock", "pcie_rx", "pcie_tx", "throttle", "ecc", "xid",
-        "processes", "p10", "p50", "p90", "n", "stage",
+        "processes", "mean", "p10", "p50", "p90", "n", "stage",
     ]  # fmt: skip
     assert (first["power_limit"], first["mem_clock"]) == (700.0, 2619)
     assert (first["pcie_rx"], first["pcie_tx"]) == (3000 * 1024, 500 * 1024)

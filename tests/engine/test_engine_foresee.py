@@ -19,8 +19,9 @@ PRUNABLE = Config.model_validate({"engine": {"n_trials": 20}, "train": {"max_epo
 def session(*, stage=DRY, reason="", epoch_seconds=10.0, device="cpu"):
     state = State(stage_spec=stage, estimate={"epoch_seconds": epoch_seconds})
     state.trial(0).settings = {"device": device}
-    sampler = SimpleNamespace(reason=reason, window=lambda start, end, gpu: {"n": 9, "p50": 95.0})
-    return SimpleNamespace(state=state, sampler=sampler, config=PRUNABLE)
+    sampled = {"n": 9, "p50": 95.0}
+    return SimpleNamespace(state=state, sampler=SimpleNamespace(reason=reason), config=PRUNABLE,
+                           gpu_window=lambda trial, start, end: sampled)  # fmt: skip
 
 
 def test_a_criterion_that_cannot_be_measured_is_told_at_once():

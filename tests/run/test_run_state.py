@@ -114,7 +114,7 @@ def test_every_kind_of_event_is_folded():
         }
         free = (
             "data_ready", "preflight", "stop_requested", "trial_enqueued", "alert", "run_paused",
-            "run_continued", "run_ended",
+            "run_continued", "run_ended", "cluster_seen",
         )  # fmt: skip
         values = needed.get(kind, {} if kind in free else {"trial": 0})
         assert fold([Stamped(1, 1.0, cls(**values))]).seq == 1
