@@ -160,7 +160,7 @@ async def test_what_follows_and_a_deadline_are_typed_and_checked(tiny, options, 
         assert "cannot start" in shown.said("plan")
         assert "--until '25:00' is no time." in shown.said("plan")
         assert "Write 07:00" in shown.said("plan")
-        await shown.press("y")
+        await shown.press("enter")
         assert "there is no plan: see what is wrong" in shown.notices()
         await typed(shown, "u", "07:00")
         assert command_of(shown).endswith("--then short --until 07:00 --detach")

@@ -42,6 +42,10 @@ class PlanPane(Pane):
         self.command = ""
         self.resume = False
 
+    def action_choose(self) -> None:
+        """Enter means the plan as a whole, whatever line of it is looked at."""
+        self.post_message(self.Chosen(self, ""))
+
     def captions(self, view: View) -> tuple[str, str]:
         """What is about to be started."""
         return f"Start: {clean(self.stage.title, 40)}", self.state
@@ -62,7 +66,7 @@ class ConfirmScreen(LiveScreen[Path | None]):
     """Answers with the run directory, or None when nothing was started."""
 
     SCOPE = "confirm"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("confirm"), ("enter", "start", "start")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("confirm")
 
     def __init__(
         self, stage: Stage, options: Sequence[str], values: Sequence[str] = (), *,
@@ -169,6 +173,11 @@ class ConfirmScreen(LiveScreen[Path | None]):
             self._say("y starts")
 
     # Keys.
+
+    @on(Pane.Chosen)
+    def start_it(self) -> None:
+        """Enter on the plan."""
+        self.action_start()
 
     def action_start(self) -> None:
         """Start, if there is something to start and no reason against it."""
