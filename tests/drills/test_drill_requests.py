@@ -71,7 +71,7 @@ def test_a_queued_stage_does_not_start_when_the_gate_stays_closed(panel, home):
 
 
 def test_a_used_up_time_budget_stops_the_run_and_resuming_goes_on(panel, home):
-    run = start(panel, home / "out", "--until", soon(6), trials=1, epochs=60)
+    run = start(panel, home / "out", "--until", soon(15), trials=1, epochs=120)
     state, status = wait_for_end(run)
     assert (status.name, status.reason) == ("STOPPED", "the time budget is used up")
     assert state.until is not None
