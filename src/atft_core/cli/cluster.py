@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from atft_core.cli.output import say
-from atft_core.engine.cluster.connect import MODE, TOKEN, TOKEN_FILE, ray_module
+from atft_core.engine.cluster.connect import MODE, TOKEN, TOKEN_FILE, ray_command, ray_module
 
 _OWN = Path("~/.ray/auth_token")
 
@@ -67,8 +67,7 @@ def _ray(*words: str, quiet: bool = False) -> int:
     """Say what is run, and run it. `quiet`: what it prints is a secret."""
     say(f"$ {MODE}=token ray {' '.join(words)}")
     sys.stdout.flush()
-    command = [sys.executable, "-m", "ray.scripts.scripts", *words]
     env = {**os.environ, MODE: "token"}
     return subprocess.run(
-        command, check=False, env=env, stdout=subprocess.DEVNULL if quiet else None
+        ray_command(*words), check=False, env=env, stdout=subprocess.DEVNULL if quiet else None
     ).returncode

@@ -15,9 +15,9 @@ from pathlib import Path
 from atft_core.errors import ConfigError
 
 VARIABLE = "ATFT_STORAGE"
+"""Name in the environment that holds the URL."""
 OF_THE_ENGINE = (VARIABLE, "RAY_AUTH_TOKEN")
 """What stands in the environment of an engine, and no worker is told."""
-"""Name in the environment that holds the URL."""
 FROM_ENVIRONMENT = "environment"
 """What engine.storage says then."""
 _SCHEMES = ("postgresql://", "postgres://")

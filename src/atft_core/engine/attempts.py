@@ -41,8 +41,8 @@ def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
             if slot is None:  # its own is of no use any more, and the others are taken
                 yield None
                 continue
-            worker = yield from _start(session, number, slot)
-            if not worker.placed() and (why := session.why_interrupt):
+            worker, why = yield from _start(session, number, slot)
+            if why:
                 return Outcome("stopped", why)
             _begun(session, worker, slot.number)
         end = yield from follow(session, trial, worker)
@@ -134,15 +134,16 @@ def _pick_up(session: Session, number: int) -> Worker | None:
     return worker
 
 
-def _start(session: Session, number: int, slot: Slot) -> Steps[Worker]:
-    """A worker at work; on a cluster others may be before it."""
-    attempt = session.state.trial(number).attempt + 1
+def _start(session: Session, number: int, slot: Slot) -> Steps[tuple[Worker, str]]:
+    """A worker at work; on a cluster others may be before it. Why it was ended before it was."""
+    attempt, why = session.state.trial(number).attempt + 1, ""
     worker = session.executor.start(number, attempt, slot)
-    while worker.running() and not worker.placed():
-        if session.why_interrupt:
+    while worker.running() and (why or not worker.placed()):
+        why = why or session.why_interrupt or session.slots.broken
+        if why:
             worker.signal(signal.SIGKILL)
         yield worker
-    return worker
+    return worker, why
 
 
 def _begun(session: Session, worker: Worker, slot: int) -> None:

@@ -122,6 +122,7 @@ class Cluster:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- to the end
         self._nodes = Nodes(self._ray.nodes)
         self._at_work: dict[int, RayWorker] = {}
+        self._umask = 0o027 if config.engine.group else 0o077
         wanted = config.engine.slots
         gpus, cpus = config.ray.gpus, config.ray.cpus
         if config.train.device == "cpu":
@@ -175,7 +176,7 @@ class Cluster:
         self._run.trial(trial).placed.unlink(missing_ok=True)
         errand = Errand(
             str(self._run.path), str(self._run.facts().get("id")), trial, attempt, self._module,
-            slot.threads,
+            slot.threads, self._umask,
         )  # fmt: skip
         task = self._ray.remote(attend).options(
             num_cpus=self._need.cpus, num_gpus=self._need.gpus, max_retries=0,

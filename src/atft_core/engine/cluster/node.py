@@ -40,6 +40,8 @@ class Errand:
     attempt: int
     module: str
     threads: int
+    umask: int
+    """A group may read the run where the engine says so."""
 
 
 def look(run: str, run_id: str, cache: str) -> Json:
@@ -58,17 +60,13 @@ def attend(errand: Errand) -> str:
     run = RunDirectory(Path(errand.run))
     if why := _why_unseen(run, errand.run_id):
         raise EngineError(f"{socket.gethostname()}: {why}")
-    os.umask(0o077)
+    os.umask(errand.umask)
     _wait_for_turn(run, errand.trial)
     slot = Slot(0, threads=errand.threads)
     with _sampled(run, errand.trial):
+        number = _own_number()
         worker = spawn(run, errand.trial, errand.attempt, errand.module, slot, kept=True)
-        write_json(
-            run.trial(errand.trial).placed,
-            {"attempt": errand.attempt, "node": _own_number(), "pid": worker.pid},
-            durable=False,
-        )
-        return _kept(worker)
+        return _kept(run, worker, number)
 
 
 def _own_number() -> str:
@@ -110,8 +108,11 @@ def _sampled(run: RunDirectory, trial: int) -> Iterator[None]:
         sampler.stop()
 
 
-def _kept(worker: LocalWorker) -> str:
+def _kept(run: RunDirectory, worker: LocalWorker, number: str) -> str:
+    """Whatever goes wrong from here on, the worker ends with it."""
     try:
+        placed = {"attempt": worker.attempt, "node": number, "pid": worker.pid}
+        write_json(run.trial(worker.trial).placed, placed, durable=False)
         while worker.running():
             wait([worker], TICK_SECONDS)
     finally:  # Ray interrupts a task that is cancelled
