@@ -81,13 +81,17 @@ def make_setup(config: Config, panel: Panel, rank: int = 0) -> Setup:
     split = split_of(config, panel.dates_T)
     device = choose_device(config.train.device)
     if device.type == "cuda" and config.train.devices_per_trial > 1:
-        if (found := torch.cuda.device_count()) < config.train.devices_per_trial:
-            raise ConfigError(
-                f"train.devices_per_trial = {config.train.devices_per_trial}, but torch finds "
-                f"{several(found, 'CUDA device')}."
-            )
         device = torch.device("cuda", rank)
     return Setup(config, panel, split, device)
+
+
+def refuse_few_devices(setup: Setup) -> None:
+    """Before ranks are started; what needs one device is content with one."""
+    wanted, found = setup.config.train.devices_per_trial, torch.cuda.device_count()
+    if setup.device.type == "cuda" and found < wanted:
+        raise ConfigError(
+            f"train.devices_per_trial = {wanted}, but torch finds {several(found, 'CUDA device')}."
+        )
 
 
 def choose_device(wanted: str) -> torch.device:

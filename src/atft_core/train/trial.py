@@ -46,6 +46,7 @@ from atft_core.train.setup import (
     feed_of,
     open_trial,
     owner,
+    refuse_few_devices,
 )
 from atft_core.train.step import Learner
 from atft_core.train.tables import write_table
@@ -86,6 +87,8 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter, *, threads: int =
     count = setup.config.train.devices_per_trial
     threads = max(1, (threads or configured_threads(setup.config)) // count)
     torch.set_num_threads(threads)
+    if count > 1:
+        refuse_few_devices(setup)
     others = Others(run, trial, count, threads) if count > 1 else None
     feed = feed_of(setup)
     learner = equip(setup, build_learner(setup, trial))

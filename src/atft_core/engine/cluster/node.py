@@ -26,8 +26,9 @@ from atft_core.run.lock import Holder, probe
 
 TICK_SECONDS = 0.2
 """Between two moments at which an order to end is heard."""
-LEFT_SECONDS = 30.0
-"""For a worker of the same trial that loses its own keeper just now."""
+LEFT_SECONDS = 120.0
+"""For a worker of the same trial that loses its own keeper just now, or its node: a server of NFS
+keeps the locks of a machine without power for a while."""
 
 
 @dataclass(frozen=True)
