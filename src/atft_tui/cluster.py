@@ -16,9 +16,11 @@ def cluster_lines(state: State, width: int, most: int) -> list[Content]:
         return []
     up = [node for node in state.nodes if node.get("alive")]
     gone = len(state.nodes) - len(up)
+    unfit = sum(bool(node.get("why")) for node in up)
     lost = (f"  {gone} gone", "bold $text-error") if gone else ""
+    useless = (f"  {unfit} not used", "bold $text-error") if unfit else ""
     at_work = f"  {len(state.at_work)} of {several(state.slots, 'slot')} at work"
-    lines = [line(f" cluster {several(len(up), 'node')}", lost, at_work)]
+    lines = [line(f" cluster {several(len(up), 'node')}", lost, useless, at_work)]
     rows = [_node(state, str(node.get("name", "")), node, width) for node in up]
     more = len(rows) - max(1, most - 1)
     if more > 0:
@@ -27,6 +29,9 @@ def cluster_lines(state: State, width: int, most: int) -> list[Content]:
 
 
 def _node(state: State, name: str, node: dict[str, object], width: int) -> Content:
+    if why := str(node.get("why") or ""):
+        said = cut(f"   {clean(name, 24):16} not used: {clean(why, 200)}", width)
+        return line((said, "$text-error"))
     trials = [str(trial.number) for trial in state.at_work if trial.node == name]
     gpus = f"{finite(node.get('gpus')) or 0:g} GPU  " if finite(node.get("gpus")) else ""
     has = f"{gpus}{finite(node.get('cpus')) or 0:g} CPU"

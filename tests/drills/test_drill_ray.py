@@ -192,6 +192,44 @@ def test_a_node_that_does_not_see_the_run_is_named_before_any_trial(panel, home,
     assert f"it does not see {run.path}" in state.end_reason
 
 
+def test_a_node_that_joins_and_does_not_see_the_run_is_left_out(panel, home, cluster):
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("only root can hide a directory from a process (unshare)")
+    run, engine = begun(panel, home, cluster, trials=10, epochs=6)
+    all_at_work(run)
+    hidden = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs none {home} && exec "$@"', "sh")
+    blind = cluster.add(before=hidden)
+    try:
+        state = wait_for(run, lambda s: any(alert.key == "node_lost" for alert in s.alerts))
+        assert [bool(node["why"]) for node in state.nodes].count(True) == 1
+        assert (len(state.nodes), state.slots) == (3, 4)
+        assert engine.wait(timeout=240) == 0
+    finally:
+        blind.kill()
+    state = load(run)
+    (alert,) = (alert for alert in state.alerts if alert.key == "node_lost")
+    assert f"is not used: it does not see {run.path}" in alert.text
+    assert {trial.attempt for trial in state.trials.values()} == {1}, "nothing was sent there"
+    assert_whole(run, trials=10, epochs=6)
+
+
+def test_a_node_whose_card_is_lost_is_left_out(panel, home, cluster):
+    cluster.nodes[-1].kill()
+    ill = cluster.add(ATFT_EMPTY_LOST=1)
+    try:
+        run, engine = begun(panel, home, cluster, trials=6)
+        assert engine.wait(timeout=240) == 0
+    finally:
+        ill.kill()
+    state = load(run)
+    (alert,) = (alert for alert in state.alerts if alert.key == "gpu_lost")
+    assert "is not used: LOST_GPU: CUDA error: unspecified launch failure" in alert.text
+    assert state.slots == 2
+    assert not any(trial.crashes for trial in state.trials.values())
+    assert max(trial.attempt for trial in state.trials.values()) == 2, "once, then elsewhere"
+    assert_whole(run, trials=6, epochs=4)
+
+
 def test_a_node_with_another_version_is_named_before_any_trial(panel, home, cluster, tmp_path):
     source = Path(ev.__file__).parents[2]
     shutil.copytree(source, tmp_path / "other", ignore=shutil.ignore_patterns("__pycache__"))

@@ -40,6 +40,10 @@ def row(number, host="gpu1", *, alive=True, cpus=4, gpus=0, name=None):
             "Resources": {"CPU": cpus, "GPU": gpus} if alive else {}}  # fmt: skip
 
 
+def all_well(rows):
+    return {each["NodeID"]: "" for each in rows if each["Alive"]}
+
+
 class Ray:
     """What Ray says of its nodes, as a test wants it."""
 
@@ -52,7 +56,7 @@ class Ray:
 
 def test_nodes_have_the_names_of_their_hosts_and_keep_them(clock):
     ray = Ray(row("a"), row("b"), row("c", "gpu2"), row("d", name="left"))
-    nodes = Nodes(ray)
+    nodes = Nodes(ray, all_well)
     assert [node.name for node in nodes.seen] == ["gpu1", "gpu1-2", "gpu2", "left"]
     ray.rows[0] = row("a", alive=False)
     assert [node.alive for node in nodes.seen] == [True] * 4, "looked at once a second"
@@ -87,7 +91,7 @@ def test_a_node_has_room_for_what_its_cards_and_cores_allow(need, node, fits):
 
 def cluster_of(clock, *rows, most=None, need=ONE_CORE):
     ray = Ray(*rows)
-    return ray, ClusterSlots(Nodes(ray), need, most, threads=1)
+    return ray, ClusterSlots(Nodes(ray, all_well), need, most, threads=1)
 
 
 def test_as_many_trials_as_the_nodes_have_room_for(clock):
@@ -112,6 +116,33 @@ def test_trials_of_a_node_that_is_gone_wait_for_room(clock):
     ray.rows.append(row("c", cpus=2))
     clock.now += 1
     assert slots.take(1) is not None
+
+
+def test_a_node_is_there_once_it_was_looked_at_and_used_if_nothing_stands_against_it(clock):
+    ray, whys = Ray(row("a", cpus=2), row("b", "gpu2", cpus=2)), {"a": ""}
+    nodes = Nodes(ray, lambda rows: whys)
+    slots = ClusterSlots(nodes, ONE_CORE, None, threads=1)
+    assert ([node.name for node in nodes.seen], nodes.unfit) == (["gpu1"], ("b",))
+    assert len(slots.places) == 2 and not nodes.all_known()
+    whys["b"] = "it does not see /runs"
+    clock.now += 1
+    assert [(node.name, node.why) for node in nodes.seen] == [("gpu1", ""), ("gpu2", whys["b"])]
+    assert len(slots.places) == 2 and nodes.unfit == ("b",) and nodes.all_known()
+    whys["b"] = ""
+    clock.now += 1
+    assert len(slots.places) == 4 and nodes.unfit == ()
+    whys.update(a="LOST_GPU: a", b="LOST_GPU: b")
+    clock.now += PATIENCE_SECONDS + 1
+    assert not slots.places
+    assert slots.broken.endswith("(1 CPU); not used: gpu1: LOST_GPU: a; gpu2: LOST_GPU: b")
+
+
+def test_a_worker_found_at_work_has_a_slot_even_where_there_is_no_room_any_more(clock):
+    ray, slots = cluster_of(clock, row("a", cpus=2))
+    ray.rows[0] = row("a", alive=False)
+    clock.now += 1
+    slots.keep(4, 1)
+    assert slots.of(4).number == 1
 
 
 def test_a_cluster_without_room_is_waited_for_and_then_given_up(clock):

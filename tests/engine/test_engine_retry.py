@@ -8,7 +8,7 @@ import pytest
 
 from atft_core.engine import pool, supervise, trials
 from atft_core.engine.attempts import _against_another, _wordless
-from atft_core.engine.outcome import End
+from atft_core.engine.outcome import End, Outcome
 from atft_core.engine.study import Asked, open_study
 from atft_core.errors import EngineError
 from atft_core.run import events as ev
@@ -71,11 +71,12 @@ def test_a_trial_that_took_too_long_is_over_for_the_next_engine_too(session):
 
 
 def test_whoever_was_ended_by_order_or_found_no_room_has_not_crashed(session):
-    assert _wordless(session, End(), "CRASHED: so").state == "lost"
-    assert _wordless(session, End(ordered=True), "CRASHED: so").state == "stopped"
-    assert _wordless(session, End(fate="HUNG: so"), "CRASHED: so").reason == "HUNG: so"
+    crashed = Outcome("lost", "CRASHED: so")
+    assert _wordless(session, End(), crashed) == crashed
+    assert _wordless(session, End(ordered=True), crashed).state == "stopped"
+    assert _wordless(session, End(fate="HUNG: so"), crashed).reason == "HUNG: so"
     session.reserve.give_up()
-    assert _wordless(session, End(), "CRASHED: so").state == "stopped"
+    assert _wordless(session, End(), crashed).state == "stopped"
 
 
 def test_a_trial_that_is_told_is_not_told_again(session, monkeypatch):

@@ -86,7 +86,7 @@ def test_a_slot_whose_card_is_ill_is_left_out_and_its_trial_moves():
     assert slots.broken == ""
     cards.ill["b"] = "it does not answer"
     assert slots.take(7) is None
-    assert slots.broken == "it has fallen off the bus"
+    assert slots.broken == "LOST_GPU: it has fallen off the bus"
 
 
 def test_a_second_trial_goes_to_an_idle_card_or_where_there_is_room():

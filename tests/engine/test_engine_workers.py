@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 
-from atft_core.engine.local import LocalWorker, adopt, environment, spawn
-from atft_core.engine.slots import Slot
+from atft_core.engine.local import Local, LocalWorker, adopt, environment, spawn
+from atft_core.engine.slots import Slot, Slots
 from atft_core.engine.steps import pause, see_through
 from atft_core.engine.workers import end, tell
 from atft_core.run.directory import create
@@ -41,7 +41,7 @@ def test_a_worker_that_does_not_end_is_ended_with_its_children():
     assert start_time(child)
     waits = list(paced(end(worker, patience=0.1)))
     assert not worker.running()
-    assert worker.fate() == "CRASHED: the worker was killed by SIGTERM"
+    assert worker.fate().reason == "CRASHED: the worker was killed by SIGTERM"
     assert set(waits) == {worker}, "others have their turns meanwhile"
     assert gone(child)
 
@@ -49,7 +49,7 @@ def test_a_worker_that_does_not_end_is_ended_with_its_children():
 def test_a_worker_that_ends_by_itself_is_left_in_peace():
     worker = started("sh", "-c", "exit 7")
     see_through(end(worker, patience=20))
-    assert worker.fate() == "CRASHED: the worker ended with exit code 7 and no last word"
+    assert worker.fate().reason == "CRASHED: the worker ended with exit code 7 and no last word"
 
 
 def test_a_worker_of_an_earlier_engine_is_known_by_pid_and_start_time():
@@ -63,7 +63,21 @@ def test_a_worker_of_an_earlier_engine_is_known_by_pid_and_start_time():
     worker.process.kill()
     worker.process.wait()
     assert not known.running()
-    assert known.fate() == "CRASHED: the worker of an earlier engine vanished"
+    assert known.fate().reason == "CRASHED: the worker of an earlier engine vanished"
+
+
+def test_a_trial_whose_worker_is_on_another_host_is_neither_adopted_nor_started(tmp_path):
+    run = create(tmp_path / "out")
+    run.trial(3).path.mkdir()
+    local = Local(run, "none", Slots([Slot(0)], None))
+    assert local.held_elsewhere(3) == ""
+    lock = ProcessLock(run.trial(3).lock, attempt=2, host="gpu7")  # NFS shows it as held
+    assert adopt(run, 3) is None
+    assert local.held_elsewhere(3) == (
+        f"its worker (pid {os.getpid()}) is at work on gpu7: end it there, or wait"
+    )
+    lock.release()
+    assert local.held_elsewhere(3) == ""
 
 
 def test_a_trial_that_a_process_holds_is_adopted_with_its_attempt(tmp_path):

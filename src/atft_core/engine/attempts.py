@@ -9,7 +9,6 @@ import time
 from atft_core.engine.follow import drain_and_report, follow
 from atft_core.engine.outcome import FINAL, WORDS, End, Outcome
 from atft_core.engine.session import Session
-from atft_core.engine.slots import Slot
 from atft_core.engine.steps import Steps
 from atft_core.engine.study import Asked
 from atft_core.engine.workers import Worker
@@ -27,7 +26,7 @@ BLOCKED_SECONDS = 20.0
 def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
     """Attempts until one leaves a verdict; a worker that was killed is started again."""
     number, blocked = trial.number, 0
-    worker = _pick_up(session, number)
+    worker = session.executor.adopt(number)
     if worker is None:
         left = _left_behind(session, trial)
         if left is not None and left.state in FINAL:
@@ -35,18 +34,7 @@ def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
     while True:
         if worker is None and (against := _against_another(session, number)):
             return against
-        worker = worker or _pick_up(session, number)
-        if worker is None:
-            slot = session.slots.take(number)
-            if slot is None:  # its own is of no use any more, and the others are taken
-                yield None
-                continue
-            worker, why = yield from _start(session, number, slot)
-            if why:
-                return Outcome("stopped", why)
-            _begun(session, worker, slot.number)
-        end = yield from follow(session, trial, worker)
-        outcome = _close(session, trial, end, worker.fate())
+        outcome = yield from _attempt(session, trial, worker or session.executor.adopt(number))
         worker = None
         if outcome.state in FINAL:
             return outcome
@@ -60,6 +48,26 @@ def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
             yield from _wait_out(session, number, outcome.reason)
 
 
+def _attempt(session: Session, trial: Asked, worker: Worker | None) -> Steps[Outcome]:
+    """One attempt from its place to its end; `worker`: one that is at it already."""
+    number = trial.number
+    if worker is None:
+        if where := session.executor.held_elsewhere(number):
+            return Outcome("blocked", where)
+        slot = session.slots.take(number)
+        if slot is None:  # its own is of no use any more, and the others are taken
+            yield None
+            return Outcome("stopped")
+        worker = session.executor.start(number, session.state.trial(number).attempt + 1, slot)
+    if why := (yield from _unplaced(session, worker)):
+        return Outcome("stopped", why)
+    _begun(session, worker)
+    end = yield from follow(session, trial, worker)
+    outcome = _close(session, trial, end, worker.fate())
+    session.executor.ended(worker, outcome)
+    return outcome
+
+
 def _against_another(session: Session, number: int) -> Outcome | None:
     """What stands against another attempt. By the log: the next engine has to say the same."""
     known = session.state.trial(number)
@@ -70,7 +78,7 @@ def _against_another(session: Session, number: int) -> Outcome | None:
     if why := session.why_interrupt:
         return Outcome("stopped", why)
     if lost := session.slots.broken:
-        return Outcome("blocked", f"trial {number} cannot go on: {caused('LOST_GPU', lost)}")
+        return Outcome("blocked", f"trial {number} cannot go on: {lost}")
     return None
 
 
@@ -87,16 +95,15 @@ def _left_behind(session: Session, trial: Asked) -> Outcome | None:
     """What an attempt left that ended while no engine watched."""
     number = trial.number
     if session.state.trial(number).running:
-        vanished = caused("CRASHED", "the worker vanished while no engine watched")
-        ended = End(ordered=not session.executor.workers_stay)  # it went with its engine
-        return _close(session, trial, session.ends.get(number, ended), vanished)
+        end = session.ends.get(number, End())
+        return _close(session, trial, end, session.executor.left(number))
     return _last_word(session, trial)
 
 
-def _close(session: Session, trial: Asked, end: End, fate: str) -> Outcome:
+def _close(session: Session, trial: Asked, end: End, fate: Outcome) -> Outcome:
     """Drain the attempt, read its last word, and write down that its process is gone.
 
-    `fate`: how the process ended, where the engine did not end it.
+    `fate`: how it ended, where it has left no word and the engine did not end it.
     """
     outcome = _last_word(session, trial) or _wordless(session, end, fate)
     session.record(
@@ -111,54 +118,50 @@ def _close(session: Session, trial: Asked, end: End, fate: str) -> Outcome:
     return outcome
 
 
-def _wordless(session: Session, end: End, fate: str) -> Outcome:
+def _wordless(session: Session, end: End, fate: Outcome) -> Outcome:
     """A worker that was ended by order, for instance while it was still loading, has not crashed;
     nor has one that found no room, not even for a last word.
     """
     if end.ordered:
         return Outcome("stopped", "ended by order")
     if session.reserve.disk_is_full():
-        return Outcome("stopped", caused("DISK_FULL", fate))
-    return Outcome("lost", end.fate or fate)
+        return Outcome("stopped", caused("DISK_FULL", fate.reason))
+    return Outcome("lost", end.fate) if end.fate else fate
 
 
-def _pick_up(session: Session, number: int) -> Worker | None:
-    """The worker that an earlier engine left at work."""
-    worker, known = session.executor.adopt(number), session.state.trial(number)
-    if worker is None:
-        return None
-    if worker.attempt > known.attempt:  # a kill came between its start and the log
-        slot = session.slots.take(number)
-        _begun(session, worker, slot.number if slot else 0)
-    session.slots.keep(number, session.state.trial(number).slot)
-    return worker
-
-
-def _start(session: Session, number: int, slot: Slot) -> Steps[tuple[Worker, str]]:
-    """A worker at work; on a cluster others may be before it. Why it was ended before it was."""
-    attempt, why = session.state.trial(number).attempt + 1, ""
-    worker = session.executor.start(number, attempt, slot)
+def _unplaced(session: Session, worker: Worker) -> Steps[str]:
+    """Wait until the worker is at work; on a cluster others may be before it. Why it was ended
+    before it was.
+    """
+    why = ""
     while worker.running() and (why or not worker.placed()):
         why = why or session.why_interrupt or session.slots.broken
         if why:
             worker.signal(signal.SIGKILL)
         yield worker
-    return worker, why
+    return why
 
 
-def _begun(session: Session, worker: Worker, slot: int) -> None:
-    epochs = session.state.trial(worker.trial).epochs
+def _begun(session: Session, worker: Worker) -> None:
+    """Write down that it is at work, unless the log says so: a kill may have come between."""
+    number = worker.trial
+    known = session.state.trial(number)
+    if worker.attempt <= known.attempt:
+        session.slots.keep(number, known.slot)
+        return
+    slot = session.slots.of(number) or session.slots.take(number)
     session.record(
         ev.WorkerStarted(
-            trial=worker.trial,
+            trial=number,
             attempt=worker.attempt,
             pid=worker.pid,
             start_time=worker.start_time,
-            resume_epoch=max((row.epoch for row in epochs), default=0),
-            slot=slot,
+            resume_epoch=max((row.epoch for row in known.epochs), default=0),
+            slot=slot.number if slot else 0,
             node=worker.node,
         )
     )
+    session.slots.keep(number, known.slot)
 
 
 def _last_word(session: Session, trial: Asked) -> Outcome | None:

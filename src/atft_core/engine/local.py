@@ -10,8 +10,9 @@ import subprocess
 from dataclasses import dataclass
 
 from atft_core.config.secret import OF_THE_ENGINE
+from atft_core.engine.outcome import Outcome
 from atft_core.engine.slots import Node, Slot, Slots
-from atft_core.engine.workers import STACK_SECONDS, word_of_exit
+from atft_core.engine.workers import STACK_SECONDS, Worker, word_of_exit
 from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.launch import program
 from atft_core.run import user
@@ -47,12 +48,12 @@ class LocalWorker:
         """At once."""
         return True
 
-    def fate(self) -> str:
-        """How it ended, for people."""
+    def fate(self) -> Outcome:
+        """How it ended, where it left no last word."""
         code = None if self.process is None else self.process.returncode
         if code is None:
-            return caused("CRASHED", "the worker of an earlier engine vanished")
-        return word_of_exit(code, out_of_memory=oom_kills() > self.oom_kills)
+            return Outcome("lost", caused("CRASHED", "the worker of an earlier engine vanished"))
+        return Outcome("lost", word_of_exit(code, out_of_memory=oom_kills() > self.oom_kills))
 
     def opened(self) -> int | None:
         """A descriptor that can be read once it is gone."""
@@ -79,7 +80,6 @@ class Local:
     module: str
     """The program of a worker."""
     slots: Slots
-    workers_stay: bool = True
 
     def start(self, trial: int, attempt: int, slot: Slot) -> LocalWorker:
         """Start an attempt in a fresh interpreter."""
@@ -89,11 +89,27 @@ class Local:
         """The worker that already holds the trial."""
         return adopt(self.run, trial)
 
+    def left(self, trial: int) -> Outcome:
+        """Workers go on without an engine; this one came to its end meanwhile."""
+        return Outcome("lost", caused("CRASHED", "the worker vanished while no engine watched"))
+
+    def held_elsewhere(self, trial: int) -> str:
+        """NFS shows the locks of other hosts."""
+        lock = self.run.trial(trial).lock
+        who = owner(lock)
+        host = str(who.get("host", socket.gethostname()))
+        if host == socket.gethostname() or probe(lock) is not Holder.ENGINE:
+            return ""
+        return f"its worker (pid {who.get('pid')}) is at work on {host}: end it there, or wait"
+
+    def ended(self, worker: Worker, outcome: Outcome) -> None:
+        """The sampler sees which card is lost."""
+
     def nodes(self) -> tuple[Node, ...]:
         """There is just this machine."""
         return ()
 
-    def why_unfit(self) -> str:
+    def why_unfit(self, *, begun: bool) -> str:
         """The preflight finds out more."""
         return ""
 

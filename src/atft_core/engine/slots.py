@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from atft_core.config.schema import Config
+from atft_core.run.causes import caused
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Node:
     gpus: float = 0.0
     cpus: float = 0.0
     alive: bool = True
+    why: str = ""
+    """Why no trial is sent there, although it is alive."""
 
 
 class Cards(Protocol):
@@ -80,10 +83,15 @@ class Slots:
         """All are free."""
         self._taken.clear()
 
+    def of(self, trial: int) -> Slot | None:
+        """The one that a trial has."""
+        return self._taken.get(trial)
+
     def keep(self, trial: int, number: int) -> None:
         """The slot of a worker that was found at work."""
-        known = [slot for slot in self.places if slot.number == number]
-        self._taken[trial] = known[0] if known else self.places[-1]
+        places = self.places or (Slot(number),)
+        known = [slot for slot in places if slot.number == number]
+        self._taken[trial] = known[0] if known else places[-1]
 
     def take(self, trial: int) -> Slot | None:
         """The slot for a trial's next worker: where it was, else a free one; None: not yet."""
@@ -111,7 +119,7 @@ class Slots:
     def broken(self) -> str:
         """Why no slot is of any use; empty where one is."""
         whys = [self.why_broken(slot) for slot in self.places]
-        return "" if "" in whys else whys[0]
+        return "" if "" in whys else caused("LOST_GPU", whys[0])
 
     def why_broken(self, slot: Slot) -> str:
         """Why nothing can be computed in that slot; empty where something can."""

@@ -33,7 +33,7 @@ def supervise(session: Session) -> ev.RunEnded:
 
 def _begin(session: Session) -> ev.RunEnded | None:
     expire_requests(session)
-    if why := session.executor.why_unfit():
+    if why := session.executor.why_unfit(begun=bool(session.state.trials)):
         return ev.RunEnded(state="FAILED", reason=f"cluster: {why}")
     return _preflight(session)
 

@@ -13,6 +13,7 @@ from atft_core.engine.session import Session
 from atft_core.notify.settings import Settings
 from atft_core.run import events as ev
 from atft_core.run.alerts import standing
+from atft_core.run.causes import cause_of
 from atft_core.run.gauge import Band, Gauge, step
 from atft_core.run.state import PHASE_BUDGET, Trial
 from atft_core.run.wording import size
@@ -91,13 +92,17 @@ def _nodes(session: Session) -> None:
     seen = ev.ClusterSeen(nodes=[asdict(node) for node in nodes], slots=len(session.slots.places))
     if not nodes or (seen.nodes, seen.slots) == (session.state.nodes, session.state.slots):
         return
-    alive = {node.name for node in nodes if node.alive}
-    lost = [str(node["name"]) for node in session.state.nodes if node.get("alive")]
+    before = {str(node["name"]): node for node in session.state.nodes if node.get("alive")}
     session.record(seen)
-    for name in lost:
-        if name not in alive:
-            text = f"node {name} is gone; its trials go on elsewhere from their checkpoints"
+    for node in nodes:
+        known = before.get(node.name)
+        if known is not None and not node.alive:
+            text = f"node {node.name} is gone; its trials go on elsewhere from their checkpoints"
             session.record(ev.Alert(level="error", key="node_lost", text=text))
+        if node.why and (known is None or known.get("why") != node.why):
+            key = "gpu_lost" if cause_of(node.why) == "LOST_GPU" else "node_lost"
+            text = f"node {node.name} is not used: {node.why}"
+            session.record(ev.Alert(level="error", key=key, text=text))
 
 
 def _gpu(session: Session, settings: Settings) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Protocol
 
+from atft_core.engine.outcome import Outcome
 from atft_core.engine.slots import Node, Slot, Slots
 from atft_core.run.causes import caused
 from atft_core.run.directory import RunDirectory
@@ -51,8 +52,8 @@ class Worker(Protocol):
     def placed(self) -> bool:
         """Whether there was room for it and it has begun."""
 
-    def fate(self) -> str:
-        """How it ended, for people."""
+    def fate(self) -> Outcome:
+        """How it ended, where it left no last word."""
 
     def opened(self) -> int | None:
         """A descriptor that can be read once it has ended; None where it has, or none is to be had.
@@ -74,21 +75,26 @@ class Executor(Protocol):
     def slots(self) -> Slots:
         """How many at once."""
 
-    @property
-    def workers_stay(self) -> bool:
-        """Whether they go on when their engine ends."""
-
     def start(self, trial: int, attempt: int, slot: Slot) -> Worker:
         """Start an attempt; its output goes to the trial's log."""
 
     def adopt(self, trial: int) -> Worker | None:
         """The worker that already holds the trial, whether or not the log knows of it."""
 
+    def left(self, trial: int) -> Outcome:
+        """How the worker ended that the log knows to be at work, and that cannot be adopted."""
+
+    def held_elsewhere(self, trial: int) -> str:
+        """Who holds a trial out of this executor's reach; empty where nobody does."""
+
+    def ended(self, worker: Worker, outcome: Outcome) -> None:
+        """What became of an attempt: a place that is to blame for it is not used again."""
+
     def nodes(self) -> tuple[Node, ...]:
         """The machines of a cluster; none where there is just this one."""
 
-    def why_unfit(self) -> str:
-        """Why no trial could run there; empty where all is well."""
+    def why_unfit(self, *, begun: bool) -> str:
+        """Why no trial could run there; empty where all is well. `begun`: some have run."""
 
     def close(self) -> None:
         """The engine ends."""
@@ -105,7 +111,10 @@ def wait(workers: Sequence[Worker], seconds: float) -> None:
     try:
         if len(ends) < len(workers):  # one is gone
             seconds = min(seconds, 0.05)
-        select.select(ends, [], [], seconds)
+        poll = select.poll()  # select(2) knows no descriptor beyond 1,023
+        for descriptor in ends:
+            poll.register(descriptor, select.POLLIN)
+        poll.poll(1000 * seconds)
     finally:
         for descriptor in ends:
             os.close(descriptor)

@@ -20,7 +20,7 @@ KEYS = {
     "worker_lost": "a worker process was killed or crashed",
     "hung": "nothing is heard for longer than the phase may take",
     "gpu_idle": "the GPU of a running trial has had nothing to do for minutes",
-    "node_lost": "a machine of the cluster is gone: its trials go on elsewhere",
+    "node_lost": "a machine of the cluster is gone, or cannot be used: trials go on elsewhere",
     "gpu_lost": "a GPU is of no use any more: trials go on in other slots",
     "disk_low": "the disk of the run is nearly full",
     "paused": "the run cannot write: it waits until it can",

@@ -112,7 +112,7 @@ class ClusterSeen(Event):
     """The machines that trials are placed on, whenever that changes."""
 
     nodes: list[Json] = field(default_factory=list)
-    """name, gpus, cpus, alive."""
+    """name, gpus, cpus, alive, and why it is not used; empty where it is."""
     slots: int = 0
     """Trials that they have room for at once."""
 

@@ -115,7 +115,8 @@ def cluster_line(nodes: Sequence[Json], slots: int) -> str:
     """How many machines there are, and how many trials they have room for."""
     alive = [node for node in nodes if node.get("alive")]
     gone = len(nodes) - len(alive)
-    lost = f", {gone} gone" if gone else ""
+    unfit = sum(bool(node.get("why")) for node in alive)
+    lost = (f", {gone} gone" if gone else "") + (f", {unfit} not used" if unfit else "")
     return f"Cluster: {several(len(alive), 'node')}{lost}, {several(slots, 'slot')}"
 
 

@@ -27,6 +27,8 @@ from atft_core.train.report import Interrupted, LastWord, Reporter, log_to_stdou
 EPOCH_SECONDS = "ATFT_EMPTY_EPOCH"
 DEVICE = "ATFT_EMPTY_DEVICE"
 """What it says that it computes on."""
+LOST = "ATFT_EMPTY_LOST"
+"""Where it is set, every epoch ends as if the GPU were lost."""
 _LAST = 3
 """Epochs whose median is the value: the default of objective.last_epochs."""
 
@@ -65,6 +67,8 @@ def work(run: RunDirectory, files: TrialDirectory, reporter: Reporter) -> tuple[
             reporter.epoch = epoch
             reporter.tick("train", 0, 1)
             time.sleep(pause)
+            if os.environ.get(LOST):
+                raise RuntimeError("CUDA error: unspecified launch failure")
             rows.append(_row(reporter.trial, epoch, horizon))
             write_json(files.checkpoints / f"epoch_{epoch:05d}.json", rows)
             write_json(files.metrics, rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,50 @@ from typing import Any
 from atft_core.config.hashing import code_version
 from atft_core.config.schema import Config
 from atft_core.engine.cluster.connect import connect, first_line
-from atft_core.engine.cluster.node import Errand, attend, look
+from atft_core.engine.cluster.fitness import LOOK_SECONDS, Fitness
+from atft_core.engine.cluster.node import Errand, attend
 from atft_core.engine.cluster.nodes import Nodes
 from atft_core.engine.cluster.slots import ClusterSlots, Need
+from atft_core.engine.outcome import Outcome
 from atft_core.engine.slots import Node, Slot
-from atft_core.run.causes import caused
+from atft_core.engine.workers import Worker, wait
+from atft_core.errors import EngineError
+from atft_core.run.causes import cause_of, caused
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
 
-LOOK_SECONDS = 60.0
-"""For every node to say what it sees."""
+STEP_SECONDS = 0.2
+"""Between two looks for the answers of nodes."""
+NODE_LABEL = "ray.io/node-id"
+"""Of every node, by Ray."""
 STACK_SECONDS = 5.0
 """For an order to reach a node, and for a process there to write where it is."""
+
+
+class Bell:
+    """Rung by a thread of Ray's when a task ends; perhaps when nobody listens any more."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.eventfd(0, os.EFD_CLOEXEC)
+        self._lock = threading.Lock()
+
+    def ring(self) -> None:
+        """It has ended."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.eventfd_write(self._descriptor, 1)
+
+    def heard_by(self) -> int | None:
+        """A descriptor of its own for who waits, that can be read once it was rung."""
+        with self._lock:
+            return os.dup(self._descriptor) if self._descriptor >= 0 else None
+
+    def put_away(self) -> None:
+        """Nobody waits for it any more."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
 
 @dataclass
@@ -38,20 +72,19 @@ class RayWorker:
     task: Any
     pid: int = 0
     start_time: float = 0.0
-    node: str = ""
-    """Where it runs; empty until it does."""
+    number: str = ""
+    """Ray's number of the node where it runs; empty until it does."""
     _ended: bool = False
     _cancelled: bool = False
-    _bell: int = field(default_factory=lambda: os.eventfd(0))
+    _bell: Bell = field(default_factory=Bell)
 
     def __post_init__(self) -> None:
-        rings = os.dup(self._bell)  # its own: it may ring when nobody waits any more
+        self.task.future().add_done_callback(lambda _: self._bell.ring())
 
-        def ring(_: Any) -> None:
-            os.eventfd_write(rings, 1)
-            os.close(rings)
-
-        self.task.future().add_done_callback(ring)
+    @property
+    def node(self) -> str:
+        """That node's name."""
+        return self.nodes.name(self.number) if self.number else ""
 
     def running(self) -> bool:
         """Whether the task has not come to its end."""
@@ -62,36 +95,39 @@ class RayWorker:
 
     def placed(self) -> bool:
         """Whether a node has begun with it; before that others may be in its way."""
-        if not self.node:
+        if not self.number:
             said = read_json(self.run.trial(self.trial).placed)
             if isinstance(said, dict) and said.get("attempt") == self.attempt:
-                self.node = self.nodes.name(str(said.get("node")))
-        return bool(self.node)
+                self.number = str(said.get("node"))
+        return bool(self.number)
 
-    def fate(self) -> str:
-        """How it ended, for people."""
-        if self._bell >= 0:
-            os.close(self._bell)
-            self._bell = -1
+    def fate(self) -> Outcome:
+        """How it ended. A node that would not even begin with it says nothing about its trial."""
+        self._bell.put_away()
+        try:
+            return Outcome("lost", str(self.ray.get(self.task)))
+        except self.ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, EngineError):
+                return Outcome("blocked", cause.message)
+            return Outcome("lost", self._why_lost(error))
+
+    def _why_lost(self, error: Exception) -> str:
         where = f" on {self.node}" if self.node else ""
         errors = self.ray.exceptions
-        try:
-            return str(self.ray.get(self.task))
-        except (errors.NodeDiedError, errors.LocalRayletDiedError):
+        if isinstance(error, errors.NodeDiedError | errors.LocalRayletDiedError):
             return caused("LOST_NODE", f"the node of its worker{where} is gone")
-        except errors.OutOfMemoryError:
+        if isinstance(error, errors.OutOfMemoryError):
             return caused("OOM", f"Ray ended its worker{where}: the node was out of memory")
-        except errors.TaskCancelledError:
+        if isinstance(error, errors.TaskCancelledError):
             return caused("CRASHED", f"its worker{where} was ended by order")
-        except errors.WorkerCrashedError:
+        if isinstance(error, errors.WorkerCrashedError):
             return caused("LOST_NODE", f"what kept its worker{where} was killed, or its node is")
-        except errors.RayError as error:
-            cause = getattr(error, "cause", None) or error
-            return caused("CRASHED", first_line(cause))
+        return caused("CRASHED", first_line(getattr(error, "cause", None) or error))
 
     def opened(self) -> int | None:
         """A descriptor that can be read once it has ended."""
-        return os.dup(self._bell) if self._bell >= 0 else None
+        return self._bell.heard_by()
 
     def show_stacks(self) -> float:
         """Its keeper lets it say where it is, and ends it."""
@@ -120,7 +156,11 @@ class Cluster:
         self._ray = connect(config.ray)
         # Ray prints what it finds in its nodes' logs, hundreds of lines in colours, into the run's.
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- to the end
-        self._nodes = Nodes(self._ray.nodes)
+        self._sees = (
+            str(run.facts().get("id")), str(run.facts().get("cache", "")), code_version(),
+        )  # fmt: skip
+        self._fitness = Fitness(self._ray, str(run.path), *self._sees)
+        self._nodes = Nodes(self._ray.nodes, self._fitness.of)
         self._at_work: dict[int, RayWorker] = {}
         self._umask = 0o027 if config.engine.group else 0o077
         wanted = config.engine.slots
@@ -135,52 +175,33 @@ class Cluster:
         most = wanted if isinstance(wanted, int) else None
         self.slots = ClusterSlots(self._nodes, self._need, most, threads)
 
-    def why_unfit(self) -> str:
-        """What stands against running here: room, another version, or a node that sees no run."""
-        facts = self._run.facts()
-        words = str(self._run.path), str(facts.get("id")), str(facts.get("cache", ""))
-        alive = [row for row in self._ray.nodes() if row.get("Alive")]
-        asked = {
-            self._nodes.name(row["NodeID"]): self._on(row["NodeID"]).remote(*words) for row in alive
-        }
-        self._ray.wait(list(asked.values()), num_returns=len(asked), timeout=LOOK_SECONDS)
-        for name, answer in asked.items():
-            if why := self._why_unlike(answer):
-                return f"node {name}: {why}"
-        if not self.slots.places:
-            return f"no node of the cluster has room for a trial ({self._need})"
-        return ""
+    def why_unfit(self, *, begun: bool) -> str:
+        """What stands against running here: room, another version, or a node that sees no run.
 
-    def _why_unlike(self, answer: Any) -> str:
-        errors = self._ray.exceptions
-        try:
-            said = self._ray.get(answer, timeout=0)
-        except errors.GetTimeoutError:
-            return f"it has not answered for {LOOK_SECONDS:.0f} s"
-        except (errors.TaskUnschedulableError, errors.NodeDiedError, errors.WorkerCrashedError):
-            return ""  # it is gone, which Ray itself finds out some seconds later
-        except errors.RayError as error:  # above all: atft is not installed there
-            return first_line(getattr(error, "cause", None) or error)
-        if not said["why"] and said["code"] != code_version():
-            return f"it has version {said['code']} of atft, this engine is {code_version()}"
-        return str(said["why"])
-
-    def _on(self, node_id: str) -> Any:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        there = NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
-        return self._ray.remote(look).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+        Of a run that has begun, nodes that are of no use are left out: nobody may be there to mend
+        them.
+        """
+        give_up = time.monotonic() + LOOK_SECONDS
+        while not self._nodes.all_known() and time.monotonic() < give_up:
+            wait([], STEP_SECONDS)
+        self._nodes.look()
+        unfit = [node for node in self._nodes.seen if node.alive and node.why]
+        if unfit and not begun:
+            return f"node {unfit[0].name}: {unfit[0].why}"
+        return "" if self.slots.places or begun else self.slots.why_none
 
     def start(self, trial: int, attempt: int, slot: Slot) -> RayWorker:
         """Hand an attempt to Ray, which never tries it again by itself: the engine does."""
         self._run.trial(trial).placed.unlink(missing_ok=True)
         errand = Errand(
-            str(self._run.path), str(self._run.facts().get("id")), trial, attempt, self._module,
-            slot.threads, self._umask,
+            str(self._run.path), self._sees, trial, attempt, self._module, slot.threads,
+            self._umask,
         )  # fmt: skip
+        unfit = self._nodes.unfit
         task = self._ray.remote(attend).options(
             num_cpus=self._need.cpus, num_gpus=self._need.gpus, max_retries=0,
             name=f"{self._run.path.name}, trial {trial}",
+            label_selector={NODE_LABEL: f"!in({','.join(unfit)})"} if unfit else None,
         ).remote(errand)  # fmt: skip
         self._at_work[trial] = RayWorker(trial, attempt, self._run, self._ray, self._nodes, task)
         return self._at_work[trial]
@@ -193,6 +214,25 @@ class Cluster:
         """One of this engine's: with an engine that ends Ray ends its tasks."""
         known = self._at_work.get(trial)
         return known if known is not None and known.running() else None
+
+    def left(self, trial: int) -> Outcome:
+        """One of an engine that is gone ended with it."""
+        known = self._at_work.get(trial)
+        return known.fate() if known else Outcome("stopped", "its worker ended with its engine")
+
+    def held_elsewhere(self, trial: int) -> str:
+        """A node waits for the lock of one that is about to go."""
+        return ""
+
+    def ended(self, worker: Worker, outcome: Outcome) -> None:
+        """A node whose card is lost is left out; one that would not begin is asked again."""
+        known = self._at_work.get(worker.trial)
+        if known is None:
+            return
+        if cause_of(outcome.reason) == "LOST_GPU" and known.number:
+            self._fitness.refuse(known.number, outcome.reason)
+        elif outcome.state == "blocked":
+            self._fitness.ask_again()
 
     def close(self) -> None:
         """Leave the cluster."""

@@ -20,7 +20,6 @@ from atft_core.errors import AtftError, EngineError
 from atft_core.gpu import GpuSampler
 from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.run.directory import RunDirectory
-from atft_core.run.events import Json
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, probe
 
@@ -36,7 +35,8 @@ class Errand:
     """An attempt at a trial, as it is sent to a node."""
 
     run: str
-    run_id: str
+    sees: tuple[str, ...]
+    """The words of `look`: what must still be so where the trial begins."""
     trial: int
     attempt: int
     module: str
@@ -45,22 +45,26 @@ class Errand:
     """A group may read the run where the engine says so."""
 
 
-def look(run: str, run_id: str, cache: str) -> Json:
-    """What a node sees of a run, and what it would run it with."""
-    why = _why_unseen(RunDirectory(Path(run)), run_id)
-    if not why and cache and not Path(cache).exists():
-        why = f"it does not see {cache}: data.cache_dir must lie on storage that all nodes share"
-    return {"host": socket.gethostname(), "why": why, "code": code_version()}
+def look(run: str, run_id: str, cache: str, code: str) -> str:
+    """Why a node is of no use to a run, whose engine has that version; empty where it is."""
+    if why := _why_unseen(RunDirectory(Path(run)), run_id):
+        return why
+    if cache and not Path(cache).exists():
+        return f"it does not see {cache}: data.cache_dir must lie on storage that all nodes share"
+    if code_version() != code:
+        return f"it has version {code_version()} of atft, this engine is {code}"
+    return ""
 
 
 def attend(errand: Errand) -> str:
     """Start the worker and stay until it ends; how it ended, for people.
 
-    EngineError when the run's directory is not to be seen here, or the trial is somebody else's.
+    EngineError, before there is a worker, where it would not see what it needs, or the trial is
+    somebody else's.
     """
     run = RunDirectory(Path(errand.run))
-    if why := _why_unseen(run, errand.run_id):
-        raise EngineError(f"{socket.gethostname()}: {why}")
+    if why := look(errand.run, *errand.sees):
+        raise EngineError(f"node {socket.gethostname()}: {why}")
     os.umask(errand.umask)
     _wait_for_turn(run, errand.trial)
     slot = Slot(0, threads=errand.threads)
@@ -119,4 +123,4 @@ def _kept(run: RunDirectory, worker: LocalWorker, number: str) -> str:
     finally:  # Ray interrupts a task that is cancelled
         for waiting in kill(worker, lambda: True):
             wait([waiting], TICK_SECONDS)
-    return worker.fate()
+    return worker.fate().reason

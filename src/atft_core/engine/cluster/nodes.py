@@ -17,8 +17,15 @@ Row: TypeAlias = Mapping[str, Any]
 class Nodes:
     """All that were seen. One that comes back has its old name, and a new number for Ray."""
 
-    def __init__(self, rows: Callable[[], Sequence[Row]]) -> None:
-        self._rows = rows
+    def __init__(
+        self,
+        rows: Callable[[], Sequence[Row]],
+        whys: Callable[[Sequence[Row]], Mapping[str, str]],
+    ) -> None:
+        """`rows`: as Ray has them; `whys`: what stands against each of those that are known."""
+        self._rows, self._whys = rows, whys
+        self.unfit: tuple[str, ...] = ()
+        """Ray's numbers of those that are alive and not to be used, as of the last look."""
         self._names: dict[str, str] = {}
         """By Ray's number."""
         self._known: dict[str, Node] = {}
@@ -28,25 +35,37 @@ class Nodes:
     @property
     def seen(self) -> tuple[Node, ...]:
         """As of a second ago at most."""
-        now = time.monotonic()
-        if self._looked is None or now - self._looked >= LOOK_SECONDS:
-            self._look()
-            self._looked = now
+        if self._looked is None or time.monotonic() - self._looked >= LOOK_SECONDS:
+            self.look()
         return tuple(self._known.values())
 
     def name(self, number: str) -> str:
         """Of the node that Ray calls so."""
         if number not in self._names:
-            self._look()
+            self.look()
         return self._names.get(number, number[:8])
 
-    def _look(self) -> None:
+    def all_known(self) -> bool:
+        """Whether every node that is alive has said what it sees."""
+        rows = [row for row in self._rows() if row["Alive"]]
+        return len(self._whys(rows)) == len(rows)
+
+    def look(self) -> None:
+        """Now."""
+        self._looked = time.monotonic()
         rows = sorted(self._rows(), key=lambda row: bool(row["Alive"]))  # a name goes to the living
+        whys = self._whys(rows)
+        alive = [row["NodeID"] for row in rows if row["Alive"]]
+        self.unfit = tuple(number for number in alive if whys.get(number, "not known yet"))
         for row in rows:
+            if row["Alive"] and row["NodeID"] not in whys:
+                continue  # it is there once it has been looked at
             name = self._names.setdefault(row["NodeID"], "") or self._named(row)
             self._names[row["NodeID"]] = name
             has = row["Resources"]
-            node = Node(name, float(has.get("GPU", 0)), float(has.get("CPU", 0)), row["Alive"])
+            why = whys.get(row["NodeID"], "")
+            gpus, cpus = float(has.get("GPU", 0)), float(has.get("CPU", 0))
+            node = Node(name, gpus, cpus, bool(row["Alive"]), why)
             before = self._known.get(name)
             if node.alive or before is None or self._owner(name) == row["NodeID"]:
                 self._known[name] = node

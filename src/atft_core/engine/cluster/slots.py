@@ -22,7 +22,7 @@ class Need:
 
     def fits(self, node: Node) -> int:
         """How many trials a node has room for."""
-        if not node.alive:
+        if not node.alive or node.why:
             return 0
         pairs = ((node.gpus, self.gpus), (node.cpus, self.cpus))
         return min(math.floor(has / takes + 1e-9) for has, takes in pairs if takes > 0)
@@ -74,8 +74,15 @@ class ClusterSlots(Slots):
         """Why no slot is of any use; a cluster without room is waited for, a while."""
         if self.places or time.monotonic() - self._had_room < PATIENCE_SECONDS:
             return ""
-        return f"no node of the cluster has room for a trial ({self._need})"
+        return self.why_none
+
+    @property
+    def why_none(self) -> str:
+        """Why there is no slot."""
+        unfit = [f"{node.name}: {node.why}" for node in self._nodes.seen if node.alive and node.why]
+        told = f"; not used: {'; '.join(unfit)}" if unfit else ""
+        return f"no node of the cluster has room for a trial ({self._need}){told}"
 
     def why_broken(self, slot: Slot) -> str:
-        """Ray sees to it that a node is well."""
+        """A slot is on no node in particular; one that is of no use makes them fewer."""
         return ""
