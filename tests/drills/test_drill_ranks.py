@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import time
 
@@ -50,7 +51,7 @@ def test_two_ranks_come_to_the_result_of_one(panel, home):
     one, two = map(values_of, runs)
     assert two == pytest.approx(one, abs=2e-4)
     assert load(runs[1]).trials[0].settings["devices"] == 2
-    assert not (runs[1].trial(0).path / ".ranks.tmp").exists()
+    assert not list(runs[1].trial(0).path.glob(".rank*"))
     assert_log_equals_study(runs[1])
 
 
@@ -70,6 +71,28 @@ def test_a_rank_that_is_lost_or_hangs_costs_an_attempt_and_no_more(panel, home, 
     assert values_of(run) == pytest.approx(values_of(whole), abs=2e-4)
     assert not rank.is_running()
     assert_log_equals_study(run)
+
+
+def test_a_loss_that_is_no_number_fails_the_trial_as_on_one_device(panel, home):
+    search = {"search": '{"loss.huber" = {choices = [1e39, 2e39]}}', "engine.sampler": "grid"}
+    run = begun(panel, home / "out", **search)
+    state, status = wait_for_end(run)
+    trial = state.trials[0]
+    assert (trial.state, trial.attempt, trial.crashes) == ("FAIL", 1, 0), trial.reason
+    assert trial.reason.startswith("NAN: ")
+    assert status.name == "FAILED"
+
+
+def test_what_one_rank_alone_knows_is_the_verdict(panel, home):
+    run = begun(panel, home / "out", epochs=30)
+    wait_for(run, trains)
+    rank = rank_of(run)
+    used = rank.memory_info().vms
+    resource.prlimit(rank.pid, resource.RLIMIT_AS, (used, used))
+    state, _status = wait_for_end(run)
+    trial = state.trials[0]
+    assert (trial.state, trial.attempt, trial.crashes) == ("FAIL", 1, 0), trial.reason
+    assert trial.reason.startswith("OOM: ")
 
 
 def test_no_rank_outlives_a_killed_worker_or_one_that_is_told_to_stop(panel, home):

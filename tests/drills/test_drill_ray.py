@@ -167,7 +167,7 @@ def test_a_worker_that_is_stopped_on_its_node_is_ended_there(panel, home, cluste
 
 
 def test_no_worker_is_told_the_token(panel, home, cluster):
-    run, engine = begun(panel, home, cluster, trials=4, epochs=3)
+    run, engine = begun(panel, home, cluster, trials=4, epochs=8)
     all_at_work(run)
     token = cluster.access["RAY_AUTH_TOKEN"].encode()
     for trial in range(4):
@@ -214,8 +214,8 @@ def test_a_node_that_joins_and_does_not_see_the_run_is_left_out(panel, home, clu
 
 
 def test_a_node_whose_card_is_lost_is_left_out(panel, home, cluster):
-    cluster.nodes[-1].kill()
-    ill = cluster.add(ATFT_EMPTY_LOST=1)
+    next(node for node in reversed(cluster.nodes) if node.alive).kill()
+    ill = cluster.add(ATFT_EMPTY_LOST="1")
     try:
         run, engine = begun(panel, home, cluster, trials=6)
         assert engine.wait(timeout=240) == 0

@@ -10,7 +10,7 @@ from atft_core.engine.cluster import nodes as nodes_module
 from atft_core.engine.cluster import slots as slots_module
 from atft_core.engine.cluster.connect import connect
 from atft_core.engine.cluster.nodes import Nodes
-from atft_core.engine.cluster.slots import PATIENCE_SECONDS, ClusterSlots, Need
+from atft_core.engine.cluster.slots import PATIENCE_SECONDS, ClusterSlots, Need, need_of
 from atft_core.engine.slots import Node
 from atft_core.errors import ConfigError, EngineError
 from atft_core.gpu.lines import span_of_lines
@@ -81,12 +81,38 @@ def test_nodes_have_the_names_of_their_hosts_and_keep_them(clock):
         (Need(1, 1), Node("n", gpus=8, cpus=4), 4),
         (Need(1, 2), Node("n", gpus=8, cpus=64), 8),
         (Need(0.1, 0.5), Node("n", gpus=1, cpus=64), 10),
+        (Need(0.3, 1), Node("n", gpus=4, cpus=64), 12),
+        (Need(0.6, 1), Node("n", gpus=4, cpus=64), 4),
+        (Need(2, 2), Node("n", gpus=5, cpus=64), 2),
         (Need(0, 3), Node("n", cpus=8), 2),
         (Need(0, 1), Node("n", cpus=4, alive=False), 0),
     ],
 )
 def test_a_node_has_room_for_what_its_cards_and_cores_allow(need, node, fits):
     assert need.fits(node) == fits
+
+
+@pytest.mark.parametrize(
+    ("values", "gpus", "need"),
+    [
+        ({}, True, Need(1, 1)),
+        ({}, False, Need(0, 1)),
+        ({"train.device": "cpu"}, True, Need(0, 1)),
+        ({"ray.gpus": 0.5, "ray.cpus": 4}, True, Need(0.5, 4)),
+        ({"train.devices_per_trial": 2}, True, Need(2, 2)),
+        ({"train.devices_per_trial": 2, "ray.cpus": 3}, False, Need(0, 3)),
+        ({"train.devices_per_trial": 2, "ray.gpus": 0.0}, True, Need(0, 2)),
+    ],
+)
+def test_a_trial_takes_a_gpu_and_a_core_for_each_of_its_devices(values, gpus, need):
+    assert need_of(with_values(Config(), values), gpus=gpus) == need
+
+
+@pytest.mark.parametrize("gpus", [1.5, 1.0])
+def test_gpus_that_no_trial_could_use_are_refused(gpus):
+    values = {"engine.executor": "ray", "train.devices_per_trial": 2, "ray.gpus": gpus}
+    with pytest.raises(ConfigError, match=r"ray\.gpus"):
+        with_values(Config(), values)
 
 
 def cluster_of(clock, *rows, most=None, need=ONE_CORE):
@@ -175,6 +201,8 @@ def test_a_recording_of_another_machine_says_how_busy_a_card_was(tmp_path):
     rows = [{"t": t, "gpu": 0, "mean": mean, "n": 10} for t, mean in ((1, 0), (5, 80), (6, 90))]
     rows += [{"t": 7, "gpu": 0, "mean": None, "n": 0}, {"t": 8, "mean": "x", "n": 3}, [1], 3]
     path.write_text("{torn\n" + "".join(json.dumps(each) + "\n" for each in rows))
+    assert span_of_lines(path, 4.6, 100) is not None
+    assert span_of_lines(path, 4.6, 100)["n"] == 10, "most of that second was before"
     assert span_of_lines(path, 4, 100) == {
         "n": 20, "mean": 85.0, "p10": 81.0, "p50": 85.0, "p90": 89.0,
     }  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from atft_core.bench.runs import long_run
 from atft_core.errors import AtftError
 from atft_core.run import snapshot
+from atft_core.run.cut import before, place
 from atft_core.run.directory import RunDirectory, created, find_runs
 from atft_core.run.files import NotRegularError, open_regular, read_json
 from atft_core.run.journal import Tail
@@ -19,7 +20,6 @@ from atft_core.run.state import State
 from atft_core.run.status import evidence
 from atft_core.run.wording import finite
 from atft_tui.logs.file import LogFile
-from atft_tui.past.cut import before, place
 from atft_tui.trial_files import traceback_in
 
 HUGE = "9" * 5000

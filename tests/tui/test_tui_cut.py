@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from atft_core.run.cut import before
 from atft_core.run.narrate import stamp
 from atft_tui.logs.past import Until
 from atft_tui.logs.window import LogWindow
-from atft_tui.past.cut import before
 from atft_tui.past.recording import recorded
 
 BEGAN = 1_795_000_000.0

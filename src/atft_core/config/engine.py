@@ -72,6 +72,14 @@ class RayConfig(Section):
     """HOST:PORT of its head; auto: the one that this machine belongs to."""
     gpus: Literal["auto"] | Annotated[float, Field(ge=0, le=64)] = "auto"
     """GPUs that a trial takes, or a share of one; auto: train.devices_per_trial where the cluster
-    has any, else 0."""
+    has any when the run begins, else 0."""
     cpus: float = Field(1, gt=0, le=1024)
-    """CPU cores that a trial takes, and its threads unless train.threads says otherwise."""
+    """CPU cores that a trial takes, at least one for each of its devices, and its threads unless
+    train.threads says otherwise."""
+
+    @field_validator("gpus")
+    @classmethod
+    def _shares_are_of_one(cls, gpus: float | str) -> float | str:
+        if isinstance(gpus, float) and gpus > 1 and gpus % 1:
+            raise ValueError("a share of one GPU, or whole ones: 0.5, 1, 2")
+        return gpus

@@ -345,6 +345,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _devices_have_their_gpus(self) -> Config:
+        gpus, devices = self.ray.gpus, self.train.devices_per_trial
+        if self.engine.executor == "ray" and isinstance(gpus, float) and 0 < gpus < devices > 1:
+            raise ValueError(
+                f"ray.gpus = {gpus:g}, but train.devices_per_trial = {devices}: a trial takes one "
+                "GPU for each of its devices, or none (ray.gpus = 0)"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _quantiles_have_a_head(self) -> Config:
         weights = [self.loss.quantile, *(p.loss.get("quantile", 0.0) for p in self.train.phases)]
         if any(weights) and not self.model.quantiles:

@@ -24,7 +24,7 @@ class MeasuredCards:
 
     def broken(self, gpu: str) -> str:
         """Why nothing can be computed on that card; empty where it is well, or is not needed."""
-        if self._on_cpu:
+        if self.state.device.startswith("cpu"):  # whatever there is
             return ""
         return next(filter(None, map(self.sampler.broken, gpu.split(","))), "")
 
@@ -40,14 +40,6 @@ class MeasuredCards:
             return False
         free = min(each for each in room if each is not None)
         return free >= SPARE * max(peak for peak in took if peak) + CONTEXT_BYTES
-
-    @property
-    def _on_cpu(self) -> bool:
-        """Whether the trials compute on the CPU, whatever there is: by the newest that says so."""
-        for trial in reversed(self.state.trials.values()):
-            if "device" in trial.settings:
-                return str(trial.settings["device"]).startswith("cpu")
-        return False
 
 
 def _peak(trial: Trial) -> float | None:

@@ -130,7 +130,14 @@ def spawn(
     directory.control.unlink(missing_ok=True)
     with open_to_write(directory.log, append=True) as log:
         process = subprocess.Popen(
-            command(run, trial, attempt, module, slot.threads, *(["--kept"] if kept else [])),
+            command(
+                run,
+                trial,
+                attempt,
+                module,
+                slot.threads,
+                *(["--kept", os.getpid()] if kept else []),
+            ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

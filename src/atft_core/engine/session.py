@@ -97,7 +97,7 @@ class Session:
         if self.config.engine.executor == "ray":
             from atft_core.engine.cluster.executor import Cluster  # an extra
 
-            self.executor = Cluster(self.run, self.config, self.programs.worker)
+            self.executor = Cluster(self.run, self.config, self.programs.worker, self.state.device)
         else:
             self._lay_out()
         self.reserve.keep()

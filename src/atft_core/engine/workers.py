@@ -11,7 +11,7 @@ from typing import Protocol
 
 from atft_core.engine.outcome import Outcome
 from atft_core.engine.slots import Node, Slot, Slots
-from atft_core.run.causes import caused
+from atft_core.run.causes import RANK_LOST, caused
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
 
@@ -159,6 +159,9 @@ def word_of_exit(code: int, *, out_of_memory: bool) -> str:
     """
     if code == -signal.SIGKILL and out_of_memory:
         return caused("OOM", "the kernel killed it for want of memory")
+    if code == RANK_LOST:
+        said = "another process at the same trial ended first: the trial's log names it"
+        return caused("CRASHED", said)
     if code < 0:
         return caused("CRASHED", f"the worker was killed by {signal.Signals(-code).name}")
     return caused("CRASHED", f"the worker ended with exit code {code} and no last word")

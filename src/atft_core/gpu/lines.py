@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from atft_core.gpu.sampler import GpuSpan, percentile
+from atft_core.gpu.sampler import LINE_SECONDS, GpuSpan, percentile
+from atft_core.run.cut import place
 from atft_core.run.files import open_regular
 from atft_core.run.wording import finite
 
-_LAST_BYTES = 4 * 2**20
-"""Of a file that grows by one line a second for each card: some hours."""
+_MOST_BYTES = 4 * 2**20
+"""Of a span: some hours of one card."""
+_TIME = re.compile(rb'"t": ?(\d{1,12}(?:\.\d{1,9})?)')
+
+
+def time_of(line: bytes) -> float | None:
+    """When a line was written; None where it does not say."""
+    found = _TIME.search(line[:80])
+    return float(found[1]) if found else None
 
 
 def span_of_lines(path: Path, t0: float, t1: float) -> GpuSpan | None:
     """The utilisation between two moments: percentiles of the lines' means, a second each.
 
-    None where there are none.
+    Of all cards in it. None where there are none; a line belongs to where the middle of its second
+    is.
     """
-    seen = [(mean, n) for t, mean, n in _lines(path) if t0 <= t <= t1 and n > 0]
+    middle = LINE_SECONDS / 2
+    seen = [(mean, n) for t, mean, n in _lines(path, t0) if t0 <= t - middle <= t1 and n > 0]
     if not seen:
         return None
     busy, count = sorted(mean for mean, _ in seen), sum(n for _, n in seen)
@@ -28,19 +38,19 @@ def span_of_lines(path: Path, t0: float, t1: float) -> GpuSpan | None:
     return span | {f"p{q}": round(percentile(busy, q), 1) for q in (10, 50, 90)}
 
 
-def _lines(path: Path) -> Iterator[tuple[float, float, float]]:
-    """Time, mean utilisation in % and number of readings of each line that tells them."""
+def _lines(path: Path, t0: float) -> Iterator[tuple[float, float, float]]:
+    """Time, mean utilisation in % and number of readings of each line after `t0` that has them."""
+    start = place(path, t0, time_of)
     try:
         with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - _LAST_BYTES))
-            data = file.read()
+            file.seek(start)
+            data = file.read(_MOST_BYTES)
     except OSError:  # not there yet
         return
     for line in data.splitlines():
         try:
             row = json.loads(line)
-        except ValueError:  # the first and the last may be halves
+        except ValueError:  # the last may be a half
             continue
         if isinstance(row, dict):
             told = [finite(row.get(key)) for key in ("t", "mean", "n")]

@@ -90,10 +90,8 @@ class GpuSampler:
         return [gpu for gpu in self._gpus if not self._own_only or gpu.index in own]
 
     def _card(self, name: str) -> Gpu | None:
-        """The card of that name, of several the first; by no name the one that CUDA gives a process
-        first.
-        """
-        gpus, name = self._gpus, name.partition(",")[0]
+        """The card of that name; by no name the one that CUDA gives a process first."""
+        gpus = self._gpus
         chosen = card_of(gpus, name) if name else first_visible(gpus, os.environ)
         return next((gpu for gpu in gpus if gpu.index == chosen), None)
 
@@ -114,13 +112,14 @@ class GpuSampler:
         return newest.mem_total - newest.mem_used
 
     def window(self, t0: float, t1: float, gpu: str = "") -> GpuSpan | None:
-        """One GPU between two moments of wall clock; None where nothing was sampled.
+        """A trial's GPU, or its several, between two moments of wall clock; None where nothing was
+        sampled.
 
-        By no name it is the one that CUDA gives a process first. Averaging several would show an
+        By no name it is the one that CUDA gives a process first. Averaging others would show an
         idle neighbour, and taking the busiest would show somebody else's work.
         """
-        card = self._card(gpu)
-        readings = card.fast.copy() if card else ()  # at once: the thread goes on filling it
+        cards = [card for name in gpu.split(",") if (card := self._card(name))]
+        readings = [each for card in cards for each in card.fast.copy()]  # at once: it is filled
         return _span([reading for reading in readings if t0 <= reading.t <= t1])
 
     def _loop(self) -> None:

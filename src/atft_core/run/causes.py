@@ -17,6 +17,8 @@ ACTIONS = {
     "DISK_FULL": "make room, then resume: it goes on from its last checkpoint",
 }
 """What to do, by the word."""
+RANK_LOST = 70
+"""Exit code of a worker that ends because another process of its trial is gone."""
 
 
 def caused(cause: str, reason: str) -> str:

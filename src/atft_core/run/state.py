@@ -14,7 +14,13 @@ from atft_core.run.wording import finite
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 """Final trial states, named as Optuna names them."""
-PHASE_BUDGET = {"start": 180.0, "load": 600.0, "compile": 900.0, "baselines": 1800.0}
+PHASE_BUDGET = {
+    "start": 180.0,
+    "load": 600.0,
+    "compile": 900.0,
+    "baselines": 1800.0,
+    "ranks": 900.0,
+}
 """Seconds of silence allowed in phases that are slow without being stuck."""
 DEFAULT_BUDGET = 300.0
 FOLD = "split.fold"
@@ -175,6 +181,14 @@ class State:
     def walks(self) -> bool:
         """Whether the trials are folds of a walk-forward: each on its own days, so none is best."""
         return any(FOLD in trial.params for trial in self.trials.values())
+
+    @property
+    def device(self) -> str:
+        """What the trials compute on, by the newest that says so; empty before any does."""
+        for trial in reversed(self.trials.values()):
+            if "device" in trial.settings:
+                return str(trial.settings["device"])
+        return ""
 
     @property
     def at_work(self) -> list[Trial]:

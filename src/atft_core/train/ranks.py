@@ -21,6 +21,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from atft_core.errors import CheckpointError
+
 MEET_SECONDS = 600.0
 """For all ranks to import torch and open the panel."""
 
@@ -47,6 +49,12 @@ class Ranks(Protocol):
     def align(self, *models: nn.Module) -> None:
         """Take over the first rank's weights: rounding must not lead the ranks apart."""
 
+    def agree(self, epoch: int) -> None:
+        """All go on from the same epoch; CheckpointError where they do not."""
+
+    def close(self) -> None:
+        """There is nothing left to do together."""
+
 
 class Alone:
     """One device."""
@@ -66,6 +74,12 @@ class Alone:
         """There are no others."""
 
     def align(self, *models: nn.Module) -> None:
+        """There are no others."""
+
+    def agree(self, epoch: int) -> None:
+        """There are no others."""
+
+    def close(self) -> None:
         """There are no others."""
 
 
@@ -129,6 +143,18 @@ class Group:
             for tensor in model.state_dict().values():
                 dist.broadcast(tensor, src=0)
 
+    def agree(self, epoch: int) -> None:
+        """All go on from the same epoch; CheckpointError where they do not."""
+        own = torch.tensor([epoch], device=self._device)
+        found = [torch.empty_like(own) for _ in range(self.count)]
+        dist.all_gather(found, own)
+        epochs = [int(each) for each in found]
+        if len(set(epochs)) > 1:
+            raise CheckpointError(
+                f"the ranks of the trial go back to different epochs: {epochs}",
+                hint="A checkpoint can be read by one of them and not by another.",
+            )
+
     def close(self) -> None:
-        """Leave; the others may have gone."""
+        """Leave."""
         dist.destroy_process_group()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from atft_core.errors import (
     AtftError,
@@ -18,7 +17,7 @@ from atft_core.errors import (
     NonFiniteLossError,
     RunDirectoryError,
 )
-from atft_core.run.causes import caused
+from atft_core.run.causes import RANK_LOST, caused
 from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Epoch, Json, Progress, Settings
 from atft_core.run.files import DISK_FULL, read_json, write_json
@@ -61,15 +60,19 @@ class Interrupted(Exception):  # noqa: N818 -- an order, not an error
         self.op = op
 
 
-class RankLost(BaseException):
+class RankLost(SystemExit):
     """A process that works at the same trial is gone; the engine starts the trial again."""
 
-    EXIT_CODE = 70
+    def __init__(self) -> None:
+        super().__init__(RANK_LOST)
 
-    @classmethod
-    def end_here(cls) -> NoReturn:
-        """At once: this process may hang in what it expects from the other one."""
-        os._exit(cls.EXIT_CODE)
+
+class RankFailed(Exception):  # noqa: N818 -- as a verdict reads
+    """What such a process has left as its last word."""
+
+    def __init__(self, state: str, why: str) -> None:
+        super().__init__(why)
+        self.state = state
 
 
 class Reporter:
@@ -184,18 +187,27 @@ def number(value: float | None) -> str:
 
 def state_of(error: Exception) -> str:
     """How a trial that raised this has ended."""
+    if isinstance(error, RankFailed):
+        return error.state
     around = isinstance(error, _SURROUNDINGS) or _cause(error) == "LOST_GPU"
     return "blocked" if around else "failed"
 
 
 def reason(error: Exception) -> str:
     """One line for the trial table; it begins with its cause where that is known."""
+    if isinstance(error, RankFailed):
+        return str(error)
     text = error.message if isinstance(error, AtftError) else str(error)
     first = text.strip().splitlines()[0] if text.strip() else ""
     cause = _cause(error)
     if cause:
         return caused(cause, first or type(error).__name__)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def is_its_own(error: Exception) -> bool:
+    """Whether an error arose in this process, and not because another rank was gone."""
+    return isinstance(error, AtftError | OSError) or bool(_cause(error))
 
 
 def _cause(error: Exception) -> str:

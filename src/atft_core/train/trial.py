@@ -33,10 +33,11 @@ from atft_core.train.loop import (
     predict_days,
     train_epoch,
 )
+from atft_core.train.others import Others
 from atft_core.train.phases import enter, spans_of, weights_furthest_from
-from atft_core.train.rank import Others, join
+from atft_core.train.rank import join
 from atft_core.train.ranks import Alone
-from atft_core.train.report import Interrupted, RankLost, Reporter, log, log_epoch
+from atft_core.train.report import Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
 from atft_core.train.setup import (
     Setup,
@@ -89,12 +90,11 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter, *, threads: int =
     torch.set_num_threads(threads)
     if count > 1:
         refuse_few_devices(setup)
-    others = Others(run, trial, count, threads) if count > 1 else None
     feed = feed_of(setup)
     learner = equip(setup, build_learner(setup, trial))
     reporter.log_batches = setup.config.train.val_debug
-    compiled = Compiled("off" if others is None else "off: several devices")
-    if others is None and worth_compiling(setup.device, setup.config.train.compile):
+    compiled = Compiled("off" if count == 1 else "off: several devices")
+    if count == 1 and worth_compiling(setup.device, setup.config.train.compile):
         reporter.tell("compile")
         compiled = compile_step(learner, feed, setup.split)
     reporter.settings(observed(setup, feed, learner, compiled))
@@ -105,8 +105,11 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter, *, threads: int =
     cache = CacheWatch(Path(setup.panel.facts["cache"]))
     work = Work(setup, trial, run.trial(trial), reporter, feed, learner, baselines, flops, cache)
     resume(work)
-    if others is not None:
-        work.others, learner.ranks = others, join(setup, others.meet, 0)
+    if count > 1:
+        reporter.tell("ranks")
+        work.others = Others(run, trial, reporter.attempt, count, threads)
+        learner.ranks = join(setup, work.others.meet, 0)
+        learner.ranks.agree(work.epoch)
     return work
 
 
@@ -177,8 +180,8 @@ def train(work: Work) -> str:
         log.info("Ordered to %s in epoch %d", order.op, work.epoch + 1)
         return ENDINGS[order.op]
     except Exception as error:
-        if work.others and (lost := work.others.lost()):
-            raise RankLost(lost) from error
+        if work.others and work.others.are_to_blame(error):
+            work.others.speak_for_the_lost()
         raise
     finally:
         learn_alone(work)
@@ -189,6 +192,7 @@ def learn_alone(work: Work) -> None:
     """The other ranks are done: what is left is for this process."""
     if work.others is not None:
         if work.epoch == work.setup.config.train.max_epochs:
+            work.learner.ranks.close()
             work.others.close()
         else:
             work.others.kill()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import ProcessLock
-from atft_core.run.processes.kept import end_with_parent
+from atft_core.run.processes.kept import end_with
 from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.train.report import LastWord, Reporter, log, log_to_stdout, number, state_of
 
@@ -29,11 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--trial", type=int, required=True)
     parser.add_argument("--attempt", type=int, required=True)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--kept", action="store_true", help="end with whoever starts it")
+    parser.add_argument("--kept", type=int, metavar="PID", help="end with the one that starts it")
     args = parser.parse_args(argv)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go, the trial goes on
     if args.kept:
-        end_with_parent()
+        end_with(args.kept)
     log_to_stdout()
     multiprocessing.set_start_method("spawn", force=True)  # a fork beside threads deadlocks
     run = RunDirectory(args.run_dir)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from atft_core.run.cut import place
 from atft_core.run.files import open_regular
-from atft_tui.past.cut import place
 
 _HEAD = 1 << 12
 """Bytes in which a log says when it began."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,6 +9,8 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
+from atft_core.gpu.lines import time_of
+from atft_core.run.cut import before
 from atft_core.run.foreign import DAMAGE
 from atft_tui.gpu_now import (
     FRESH,
@@ -21,11 +22,9 @@ from atft_tui.gpu_now import (
     processes,
     sample_of,
 )
-from atft_tui.past.cut import before
 
 _BYTES = 1 << 18
 """About the last minutes of eight cards, or of one the last quarter of an hour."""
-_TIME = re.compile(rb'"t": ?(\d{1,12}(?:\.\d{1,9})?)')
 
 
 def recorded(path: Path, t: float, roles: Mapping[int, str]) -> tuple[GpuNow, ...]:
@@ -34,7 +33,7 @@ def recorded(path: Path, t: float, roles: Mapping[int, str]) -> tuple[GpuNow, ..
     """
     newest: dict[int, dict[str, Any]] = {}
     past: dict[int, deque[Sample]] = defaultdict(lambda: deque(maxlen=KEPT))
-    for text in before(path, t, _time_of, _BYTES)[0]:
+    for text in before(path, t, time_of, _BYTES)[0]:
         with suppress(*DAMAGE):
             line = loads(text)
             index = int(line["gpu"])
@@ -56,8 +55,3 @@ def recorded(path: Path, t: float, roles: Mapping[int, str]) -> tuple[GpuNow, ..
 def _user(pid: int, mem: int | None, roles: Mapping[int, str]) -> GpuUser:
     """Of another process only its number was written down."""
     return GpuUser(pid, mem, roles.get(pid, "another process"), ours=pid in roles)
-
-
-def _time_of(line: bytes) -> float | None:
-    found = _TIME.search(line[:80])
-    return float(found[1]) if found else None

@@ -20,7 +20,7 @@ from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
 from atft_core.run.lock import ProcessLock
-from atft_core.run.processes.kept import end_with_parent
+from atft_core.run.processes.kept import end_with
 from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.train.report import Interrupted, LastWord, Reporter, log_to_stdout
 
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     run, (trial, attempt) = RunDirectory(Path(argv[0])), (int(argv[2]), int(argv[4]))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if "--kept" in argv:
-        end_with_parent()
+        end_with(int(argv[argv.index("--kept") + 1]))
     log_to_stdout()
     files = run.trial(trial)
     lock = ProcessLock(files.lock, attempt=attempt)

@@ -17,7 +17,7 @@ from atft_core.engine.cluster.connect import connect, first_line
 from atft_core.engine.cluster.fitness import LOOK_SECONDS, Fitness
 from atft_core.engine.cluster.node import Errand, attend
 from atft_core.engine.cluster.nodes import Nodes
-from atft_core.engine.cluster.slots import ClusterSlots, Need
+from atft_core.engine.cluster.slots import ClusterSlots, need_of
 from atft_core.engine.outcome import Outcome
 from atft_core.engine.slots import Node, Slot
 from atft_core.engine.workers import Worker, wait
@@ -148,10 +148,11 @@ class RayWorker:
 class Cluster:
     """The executor of a run whose trials are placed by Ray."""
 
-    workers_stay = False
+    def __init__(self, run: RunDirectory, config: Config, module: str, device: str) -> None:
+        """`device`: what its trials have computed on so far; empty before the first.
 
-    def __init__(self, run: RunDirectory, config: Config, module: str) -> None:
-        """EngineError where there is no cluster that may be used."""
+        EngineError where there is no cluster that may be used.
+        """
         self._run, self._module = run, module
         self._ray = connect(config.ray)
         # Ray prints what it finds in its nodes' logs, hundreds of lines in colours, into the run's.
@@ -164,14 +165,9 @@ class Cluster:
         self._at_work: dict[int, RayWorker] = {}
         self._umask = 0o027 if config.engine.group else 0o077
         wanted = config.engine.slots
-        gpus, cpus = config.ray.gpus, config.ray.cpus
-        if config.train.device == "cpu":
-            gpus = 0.0
-        if gpus == "auto":
-            some = any(node.gpus for node in self._nodes.seen)
-            gpus = float(config.train.devices_per_trial) if some else 0.0
-        self._need = Need(gpus, cpus)
-        threads = config.train.threads or max(1, int(cpus))
+        gpus = any(row["Resources"].get("GPU") for row in self._ray.nodes() if row["Alive"])
+        self._need = need_of(config, gpus=device.startswith("cuda") if device else gpus)
+        threads = config.train.threads or max(1, int(self._need.cpus))
         most = wanted if isinstance(wanted, int) else None
         self.slots = ClusterSlots(self._nodes, self._need, most, threads)
 

@@ -1,4 +1,4 @@
-"""Slots of a cluster: as many as its nodes have room for just now."""
+"""Slots of a cluster: as many as its nodes have room for, be it taken by others or not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 
+from atft_core.config.schema import Config
 from atft_core.engine.cluster.nodes import Nodes
 from atft_core.engine.slots import Node, Slot, Slots
 
@@ -24,12 +25,30 @@ class Need:
         """How many trials a node has room for."""
         if not node.alive or node.why:
             return 0
-        pairs = ((node.gpus, self.gpus), (node.cpus, self.cpus))
-        return min(math.floor(has / takes + 1e-9) for has, takes in pairs if takes > 0)
+        by_cores = _floor(node.cpus / self.cpus)
+        if not self.gpus:
+            return by_cores
+        shared = _floor(1 / self.gpus) if self.gpus < 1 else 0  # a share is one of one card
+        by_cards = _floor(node.gpus) * shared if shared else _floor(node.gpus / self.gpus)
+        return min(by_cards, by_cores)
 
     def __str__(self) -> str:
         gpus = f"{self.gpus:g} GPU and " if self.gpus else ""
         return f"{gpus}{self.cpus:g} CPU"
+
+
+def need_of(config: Config, *, gpus: bool) -> Need:
+    """Of each trial of a run; `gpus`: "auto" means GPUs."""
+    each = config.train.devices_per_trial
+    wanted = 0.0 if config.train.device == "cpu" else config.ray.gpus
+    if wanted == "auto":
+        wanted = float(each) if gpus else 0.0
+    return Need(wanted, max(config.ray.cpus, each))
+
+
+def _floor(number: float) -> int:
+    """Three tenths fit three times into nine tenths."""
+    return math.floor(number + 1e-9)
 
 
 class ClusterSlots(Slots):
