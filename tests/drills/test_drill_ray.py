@@ -195,7 +195,7 @@ def test_a_node_that_does_not_see_the_run_is_named_before_any_trial(panel, home,
 def test_a_node_that_joins_and_does_not_see_the_run_is_left_out(panel, home, cluster):
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("only root can hide a directory from a process (unshare)")
-    run, engine = begun(panel, home, cluster, trials=10, epochs=6)
+    run, engine = begun(panel, home, cluster, trials=12, epochs=14)
     all_at_work(run)
     hidden = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs none {home} && exec "$@"', "sh")
     blind = cluster.add(before=hidden)
@@ -210,7 +210,7 @@ def test_a_node_that_joins_and_does_not_see_the_run_is_left_out(panel, home, clu
     (alert,) = (alert for alert in state.alerts if alert.key == "node_lost")
     assert f"is not used: it does not see {run.path}" in alert.text
     assert {trial.attempt for trial in state.trials.values()} == {1}, "nothing was sent there"
-    assert_whole(run, trials=10, epochs=6)
+    assert_whole(run, trials=12, epochs=14)
 
 
 def test_a_node_whose_card_is_lost_is_left_out(panel, home, cluster):

@@ -1,5 +1,6 @@
 """The GPU pane: several cards, what ails them, who is on them, the epoch's percentiles, no card."""
 
+import copy
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from tui_console import SMALL, WIDE, console
 
 from atft_core.gpu import Nvml
 from atft_core.run import events as ev
+from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
 from atft_core.run.status import load, read_status
 from atft_tui.format import clock
@@ -234,6 +236,37 @@ def test_on_a_cluster_the_cards_are_those_of_its_nodes(view):
     assert "cluster 1 node  1 gone  1 of 8 slots at work" in said
     assert f"gpu1             8 GPU  64 CPU    trials {trial.number}" in said
     assert "gpu2" not in said
+
+
+def test_a_card_that_two_trials_share_has_one_past_and_goes_with_them(view):
+    state, now = view.state, time.time()
+    feed, (first, *_) = GpuFeed(), state.at_work
+    second = copy.copy(first)
+    second.number = 77
+    state.trials[77] = second
+    first.node = second.node = "gpu1"
+    view.run.trial(77).path.mkdir()
+    pids = {"processes": [{"pid": 11, "mem": 1}, {"pid": os.getpid(), "mem": 1}]}
+    for trial in (first, second):
+        said = sample(now - 1, 3, **pids) + sample(now, 3, **pids)
+        view.run.trial(trial.number).gpu.write_text(said)
+    write_json(view.run.trial(first.number).placed, {"attempt": 1, "node": "a", "pid": 11})
+    (there,), _ = looked(feed, view)
+    assert len(there.history) == 2
+    assert [(user.who, user.ours) for user in there.users] == [
+        ("the trial's worker", True), ("another process", False),
+    ], "a number of that machine is nobody here"  # fmt: skip
+    view.run.trial(first.number).gpu.write_text(sample(now - 60, 3))
+    view.run.trial(second.number).gpu.unlink()
+    (silent,), _ = looked(GpuFeed(), view)
+    assert silent.lost == now - 60, "its trial is at work"
+    feed = GpuFeed()
+    looked(feed, view)
+    first.state = "COMPLETE"
+    del state.trials[77]
+    view.run.gpu.write_text(sample(now, 0))
+    (own,), _ = looked(feed, view)
+    assert own.node == "", "a card that no trial uses is not lost"
 
 
 async def test_the_end_of_the_recording_is_shown_for_a_run_that_has_ended(book, finished):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import time
 import traceback
@@ -54,6 +55,7 @@ def main(argv: list[str], programs: Programs = Programs()) -> int:  # noqa: B008
         return RunDirectoryError.exit_code
     answer(run_dir=str(session.run.path))
     _leave_terminal(log)
+    _allow_many_files()
     with stacks_on_request(session.run.engine_stacks):
         return _work(session)
 
@@ -144,6 +146,12 @@ def _leave_terminal(log: BinaryIO) -> None:
     with log, Path(os.devnull).open("rb") as null:
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source.fileno(), target)
+
+
+def _allow_many_files() -> None:
+    """Each trial at work holds a few; shells allow 1,024 unless a program asks for more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _work(session: Session) -> int:

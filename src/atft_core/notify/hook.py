@@ -62,10 +62,11 @@ def _watch(process: subprocess.Popen[bytes], seconds: float) -> bytes:
     if process.stdout is None:
         return b""
     fd, kept, give_up = process.stdout.fileno(), b"", time.monotonic() + seconds
-    open_ = True
+    open_, poll = True, select.poll()
+    poll.register(fd, select.POLLIN)
     while time.monotonic() < give_up:
         over = process.poll() is not None
-        ready = open_ and select.select([fd], [], [], 0 if over else _TICK)[0]
+        ready = open_ and poll.poll(0 if over else 1000 * _TICK)
         if ready:
             data = os.read(fd, 1 << 16)
             open_ = bool(data)

@@ -103,7 +103,8 @@ def _short(value: Any) -> str:
 def _worker_started(state: State, event: ev.WorkerStarted) -> list[str]:
     from_epoch = f", resumes after epoch {event.resume_epoch}" if event.resume_epoch else ""
     slot = f" in slot {event.slot}" if event.slot else ""
-    who = f"worker on {event.node}" if event.node else f"worker pid {event.pid}"
+    who = f"worker on {event.node}" if event.node else "worker"
+    who += f" pid {event.pid}" if event.pid else ""
     return [f"Trial {event.trial} attempt {event.attempt}: {who}{slot}{from_epoch}"]
 
 

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from atft_core.gpu import Nvml
+from atft_core.run.directory import TrialDirectory
+from atft_core.run.files import read_json
 from atft_core.run.foreign import DAMAGE
 from atft_core.run.journal import Tail
-from atft_tui.gpu_now import FRESH, KEPT, GpuNow, Sample, gpu_now, processes, sample_of
+from atft_tui.gpu_now import FRESH, KEPT, GpuNow, GpuUser, Sample, gpu_now, processes, sample_of
 from atft_tui.machine.owners import Owners
 from atft_tui.view import View
 
@@ -68,10 +70,21 @@ class GpuFeed:
             for text in self._tails[path].lines():
                 with suppress(*DAMAGE):
                     line = loads(text)
-                    line = {**line, "node": node, "t": float(line["t"])}
-                    self._newest[_key(line)] = line
-                    self._note(line)
-        return _in_order(self._newest)
+                    line = {**line, "node": node, "source": path, "t": float(line["t"])}
+                    if not self._is_told(line):
+                        self._newest[_key(line)] = line
+                        self._note(line)
+        left = {key: line for key, line in self._newest.items()
+                if line["source"] in sources or _fresh(line)}  # fmt: skip
+        self._newest = left  # no trial uses the others any more
+        return _in_order(left)
+
+    def _is_told(self, line: Line) -> bool:
+        """Whether another trial that shares the card records it, too."""
+        known = self._newest.get(_key(line))
+        if known is None or known["source"] == line["source"]:
+            return False
+        return known["source"] in self._tails and line["t"] - known["t"] < FRESH
 
     def _note(self, line: Mapping[str, Any]) -> None:
         sample = sample_of(line)
@@ -84,11 +97,19 @@ class GpuFeed:
             gpu_now(
                 line,
                 self._past.get(_key(line), ()),
-                [self.owners.user(pid, mem, roles) for pid, mem in processes(line)],
+                [self._user(line, pid, mem, roles) for pid, mem in processes(line)],
                 None if _fresh(line) else line["t"],
             )
             for line in lines
         )
+
+    def _user(self, line: Line, pid: int, mem: int | None, roles: Mapping[int, str]) -> GpuUser:
+        """A number is that of a process here only where the card is."""
+        if not line.get("node"):
+            return self.owners.user(pid, mem, roles)
+        placed = read_json(TrialDirectory(line["source"].parent).placed)
+        ours = isinstance(placed, dict) and placed.get("pid") == pid
+        return GpuUser(pid, mem, "the trial's worker" if ours else "another process", ours=ours)
 
 
 def _fresh(line: Line) -> bool:
