@@ -15,6 +15,7 @@ from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.fold import apply
 from atft_core.run.journal import read_events
+from atft_core.run.lock import Holder, ProcessLock, probe
 from atft_core.run.state import State
 from atft_core.run.status import load
 
@@ -150,3 +151,22 @@ def test_a_trial_that_cannot_go_on_lets_the_others_end_first(panel, home, tmp_pa
     state = load(run)
     assert [trial.state for trial in state.trials.values()] == ["FAIL"] + ["COMPLETE"] * 5
     assert_log_equals_study(run)
+
+
+def test_a_trial_whose_worker_is_on_another_host_waits_for_it(panel, home, tmp_path):
+    slow = {"ATFT_EMPTY_EPOCH": 0.5}
+    run, engine = begun(panel, home, tmp_path, slots=2, trials=2, epochs=4, env=slow)
+    state = wait_for(run, lambda s: sum(bool(trial.epochs) for trial in s.trials.values()) == 2)
+    kill(engine.pid)
+    engine.wait()
+    for trial in state.trials.values():
+        kill(trial.pid)
+    wait_for(run, lambda s: probe(run.trial(1).lock) is Holder.NOBODY)
+    lock = ProcessLock(run.trial(1).lock, attempt=1, host="gpu7")  # NFS shows it as held
+    engine = empty.resume(run, tmp_path / "engine.log")
+    said = f"trial 1 is blocked: its worker (pid {os.getpid()}) is at work on gpu7"
+    wait_for(run, lambda s: any(alert.text.startswith(said) for alert in s.alerts))
+    lock.release()
+    assert engine.wait(timeout=120) == 0
+    assert load(run).trials[1].attempt == 2, "none was started in its way"
+    assert_whole(run, trials=2, epochs=4)

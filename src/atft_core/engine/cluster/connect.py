@@ -60,11 +60,10 @@ def connect(config: RayConfig) -> Any:
         raise EngineError(
             f"The Ray cluster {config.address!r} cannot be entered: {first_line(error)}.", hint=_HOW
         ) from error
-    if open_to_all(str(ray.get_runtime_context().gcs_address)):
+    if why := why_open(str(ray.get_runtime_context().gcs_address)):
         ray.shutdown()
         raise EngineError(
-            f"The Ray cluster {config.address!r} lets everybody in who reaches its port, "
-            "and whoever is in can run programs as you.",
+            f"The Ray cluster {config.address!r} {why}; whoever is in can run programs as you.",
             hint=f"Start it with {MODE}=token. {_HOW}",
         )
     return ray
@@ -90,8 +89,10 @@ def _choose_token() -> None:
         os.environ.setdefault(MODE, "token")
 
 
-def open_to_all(address: str) -> bool:
-    """Whether a program without a token gets an answer."""
+def why_open(address: str) -> str:
+    """What speaks for it that a cluster answers a program without a token; empty where it says
+    that it does not.
+    """
     hidden = {TOKEN, TOKEN_FILE}
     without = {name: value for name, value in os.environ.items() if name not in hidden}
     try:
@@ -100,8 +101,13 @@ def open_to_all(address: str) -> bool:
             capture_output=True, check=False, timeout=ASK_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return True  # nobody knows; a token would have been asked for at once
-    return done.returncode == 0
+        return f"did not ask for a token within {ASK_SECONDS:.0f} s"
+    if done.returncode == 0:
+        return "lets everybody in who reaches its port"
+    said = done.stderr.decode(errors="replace").strip()
+    if "authenticat" in said.lower():
+        return ""
+    return f"did not ask for a token ({said.splitlines()[-1] if said else 'it said nothing'})"
 
 
 def first_line(error: BaseException) -> str:
