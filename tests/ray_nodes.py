@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -85,6 +86,13 @@ class RayCluster:
         for node in reversed(self.nodes):
             if node.alive:
                 node.kill()
+
+
+def unseeing(directory: Path) -> tuple[str, ...]:
+    """What starts a program that sees nothing of a directory; skips where that is not possible."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("only root can hide a directory from a process (unshare)")
+    return "unshare", "-m", "sh", "-c", f'mount -t tmpfs none {directory} && exec "$@"', "sh"
 
 
 def a_cluster(home: Path, **options):

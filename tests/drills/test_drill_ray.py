@@ -20,7 +20,7 @@ from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.files import read_json
 from atft_core.run.journal import read_events
 from atft_core.run.status import load
-from ray_nodes import RayCluster, a_cluster
+from ray_nodes import RayCluster, a_cluster, unseeing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("ray")]
 EPOCH_SECONDS = 0.7
@@ -177,10 +177,7 @@ def test_no_worker_is_told_the_token(panel, home, cluster):
 
 
 def test_a_node_that_does_not_see_the_run_is_named_before_any_trial(panel, home, cluster):
-    if os.geteuid() != 0 or not shutil.which("unshare"):
-        pytest.skip("only root can hide a directory from a process (unshare)")
-    hidden = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs none {home} && exec "$@"', "sh")
-    blind = cluster.add(before=hidden)
+    blind = cluster.add(before=unseeing(home))
     try:
         run, engine = begun(panel, home, cluster, trials=4)
         assert engine.wait(timeout=120) == 1
@@ -193,12 +190,10 @@ def test_a_node_that_does_not_see_the_run_is_named_before_any_trial(panel, home,
 
 
 def test_a_node_that_joins_and_does_not_see_the_run_is_left_out(panel, home, cluster):
-    if os.geteuid() != 0 or not shutil.which("unshare"):
-        pytest.skip("only root can hide a directory from a process (unshare)")
+    before = unseeing(home)
     run, engine = begun(panel, home, cluster, trials=12, epochs=14)
     all_at_work(run)
-    hidden = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs none {home} && exec "$@"', "sh")
-    blind = cluster.add(before=hidden)
+    blind = cluster.add(before=before)
     try:
         state = wait_for(run, lambda s: any(alert.key == "node_lost" for alert in s.alerts))
         assert [bool(node["why"]) for node in state.nodes].count(True) == 1

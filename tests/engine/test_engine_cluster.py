@@ -14,15 +14,9 @@ from atft_core.engine.cluster.slots import PATIENCE_SECONDS, ClusterSlots, Need,
 from atft_core.engine.slots import Node
 from atft_core.errors import ConfigError, EngineError
 from atft_core.gpu.lines import span_of_lines
+from clock import Clock
 
 ONE_CORE = Need(0, 1)
-
-
-class Clock:
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
 
 
 @pytest.fixture

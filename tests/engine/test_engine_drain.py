@@ -6,15 +6,7 @@ from atft_core.engine import drain as module
 from atft_core.engine.drain import drain
 from atft_core.run import events as ev
 from atft_core.run.journal import Journal
-
-
-class Clock:
-    """Moved by the test."""
-
-    now = 5000.0
-
-    def time(self):
-        return self.now
+from clock import Clock
 
 
 @pytest.fixture

@@ -4,16 +4,11 @@ import pytest
 
 from atft_core.engine import silence
 from atft_core.engine.silence import LOOK_SECONDS, Listening
+from clock import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    class Clock:
-        now = 100.0
-
-        def monotonic(self):
-            return self.now
-
     made = Clock()
     monkeypatch.setattr(silence, "time", made)
     return made

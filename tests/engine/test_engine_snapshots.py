@@ -4,15 +4,7 @@ import pytest
 
 from atft_core.engine import paced
 from atft_core.engine.paced import SHARE, Paced
-
-
-class Clock:
-    """Moved by what is made to take time."""
-
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
+from clock import Clock
 
 
 @pytest.fixture

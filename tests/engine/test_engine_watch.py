@@ -18,20 +18,9 @@ from atft_core.run.files import write_json
 from atft_core.run.journal import read_events
 from atft_core.run.lock import EngineLock
 from atft_core.run.status import load
+from clock import Clock
 
 GIB = 2**30
-
-
-class Clock:
-    """Both clocks of `time`, moved by the test."""
-
-    def __init__(self):
-        self.now = time.time()
-
-    def time(self):
-        return self.now
-
-    monotonic = time
 
 
 class Disk(Reserve):
