@@ -243,6 +243,7 @@ async def test_the_history_is_in_the_zoomed_verdict_newest_first(book, live, siz
     alert(live, "third")
     async with console(book, size=size) as shown:
         await shown.press("2")
+        await shown.until(lambda: shown.said("verdict").count("third"))
         rows = [line for line in shown.said("verdict").splitlines() if line.endswith(
             ("first", "second", "third"))]  # fmt: skip
         assert [row.split()[1:] for row in rows[-3:]] == [

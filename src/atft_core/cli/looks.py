@@ -96,3 +96,23 @@ def settings(
     from atft_core.cli import effective
 
     effective.show(run_dir, trial, only=differences, as_json=json)
+
+
+@looks.command(epilog="Example: atft report output/hpo_short --compare output/hpo_before")
+def report(
+    run_dir: RunDir,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="OTHER_RUN", help="Lay it beside an earlier run.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to; else RUN_DIR/report.html.")
+    ] = None,
+    cost_bps: Annotated[
+        float, typer.Option(min=0.0, help="Costs of what is traded, one way, in basis points.")
+    ] = 10.0,
+    json: Json = False,
+) -> None:
+    """Write one HTML page with a run's verdicts, drawings and settings, for people without atft."""
+    from atft_core.cli import report as command
+
+    command.report(run_dir, compare, out, cost_bps, as_json=json)

@@ -79,7 +79,7 @@ def _one_horizon(pred_DN: Floats, y_DN: Floats, valid_DN: Bools) -> dict[str, ND
     day_D = _valid_days(pred_DN, y_DN, known_DN)
     p_DN, r_DN = _demean(pred_DN, known_DN), _demean(y_DN, known_DN)
     signed_DN = np.sign(p_DN) * r_DN
-    top_DN, bottom_DN = _deciles(pred_DN, known_DN)
+    top_DN, bottom_DN = deciles(pred_DN, known_DN)
     ranks = (_demean(rank_rows(x, known_DN), known_DN) for x in (pred_DN, y_DN))
     values: dict[str, Floats] = {
         "ic_DH": _correlation(p_DN, r_DN),
@@ -119,7 +119,7 @@ def _correlation(a_DN: Floats, b_DN: Floats) -> Floats:
     return _ratio((a_DN * b_DN).sum(axis=1), norm_D)
 
 
-def _deciles(pred_DN: Floats, known_DN: Bools) -> tuple[Bools, Bools]:
+def deciles(pred_DN: Floats, known_DN: Bools) -> tuple[Bools, Bools]:
     """Members of the top and bottom n // 10 (at least one); ties in order of position."""
     order_DN = np.argsort(np.where(known_DN, pred_DN, np.inf), axis=1, kind="stable")
     place_DN = np.empty_like(order_DN)

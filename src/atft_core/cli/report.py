@@ -1,0 +1,32 @@
+"""`atft report`: one page about a run, for people without a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atft_core.cli.output import print_json, say
+from atft_core.errors import UsageError
+from atft_core.report.evidence import gather
+from atft_core.report.page import page
+from atft_core.run.directory import RunDirectory
+from atft_core.run.files import write_atomically
+
+
+def report(
+    run_dir: Path, other: Path | None, out: Path | None, cost_bps: float, *, as_json: bool
+) -> None:
+    """Write the page; errors as of reading a run, UsageError where it cannot be written."""
+    run = RunDirectory(run_dir)
+    found = gather(run, RunDirectory(other) if other else None)
+    target = out or run.path / "report.html"
+    text = page(found, cost_bps)
+    try:
+        write_atomically(target, text.encode(), durable=False)
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be written: {error.strerror}.", hint="Name another place with --out."
+        ) from error
+    if as_json:
+        print_json({"report": str(target), "bytes": len(text.encode())})
+    else:
+        say(f"{target}: one file, {len(text.encode()) / 1000:.0f} KB; open it in any browser.")

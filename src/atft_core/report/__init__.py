@@ -1,0 +1,1 @@
+"""One HTML page about a run, for people without a terminal (extra `report`)."""
