@@ -88,11 +88,14 @@ class RayCluster:
                 node.kill()
 
 
-def unseeing(directory: Path) -> tuple[str, ...]:
-    """What starts a program that sees nothing of a directory; skips where that is not possible."""
+def unseeing(directory: Path, how: str = "") -> tuple[str, ...]:
+    """What starts a program that sees nothing of a directory, or as the command `how` leaves it;
+    skips where that is not possible.
+    """
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("only root can hide a directory from a process (unshare)")
-    return "unshare", "-m", "sh", "-c", f'mount -t tmpfs none {directory} && exec "$@"', "sh"
+    how = how or f"mount -t tmpfs none {directory}"
+    return "unshare", "-m", "sh", "-c", f'{how} && exec "$@"', "sh"
 
 
 def a_cluster(home: Path, **options):

@@ -73,6 +73,17 @@ def test_a_rank_that_is_lost_or_hangs_costs_an_attempt_and_no_more(panel, home, 
     assert_log_equals_study(run)
 
 
+def test_a_rank_that_is_lost_while_they_meet_costs_an_attempt_and_no_more(panel, home):
+    run = begun(panel, home / "out", epochs=3)
+    wait_for(run, lambda s: 0 in s.trials and s.trials[0].phase == "ranks", seconds=60)
+    kill(rank_of(run).pid)
+    state, status = wait_for_end(run)
+    trial = state.trials[0]
+    assert (trial.state, trial.attempt, trial.crashes) == ("COMPLETE", 2, 1), trial.reason
+    assert status.name == "FINISHED"
+    assert not list(run.trial(0).path.glob(".rank*"))
+
+
 def test_a_loss_that_is_no_number_fails_the_trial_as_on_one_device(panel, home):
     search = {"search": '{"loss.huber" = {choices = [1e39, 0.05]}}', "engine.sampler": "grid"}
     run = begun(panel, home / "out", **search)

@@ -208,6 +208,25 @@ def test_a_node_that_joins_and_does_not_see_the_run_is_left_out(panel, home, clu
     assert_whole(run, trials=12, epochs=14)
 
 
+def test_a_node_that_cannot_write_fails_no_trial_and_is_used_once_it_can(panel, home, cluster):
+    before = unseeing(home, f"mount --bind {home} {home} && mount -o remount,bind,ro {home}")
+    run, engine = begun(panel, home, cluster, trials=16, epochs=14, **{"engine.max_retries": 0})
+    all_at_work(run)
+    poor = cluster.add(before=before)
+    try:
+        state = wait_for(run, lambda s: any(alert.key == "node_lost" for alert in s.alerts))
+        (why,) = (node["why"] for node in state.nodes if node["why"])
+        assert why == f"it cannot write to {run.path}: Read-only file system"
+        again = ("mount", "-o", "remount,bind,rw", str(home))
+        subprocess.run(["nsenter", "-t", str(poor.process.pid), "-m", *again], check=True)
+        wait_for(run, lambda s: s.slots == 6)
+        assert engine.wait(timeout=240) == 0
+    finally:
+        poor.kill()
+    assert {trial.state for trial in load(run).trials.values()} == {"COMPLETE"}
+    assert_whole(run, trials=16, epochs=14)
+
+
 def test_a_node_whose_card_is_lost_is_left_out(panel, home, cluster):
     next(node for node in reversed(cluster.nodes) if node.alive).kill()
     ill = cluster.add(ATFT_EMPTY_LOST="1")

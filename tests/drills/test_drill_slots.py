@@ -164,9 +164,10 @@ def test_a_trial_whose_worker_is_on_another_host_waits_for_it(panel, home, tmp_p
     wait_for(run, lambda s: probe(run.trial(1).lock) is Holder.NOBODY)
     lock = ProcessLock(run.trial(1).lock, attempt=1, host="gpu7")  # NFS shows it as held
     engine = empty.resume(run, tmp_path / "engine.log")
-    said = f"trial 1 is blocked: its worker (pid {os.getpid()}) is at work on gpu7"
+    said = f"trial 1 waits: its worker (pid {os.getpid()}) is at work on gpu7"
     wait_for(run, lambda s: any(alert.text.startswith(said) for alert in s.alerts))
     lock.release()
     assert engine.wait(timeout=120) == 0
-    assert load(run).trials[1].attempt == 2, "none was started in its way"
+    waited = load(run).trials[1]
+    assert (waited.attempt, waited.crashes) == (2, 1), "nothing was started in its way"
     assert_whole(run, trials=2, epochs=4)

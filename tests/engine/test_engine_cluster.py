@@ -1,19 +1,25 @@
 """A cluster as an engine sees it: names of nodes, room for trials, samples from elsewhere."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from atft_core.config.load import with_values
 from atft_core.config.schema import Config
+from atft_core.engine import pool
+from atft_core.engine.cluster import fitness as fitness_module
 from atft_core.engine.cluster import nodes as nodes_module
 from atft_core.engine.cluster import slots as slots_module
 from atft_core.engine.cluster.connect import connect
+from atft_core.engine.cluster.fitness import AGAIN_SECONDS, Fitness
+from atft_core.engine.cluster.node import LOOK_SECONDS
 from atft_core.engine.cluster.nodes import Nodes
 from atft_core.engine.cluster.slots import PATIENCE_SECONDS, ClusterSlots, Need, need_of
 from atft_core.engine.slots import Node
 from atft_core.errors import ConfigError, EngineError
 from atft_core.gpu.lines import span_of_lines
+from atft_core.run import events as ev
 from clock import Clock
 
 ONE_CORE = Need(0, 1)
@@ -142,19 +148,106 @@ def test_a_node_is_there_once_it_was_looked_at_and_used_if_nothing_stands_agains
     ray, whys = Ray(row("a", cpus=2), row("b", "gpu2", cpus=2)), {"a": ""}
     nodes = Nodes(ray, lambda rows: whys)
     slots = ClusterSlots(nodes, ONE_CORE, None, threads=1)
-    assert ([node.name for node in nodes.seen], nodes.unfit) == (["gpu1"], ("b",))
-    assert len(slots.places) == 2 and not nodes.all_known()
+    assert [node.name for node in nodes.seen] == ["gpu1"]
+    assert len(slots.places) == 2 and nodes.silent() == ["gpu2"]
     whys["b"] = "it does not see /runs"
     clock.now += 1
     assert [(node.name, node.why) for node in nodes.seen] == [("gpu1", ""), ("gpu2", whys["b"])]
-    assert len(slots.places) == 2 and nodes.unfit == ("b",) and nodes.all_known()
+    assert len(slots.places) == 2 and nodes.not_to_use == ("b",) and not nodes.silent()
     whys["b"] = ""
     clock.now += 1
-    assert len(slots.places) == 4 and nodes.unfit == ()
+    assert len(slots.places) == 4 and nodes.not_to_use == ()
     whys.update(a="LOST_GPU: a", b="LOST_GPU: b")
     clock.now += PATIENCE_SECONDS + 1
     assert not slots.places
     assert slots.broken.endswith("(1 CPU); not used: gpu1: LOST_GPU: a; gpu2: LOST_GPU: b")
+
+
+class Asked:
+    """A Ray whose nodes answer when the test says so."""
+
+    class exceptions:
+        class RayError(Exception):
+            pass
+
+        NodeDiedError = type("NodeDiedError", (RayError,), {})
+        TaskUnschedulableError = type("TaskUnschedulableError", (RayError,), {})
+        WorkerCrashedError = type("WorkerCrashedError", (RayError,), {})
+
+    def __init__(self):
+        self.asked, self.answers = [], {}
+
+    def ask(self, number):
+        self.asked.append(number)
+        return number
+
+    def wait(self, tasks, timeout):
+        return [task for task in tasks if task in self.answers], []
+
+    def get(self, task):
+        answer = self.answers.pop(task)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def asked(clock, monkeypatch):
+    made = Asked()
+    monkeypatch.setattr(fitness_module, "time", clock)
+    monkeypatch.setattr(Fitness, "_ask", lambda self, number: made.ask(number))
+    return made
+
+
+def test_a_node_of_no_use_is_asked_again_until_it_is_of_use(clock, asked):
+    fitness, rows = Fitness(asked), [row("a"), row("b")]
+    assert fitness.of(rows) == {} and asked.asked == ["a", "b"]
+    asked.answers = {"a": "", "b": "it does not see the run"}
+    assert fitness.of(rows) == {"a": "", "b": "it does not see the run"}
+    clock.now += AGAIN_SECONDS - 1
+    fitness.of(rows)
+    assert asked.asked == ["a", "b"]
+    clock.now += 2
+    assert fitness.of(rows)["b"] == "it does not see the run", "what it said stands meanwhile"
+    assert asked.asked == ["a", "b", "b"]
+    asked.answers = {"b": ""}
+    assert fitness.of(rows) == {"a": "", "b": ""}
+    fitness.refuse("b", "LOST_GPU: x")
+    clock.now += 2 * AGAIN_SECONDS
+    assert fitness.of(rows) == {"a": "", "b": "LOST_GPU: x"}, "until it has another number"
+    assert fitness.of([row("b", alive=False), row("c")]) == {}
+
+
+def test_a_node_that_is_silent_is_of_no_use_and_listened_to(clock, asked):
+    fitness, rows = Fitness(asked), [row("a")]
+    fitness.of(rows)
+    clock.now += LOOK_SECONDS + 1
+    assert fitness.of(rows) == {"a": "it has not answered for 60 s"}
+    asked.answers = {"a": ""}
+    assert fitness.of(rows) == {"a": ""} and asked.asked == ["a"]
+    fitness.ask_again()
+    asked.answers = {"a": Asked.exceptions.WorkerCrashedError()}
+    assert fitness.of(rows) == {"a": "what looked around there was killed"}
+
+
+def test_a_node_that_is_gone_is_not_known_before_ray_says_so(clock, asked):
+    fitness, rows = Fitness(asked), [row("a")]
+    fitness.of(rows)
+    asked.answers = {"a": Asked.exceptions.NodeDiedError()}
+    assert fitness.of(rows) == {}
+    fitness.of(rows)
+    assert asked.asked == ["a", "a"]
+
+
+def test_a_stop_is_heeded_while_no_node_has_room(clock, session):
+    _ray, slots = cluster_of(clock)
+    assert not slots.places and not slots.broken
+    session.executor = SimpleNamespace(slots=slots)
+    session.record(ev.RunStarted(run="run", n_trials=3))
+    assert pool._Pool(session)._begin_some() is None, "machines may come"
+    session.record(ev.StopRequested())
+    end = pool._Pool(session)._begin_some()
+    assert (end.state, end.reason) == ("STOPPED", "stopped on request after the running trial")
 
 
 def test_a_worker_found_at_work_has_a_slot_even_where_there_is_no_room_any_more(clock):

@@ -76,6 +76,20 @@ def test_a_trial_keeps_its_slot_until_it_is_through():
     assert slots.take(9).number == 0
 
 
+def test_who_has_begun_comes_before_who_has_not():
+    slots = Slots([Slot(0), Slot(1)], Cards())
+    slots.take(1), slots.take(2)
+    assert slots.take(0) is None, "its card was lost, say"
+    slots.release(1)
+    assert slots.free and not slots.spare
+    assert slots.take(0).number == 0
+    slots.release(2)
+    assert slots.spare
+    assert slots.take(3) and slots.take(4) is None
+    slots.release(4), slots.release(3)
+    assert slots.spare, "who is through waits for nothing"
+
+
 def test_a_slot_whose_card_is_ill_is_left_out_and_its_trial_moves():
     cards = Cards()
     slots = Slots([Slot(0, "a"), Slot(1, "b")], cards)

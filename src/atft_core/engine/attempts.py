@@ -26,14 +26,17 @@ BLOCKED_SECONDS = 20.0
 def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
     """Attempts until one leaves a verdict; a worker that was killed is started again."""
     number, blocked = trial.number, 0
+    yield from _wait_for_other_host(session, number)
     worker = session.executor.adopt(number)
     if worker is None:
         left = _left_behind(session, trial)
         if left is not None and left.state in FINAL:
             return left
     while True:
-        if worker is None and (against := _against_another(session, number)):
-            return against
+        if worker is None:
+            yield from _wait_for_other_host(session, number)
+            if against := _against_another(session, number):
+                return against
         outcome = yield from _attempt(session, trial, worker or session.executor.adopt(number))
         worker = None
         if outcome.state in FINAL:
@@ -41,8 +44,8 @@ def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
         if cause_of(outcome.reason) == "DISK_FULL":
             session.reserve.give_up()
             return Outcome("stopped", f"trial {number} cannot go on: {outcome.reason}")
-        if outcome.state == "blocked":
-            blocked += 1
+        if outcome.state in ("blocked", "refused"):
+            blocked += outcome.state == "blocked"
             if blocked > session.config.engine.max_retries:
                 return Outcome("blocked", f"trial {number} cannot go on: {outcome.reason}")
             yield from _wait_out(session, number, outcome.reason)
@@ -52,8 +55,6 @@ def _attempt(session: Session, trial: Asked, worker: Worker | None) -> Steps[Out
     """One attempt from its place to its end; `worker`: one that is at it already."""
     number = trial.number
     if worker is None:
-        if where := session.executor.held_elsewhere(number):
-            return Outcome("blocked", where)
         slot = session.slots.take(number)
         if slot is None:  # its own is of no use any more, and the others are taken
             yield None
@@ -80,6 +81,16 @@ def _against_another(session: Session, number: int) -> Outcome | None:
     if lost := session.slots.broken:
         return Outcome("blocked", f"trial {number} cannot go on: {lost}")
     return None
+
+
+def _wait_for_other_host(session: Session, number: int) -> Steps[None]:
+    """A worker that is at the trial on another host is no concern of this engine until it ends."""
+    told = ""
+    while (where := session.executor.held_elsewhere(number)) and not session.why_interrupt:
+        if where != told:
+            told = where
+            session.record(ev.Alert(level="warning", text=f"trial {number} waits: {where}"))
+        yield None
 
 
 def _wait_out(session: Session, number: int, reason: str) -> Steps[None]:
@@ -136,9 +147,11 @@ def _unplaced(session: Session, worker: Worker) -> Steps[str]:
     why = ""
     while worker.running() and (why or not worker.placed()):
         why = why or session.why_interrupt or session.slots.broken
+        why = why or worker.to_be_handed_out_anew()
         if why:
             worker.signal(signal.SIGKILL)
         yield worker
+    worker.placed()  # one that was quick has to say where it was
     return why
 
 

@@ -24,7 +24,7 @@ class MeasuredCards:
 
     def broken(self, gpu: str) -> str:
         """Why nothing can be computed on that card; empty where it is well, or is not needed."""
-        if self.state.device.startswith("cpu"):  # whatever there is
+        if self.state.on_gpu is False:  # whatever there is
             return ""
         return next(filter(None, map(self.sampler.broken, gpu.split(","))), "")
 

@@ -48,6 +48,10 @@ class LocalWorker:
         """At once."""
         return True
 
+    def to_be_handed_out_anew(self) -> str:
+        """It has its place."""
+        return ""
+
     def fate(self) -> Outcome:
         """How it ended, where it left no last word."""
         code = None if self.process is None else self.process.returncode

@@ -12,7 +12,9 @@ WORDS = (*FINAL, "stopped", "blocked")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended. `state` is that of exit.json, or "lost" when there is none."""
+    """How an attempt ended. `state` is that of exit.json; "lost" when there is none, "refused" when
+    a node would not begin with it.
+    """
 
     state: str
     reason: str = ""

@@ -64,7 +64,8 @@ class _Pool:
         """Begin what may begin; how the run ends, where no trial is left that may."""
         session = self._session
         while (number := self._due()) is not None:
-            if not session.slots.free and (self._going or not session.slots.broken):
+            stopping = session.why_no_further or session.why_interrupt or session.slots.broken
+            if not session.slots.spare and (self._going or not stopping):
                 return None
             self._end = self._end or self._why_not()
             if self._end is not None:

@@ -97,7 +97,9 @@ class Session:
         if self.config.engine.executor == "ray":
             from atft_core.engine.cluster.executor import Cluster  # an extra
 
-            self.executor = Cluster(self.run, self.config, self.programs.worker, self.state.device)
+            self.executor = Cluster(
+                self.run, self.config, self.programs.worker, on_gpu=self.state.on_gpu
+            )
         else:
             self._lay_out()
         self.reserve.keep()
@@ -167,6 +169,8 @@ class Session:
         """The GPU of a trial between two moments, by whoever sampled it."""
         if trial.node:
             return span_of_lines(self.run.trial(trial.number).gpu, t0, t1)
+        if self.state.nodes:  # on one of them, nobody knows which
+            return None
         return self.sampler.window(t0, t1, str(trial.settings.get("gpu", "")))
 
     def record(self, event: Event) -> None:

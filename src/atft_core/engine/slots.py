@@ -73,6 +73,8 @@ class Slots:
         self._cards = cards
         self._taken: dict[int, Slot] = {}
         """By trial. Two may be in one slot for a while: workers that an engine found at work."""
+        self._queue: set[int] = set()
+        """Trials that have begun and found no slot."""
 
     @property
     def places(self) -> tuple[Slot, ...]:
@@ -82,6 +84,7 @@ class Slots:
     def forget(self) -> None:
         """All are free."""
         self._taken.clear()
+        self._queue.clear()
 
     def of(self, trial: int) -> Slot | None:
         """The one that a trial has."""
@@ -98,14 +101,26 @@ class Slots:
         mine = self._taken.get(trial)
         if mine is not None and not self.why_broken(mine):
             return mine
+        return self._take_free(trial)
+
+    def _take_free(self, trial: int) -> Slot | None:
         free = self.free
-        if free:
-            self._taken[trial] = free[0]
-        return free[0] if free else None
+        if not free:
+            self._queue.add(trial)
+            return None
+        self._queue.discard(trial)
+        self._taken[trial] = free[0]
+        return free[0]
 
     def release(self, trial: int) -> None:
         """It is through."""
         self._taken.pop(trial, None)
+        self._queue.discard(trial)
+
+    @property
+    def spare(self) -> bool:
+        """Whether one is left for a trial that has not begun: those that have come first."""
+        return len(self.free) > len(self._queue)
 
     @property
     def free(self) -> list[Slot]:

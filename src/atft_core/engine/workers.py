@@ -52,6 +52,9 @@ class Worker(Protocol):
     def placed(self) -> bool:
         """Whether there was room for it and it has begun."""
 
+    def to_be_handed_out_anew(self) -> str:
+        """Why one that waits for its place would be better off by another start; else empty."""
+
     def fate(self) -> Outcome:
         """How it ended, where it left no last word."""
 

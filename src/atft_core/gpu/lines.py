@@ -12,8 +12,8 @@ from atft_core.run.cut import place
 from atft_core.run.files import open_regular
 from atft_core.run.wording import finite
 
-_MOST_BYTES = 4 * 2**20
-"""Of a span: some hours of one card."""
+_MOST_BYTES = 2**25
+"""Of a span: a day of one card, some hours of eight; of a longer one its beginning counts."""
 _TIME = re.compile(rb'"t": ?(\d{1,12}(?:\.\d{1,9})?)')
 
 

@@ -183,12 +183,11 @@ class State:
         return any(FOLD in trial.params for trial in self.trials.values())
 
     @property
-    def device(self) -> str:
-        """What the trials compute on, by the newest that says so; empty before any does."""
-        for trial in reversed(self.trials.values()):
-            if "device" in trial.settings:
-                return str(trial.settings["device"])
-        return ""
+    def on_gpu(self) -> bool | None:
+        """Whether any trial has computed on a GPU; None before any says what it computes on."""
+        said = [str(trial.settings["device"]) for trial in self.trials.values()
+                if "device" in trial.settings]  # fmt: skip
+        return any(device.startswith("cuda") for device in said) if said else None
 
     @property
     def at_work(self) -> list[Trial]:

@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +22,7 @@ from atft_core.launch import program
 from atft_core.run.causes import RANK_LOST, cause_of
 from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.files import read_json
-from atft_core.train.report import LastWord, RankFailed, RankLost, is_its_own, log
+from atft_core.train.report import LastWord, RankFailed, RankLost, is_its_own, log, reason
 
 END_SECONDS = 30.0
 """For a rank to leave after the last epoch."""
@@ -63,30 +65,51 @@ class Others:
             return
         try:
             with LastWord(self._files.exit, self._attempt):
-                self.speak_for_the_lost()
+                self._speak_for_the_lost()
         finally:
             sys.stdout.flush()
             os._exit(RANK_LOST)
 
-    def are_to_blame(self, error: Exception) -> bool:
-        """Whether an error of the worker came of a rank that is gone, or does not answer."""
-        own = is_its_own(error)
-        if own:
-            self._closing.set()
-        return not own and (_of_the_group(error) or any(map(_failed, self._processes)))
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """What the worker does together with them: an error that came of one that is gone, or does
+        not answer, becomes what that one said, or RankLost. No rank goes on after any error.
+        """
+        try:
+            yield
+        except Exception as error:
+            try:
+                if self._are_to_blame(error):
+                    self._speak_for_the_lost()
+            finally:
+                self.kill()
+            raise
 
-    def speak_for_the_lost(self) -> NoReturn:
+    def _are_to_blame(self, error: Exception) -> bool:
+        if _of_the_group(error):
+            return True
+        own = is_its_own(error) or not any(map(_failed, self._processes))
+        own = own or any(why == reason(error) for _, why in self._words())
+        if own:  # all of them met it
+            self._closing.set()
+        return not own
+
+    def _words(self) -> list[tuple[str, str]]:
+        """State and reason that ranks have left in this attempt."""
+        words = (read_json(last_word(self._files, rank)) for rank in range(1, self._count))
+        own = [word for word in words
+               if isinstance(word, dict) and word.get("attempt") == self._attempt]  # fmt: skip
+        return [(str(word.get("state")), str(word.get("reason"))) for word in own]
+
+    def _speak_for_the_lost(self) -> NoReturn:
         """RankFailed with the last word of a rank that knows what happened, else RankLost."""
         self._closing.set()
         for rank, process in enumerate(self._processes, start=1):
             if _failed(process):
                 log.error("Rank %d ended with exit code %d", rank, process.returncode)
-        for rank in range(1, self._count):
-            word = read_json(last_word(self._files, rank))
-            if isinstance(word, dict) and word.get("attempt") == self._attempt:
-                state, why = str(word.get("state")), str(word.get("reason"))
-                if state == "blocked" or cause_of(why):
-                    raise RankFailed(state, why)
+        for state, why in self._words():
+            if state == "blocked" or cause_of(why):
+                raise RankFailed(state, why)
         raise RankLost
 
     def close(self) -> None:
@@ -101,8 +124,7 @@ class Others:
         self._tidy_up()
 
     def _tidy_up(self) -> None:
-        words = [last_word(self._files, rank) for rank in range(1, self._count)]
-        for path in (self.meet, *words):
+        for path in self._files.path.glob(".rank*.tmp"):
             path.unlink(missing_ok=True)
 
     def kill(self) -> None:

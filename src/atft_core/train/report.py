@@ -207,7 +207,7 @@ def reason(error: Exception) -> str:
 
 def is_its_own(error: Exception) -> bool:
     """Whether an error arose in this process, and not because another rank was gone."""
-    return isinstance(error, AtftError | OSError) or bool(_cause(error))
+    return isinstance(error, AtftError | OSError | Interrupted) or bool(_cause(error))
 
 
 def _cause(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,8 +109,9 @@ def prepare(run: RunDirectory, trial: int, reporter: Reporter, *, threads: int =
     if count > 1:
         reporter.tell("ranks")
         work.others = Others(run, trial, reporter.attempt, count, threads)
-        learner.ranks = join(setup, work.others.meet, 0)
-        learner.ranks.agree(work.epoch)
+        with work.others.blamed():
+            learner.ranks = join(setup, work.others.meet, 0)
+            learner.ranks.agree(work.epoch)
     return work
 
 
@@ -174,15 +176,12 @@ def resume(work: Work) -> None:
 def train(work: Work) -> str:
     """The epochs that are left; returns the trial's state."""
     try:
-        for epoch in range(work.epoch + 1, work.setup.config.train.max_epochs + 1):
-            run_epoch(work, epoch)
+        with work.others.blamed() if work.others else nullcontext():
+            for epoch in range(work.epoch + 1, work.setup.config.train.max_epochs + 1):
+                run_epoch(work, epoch)
     except Interrupted as order:
         log.info("Ordered to %s in epoch %d", order.op, work.epoch + 1)
         return ENDINGS[order.op]
-    except Exception as error:
-        if work.others and work.others.are_to_blame(error):
-            work.others.speak_for_the_lost()
-        raise
     finally:
         learn_alone(work)
     return "complete"

@@ -67,15 +67,16 @@ class GpuFeed:
             self._tails, self._newest, self._past = {}, {}, {}
         self._tails = {p: self._tails.get(p) or Tail(p, _start(p)) for p in sources}
         for path, node in sources.items():
+            since = _placed(path).get("t", 0.0) if node else 0.0  # before that on another one
             for text in self._tails[path].lines():
                 with suppress(*DAMAGE):
                     line = loads(text)
                     line = {**line, "node": node, "source": path, "t": float(line["t"])}
-                    if not self._is_told(line):
+                    if line["t"] >= since and not self._is_told(line):
                         self._newest[_key(line)] = line
                         self._note(line)
         left = {key: line for key, line in self._newest.items()
-                if line["source"] in sources or _fresh(line)}  # fmt: skip
+                if sources.get(line["source"]) == line["node"] or _fresh(line)}  # fmt: skip
         self._newest = left  # no trial uses the others any more
         return _in_order(left)
 
@@ -107,9 +108,14 @@ class GpuFeed:
         """A number is that of a process here only where the card is."""
         if not line.get("node"):
             return self.owners.user(pid, mem, roles)
-        placed = read_json(TrialDirectory(line["source"].parent).placed)
-        ours = isinstance(placed, dict) and placed.get("pid") == pid
+        ours = _placed(line["source"]).get("pid") == pid
         return GpuUser(pid, mem, "the trial's worker" if ours else "another process", ours=ours)
+
+
+def _placed(recording: Path) -> Line:
+    """What a node said when it began with the trial whose cards it records."""
+    said = read_json(TrialDirectory(recording.parent).placed)
+    return said if isinstance(said, dict) else {}
 
 
 def _fresh(line: Line) -> bool:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from typing import Any
 from atft_core.config.hashing import code_version
 from atft_core.config.schema import Config
 from atft_core.engine.cluster.connect import connect, first_line
-from atft_core.engine.cluster.fitness import LOOK_SECONDS, Fitness
-from atft_core.engine.cluster.node import Errand, attend
+from atft_core.engine.cluster.fitness import Fitness
+from atft_core.engine.cluster.node import LOOK_SECONDS, Errand, attend
 from atft_core.engine.cluster.nodes import Nodes
 from atft_core.engine.cluster.slots import ClusterSlots, need_of
 from atft_core.engine.outcome import Outcome
@@ -32,6 +33,12 @@ NODE_LABEL = "ray.io/node-id"
 """Of every node, by Ray."""
 STACK_SECONDS = 5.0
 """For an order to reach a node, and for a process there to write where it is."""
+
+
+def look_afresh(directory: Path) -> None:
+    """NFS may remember for a minute that a file was not there; who lists its directory asks."""
+    with suppress(OSError):
+        list(directory.iterdir())
 
 
 class Bell:
@@ -70,6 +77,8 @@ class RayWorker:
     ray: Any
     nodes: Nodes
     task: Any
+    avoided: tuple[str, ...]
+    """Nodes that Ray may not choose for it, by number."""
     pid: int = 0
     start_time: float = 0.0
     number: str = ""
@@ -91,15 +100,24 @@ class RayWorker:
         if not self._ended:
             ready, _ = self.ray.wait([self.task], timeout=0)
             self._ended = bool(ready)
+            if self._ended:
+                look_afresh(self.run.trial(self.trial).path)
         return not self._ended
 
     def placed(self) -> bool:
         """Whether a node has begun with it; before that others may be in its way."""
         if not self.number:
-            said = read_json(self.run.trial(self.trial).placed)
+            files = self.run.trial(self.trial)
+            look_afresh(files.path)
+            said = read_json(files.placed)
             if isinstance(said, dict) and said.get("attempt") == self.attempt:
                 self.number = str(said.get("node"))
         return bool(self.number)
+
+    def to_be_handed_out_anew(self) -> str:
+        """Ray chooses by what was known when it was told."""
+        same = self.number or self.avoided == self.nodes.not_to_use
+        return "" if same else "other nodes may be used by now"
 
     def fate(self) -> Outcome:
         """How it ended. A node that would not even begin with it says nothing about its trial."""
@@ -109,7 +127,7 @@ class RayWorker:
         except self.ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None)
             if isinstance(cause, EngineError):
-                return Outcome("blocked", cause.message)
+                return Outcome("refused", cause.message)
             return Outcome("lost", self._why_lost(error))
 
     def _why_lost(self, error: Exception) -> str:
@@ -148,8 +166,10 @@ class RayWorker:
 class Cluster:
     """The executor of a run whose trials are placed by Ray."""
 
-    def __init__(self, run: RunDirectory, config: Config, module: str, device: str) -> None:
-        """`device`: what its trials have computed on so far; empty before the first.
+    def __init__(
+        self, run: RunDirectory, config: Config, module: str, *, on_gpu: bool | None
+    ) -> None:
+        """`on_gpu`: whether its trials have computed on GPUs so far; None before the first.
 
         EngineError where there is no cluster that may be used.
         """
@@ -163,10 +183,12 @@ class Cluster:
         self._fitness = Fitness(self._ray, str(run.path), *self._sees)
         self._nodes = Nodes(self._ray.nodes, self._fitness.of)
         self._at_work: dict[int, RayWorker] = {}
+        self._lost: set[int] = set()
+        """Trials whose last worker may be alive on a node that is cut off."""
         self._umask = 0o027 if config.engine.group else 0o077
         wanted = config.engine.slots
         gpus = any(row["Resources"].get("GPU") for row in self._ray.nodes() if row["Alive"])
-        self._need = need_of(config, gpus=device.startswith("cuda") if device else gpus)
+        self._need = need_of(config, gpus=gpus if on_gpu is None else on_gpu)
         threads = config.train.threads or max(1, int(self._need.cpus))
         most = wanted if isinstance(wanted, int) else None
         self.slots = ClusterSlots(self._nodes, self._need, most, threads)
@@ -178,9 +200,11 @@ class Cluster:
         them.
         """
         give_up = time.monotonic() + LOOK_SECONDS
-        while not self._nodes.all_known() and time.monotonic() < give_up:
+        while (silent := self._nodes.silent()) and time.monotonic() < give_up:
             wait([], STEP_SECONDS)
         self._nodes.look()
+        if silent and not begun:
+            return f"node {silent[0]}: it has not answered for {LOOK_SECONDS:.0f} s"
         unfit = [node for node in self._nodes.seen if node.alive and node.why]
         if unfit and not begun:
             return f"node {unfit[0].name}: {unfit[0].why}"
@@ -191,15 +215,17 @@ class Cluster:
         self._run.trial(trial).placed.unlink(missing_ok=True)
         errand = Errand(
             str(self._run.path), self._sees, trial, attempt, self._module, slot.threads,
-            self._umask,
+            self._umask, trial in self._lost,
         )  # fmt: skip
-        unfit = self._nodes.unfit
+        avoided = self._nodes.not_to_use
         task = self._ray.remote(attend).options(
             num_cpus=self._need.cpus, num_gpus=self._need.gpus, max_retries=0,
             name=f"{self._run.path.name}, trial {trial}",
-            label_selector={NODE_LABEL: f"!in({','.join(unfit)})"} if unfit else None,
+            label_selector={NODE_LABEL: f"!in({','.join(avoided)})"} if avoided else None,
         ).remote(errand)  # fmt: skip
-        self._at_work[trial] = RayWorker(trial, attempt, self._run, self._ray, self._nodes, task)
+        self._at_work[trial] = RayWorker(
+            trial, attempt, self._run, self._ray, self._nodes, task, avoided
+        )
         return self._at_work[trial]
 
     def nodes(self) -> tuple[Node, ...]:
@@ -227,8 +253,10 @@ class Cluster:
             return
         if cause_of(outcome.reason) == "LOST_GPU" and known.number:
             self._fitness.refuse(known.number, outcome.reason)
-        elif outcome.state == "blocked":
+        elif outcome.state == "refused":
             self._fitness.ask_again()
+        lost = cause_of(outcome.reason) == "LOST_NODE"
+        (self._lost.add if lost else self._lost.discard)(worker.trial)
 
     def close(self) -> None:
         """Leave the cluster."""

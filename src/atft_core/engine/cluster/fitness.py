@@ -5,15 +5,16 @@ They come and go while a run is under way, so the answers are gathered beside th
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atft_core.engine.cluster.connect import first_line
-from atft_core.engine.cluster.node import look
+from atft_core.engine.cluster.node import LOOK_SECONDS, look
 
-LOOK_SECONDS = 60.0
-"""For a node to say what it sees; it is still listened to afterwards."""
+AGAIN_SECONDS = 30.0
+"""Until a node of no use is asked again: a share may have been away for a moment."""
 
 
 class Fitness:
@@ -25,6 +26,8 @@ class Fitness:
         self._why: dict[str, str] = {}
         self._asked: dict[str, tuple[Any, float]] = {}
         """The answers that are out, and since when."""
+        self._heard: dict[str, float] = {}
+        """When each answered last."""
         self._refused: dict[str, str] = {}
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -33,9 +36,11 @@ class Fitness:
         A node that is seen for the first time is asked, and not waited for.
         """
         alive = [row["NodeID"] for row in rows if row["Alive"]]
+        now = time.monotonic()
         for number in alive:
-            if number not in self._why and number not in self._asked:
-                self._asked[number] = self._ask(number), time.monotonic()
+            due = self._why.get(number, "not known") and now - self._heard.get(number, -math.inf)
+            if number not in self._asked and due and due > AGAIN_SECONDS:
+                self._asked[number] = self._ask(number), now
         self._listen()
         known = {**self._why, **self._refused}
         return {number: known[number] for number in alive if number in known}
@@ -63,14 +68,17 @@ class Fitness:
             if ready:
                 del self._asked[number]
                 self._take_in(number, answer)
-            elif now - since > LOOK_SECONDS:
+            elif now - since > LOOK_SECONDS:  # it is still listened to
                 self._why[number] = f"it has not answered for {LOOK_SECONDS:.0f} s"
 
     def _take_in(self, number: str, answer: Any) -> None:
         errors = self._ray.exceptions
+        self._heard[number] = time.monotonic()
         try:
             self._why[number] = str(self._ray.get(answer))
-        except (errors.TaskUnschedulableError, errors.NodeDiedError, errors.WorkerCrashedError):
-            self._why.pop(number, None)  # it is gone, which Ray itself finds out some seconds later
+        except (errors.TaskUnschedulableError, errors.NodeDiedError):
+            del self._heard[number]  # it is gone, which Ray itself finds out some seconds later
+        except errors.WorkerCrashedError:
+            self._why[number] = "what looked around there was killed"
         except errors.RayError as error:  # above all: atft is not installed there
             self._why[number] = first_line(getattr(error, "cause", None) or error)

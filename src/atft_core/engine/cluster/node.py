@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,8 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, probe
 
+LOOK_SECONDS = 60.0
+"""For the run's storage to answer."""
 TICK_SECONDS = 0.2
 """Between two moments at which an order to end is heard."""
 LEFT_SECONDS = 120.0
@@ -43,6 +48,8 @@ class Errand:
     threads: int
     umask: int
     """A group may read the run where the engine says so."""
+    cut_off: bool
+    """Its last worker was on a node that is gone for the engine, and may not be for itself."""
 
 
 def look(run: str, run_id: str, cache: str, code: str) -> str:
@@ -51,6 +58,11 @@ def look(run: str, run_id: str, cache: str, code: str) -> str:
         return why
     if cache and not Path(cache).exists():
         return f"it does not see {cache}: data.cache_dir must lie on storage that all nodes share"
+    try:
+        with tempfile.TemporaryFile(dir=run) as file:
+            file.write(b"seen")
+    except OSError as error:
+        return f"it cannot write to {run}: {error.strerror}"
     if code_version() != code:
         return f"it has version {code_version()} of atft, this engine is {code}"
     return ""
@@ -62,16 +74,28 @@ def attend(errand: Errand) -> str:
     EngineError, before there is a worker, where it would not see what it needs, or the trial is
     somebody else's.
     """
-    run = RunDirectory(Path(errand.run))
-    if why := look(errand.run, *errand.sees):
-        raise EngineError(f"node {socket.gethostname()}: {why}")
+    run, node = RunDirectory(Path(errand.run)), f"node {socket.gethostname()}"
+    if why := _in_time(lambda: look(errand.run, *errand.sees)):
+        raise EngineError(f"{node}: {why}")
     os.umask(errand.umask)
-    _wait_for_turn(run, errand.trial)
+    _wait_for_turn(run, errand)
     slot = Slot(0, threads=errand.threads)
     with _sampled(run, errand.trial):
         number = _own_number()
-        worker = spawn(run, errand.trial, errand.attempt, errand.module, slot, kept=True)
+        try:
+            worker = spawn(run, errand.trial, errand.attempt, errand.module, slot, kept=True)
+        except OSError as error:
+            raise EngineError(f"{node}: no worker can be started there: {error}") from error
         return _kept(run, worker, number)
+
+
+def _in_time(look_around: Callable[[], str]) -> str:
+    """What a look says; a share that hangs must not take the trial with it."""
+    said: list[str] = []
+    looking = threading.Thread(target=lambda: said.append(look_around()), daemon=True)
+    looking.start()
+    looking.join(LOOK_SECONDS)
+    return said[0] if said else f"the run's storage has not answered for {LOOK_SECONDS:.0f} s"
 
 
 def _own_number() -> str:
@@ -89,10 +113,15 @@ def _why_unseen(run: RunDirectory, run_id: str) -> str:
     return "" if seen == run_id else f"{run.path} is another run there"
 
 
-def _wait_for_turn(run: RunDirectory, trial: int) -> None:
-    """A worker whose keeper was killed goes with it, but not in the same moment."""
-    lock, waited = run.trial(trial).lock, 0.0
-    while probe(lock) is Holder.ENGINE:
+def _wait_for_turn(run: RunDirectory, errand: Errand) -> None:
+    """A worker whose keeper was killed goes with it, but not in the same moment; one whose node is
+    cut off goes when Ray ends there.
+    """
+    lock, waited = run.trial(errand.trial).lock, 0.0
+    busy = (Holder.ENGINE, Holder.UNKNOWN) if errand.cut_off else (Holder.ENGINE,)
+    while (holder := probe(lock)) in busy:
+        if waited > LEFT_SECONDS and holder is Holder.UNKNOWN:
+            return  # nobody will ever know more
         if waited > LEFT_SECONDS:
             raise EngineError(f"another worker still holds {lock}")
         wait([], TICK_SECONDS)
@@ -116,7 +145,7 @@ def _sampled(run: RunDirectory, trial: int) -> Iterator[None]:
 def _kept(run: RunDirectory, worker: LocalWorker, number: str) -> str:
     """Whatever goes wrong from here on, the worker ends with it."""
     try:
-        placed = {"attempt": worker.attempt, "node": number, "pid": worker.pid}
+        placed = {"attempt": worker.attempt, "node": number, "pid": worker.pid, "t": time.time()}
         write_json(run.trial(worker.trial).placed, placed, durable=False)
         while worker.running():
             wait([worker], TICK_SECONDS)

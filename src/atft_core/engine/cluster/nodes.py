@@ -24,8 +24,8 @@ class Nodes:
     ) -> None:
         """`rows`: as Ray has them; `whys`: what stands against each of those that are known."""
         self._rows, self._whys = rows, whys
-        self.unfit: tuple[str, ...] = ()
-        """Ray's numbers of those that are alive and not to be used, as of the last look."""
+        self.not_to_use: tuple[str, ...] = ()
+        """Ray's numbers of those that something stands against, as of the last look."""
         self._names: dict[str, str] = {}
         """By Ray's number."""
         self._known: dict[str, Node] = {}
@@ -45,18 +45,18 @@ class Nodes:
             self.look()
         return self._names.get(number, number[:8])
 
-    def all_known(self) -> bool:
-        """Whether every node that is alive has said what it sees."""
+    def silent(self) -> list[str]:
+        """The hosts of nodes that are alive and have not said what they see."""
         rows = [row for row in self._rows() if row["Alive"]]
-        return len(self._whys(rows)) == len(rows)
+        whys = self._whys(rows)
+        return [str(row["NodeManagerHostname"]) for row in rows if row["NodeID"] not in whys]
 
     def look(self) -> None:
         """Now."""
         self._looked = time.monotonic()
         rows = sorted(self._rows(), key=lambda row: bool(row["Alive"]))  # a name goes to the living
         whys = self._whys(rows)
-        alive = [row["NodeID"] for row in rows if row["Alive"]]
-        self.unfit = tuple(number for number in alive if whys.get(number, "not known yet"))
+        self.not_to_use = tuple(sorted(number for number, why in whys.items() if why))
         for row in rows:
             if row["Alive"] and row["NodeID"] not in whys:
                 continue  # it is there once it has been looked at

@@ -61,6 +61,7 @@ class ClusterSlots(Slots):
         self._most = most
         self._threads = threads
         self._taken: dict[int, Slot] = {}
+        self._queue: set[int] = set()
         self._had_room = time.monotonic()
 
     @property
@@ -75,10 +76,7 @@ class ClusterSlots(Slots):
     def take(self, trial: int) -> Slot | None:
         """A free slot; the node of the one it had may be gone."""
         self._taken.pop(trial, None)
-        free = self.free
-        if free:
-            self._taken[trial] = free[0]
-        return free[0] if free else None
+        return self._take_free(trial)
 
     @property
     def free(self) -> list[Slot]:
