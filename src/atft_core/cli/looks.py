@@ -116,3 +116,33 @@ def report(
     from atft_core.cli import report as command
 
     command.report(run_dir, compare, out, cost_bps, as_json=json)
+
+
+@looks.command(epilog="Example: atft export output/hpo_short predictions --out p.parquet")
+def export(
+    run_dir: RunDir,
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="trials, epochs, predictions; alphalens, qlib: predictions with their names; "
+            "tensorboard, mlflow: everything, there."
+        ),
+    ],
+    format: Annotated[
+        str, typer.Option(help="csv, parquet or json; else by the name of the file.")
+    ] = "",
+    out: Annotated[
+        str, typer.Option(metavar="FILE|DIR|URI", help="Where to; else to standard output.")
+    ] = "",
+    trial: Annotated[int | None, typer.Option(help="Whose predictions; else the best's.")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(help="Of the factor or score; else the objective's.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="val or holdout.")] = "val",
+    json: Json = False,
+) -> None:
+    """Write a run's trials, epochs or predictions for other programs."""
+    from atft_core.cli import export as command
+
+    asked = command.Asked(run_dir, what, format, out, trial, horizon, split)
+    command.export(asked, as_json=json)

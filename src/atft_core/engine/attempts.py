@@ -21,6 +21,8 @@ from atft_core.run.wording import finite
 
 BLOCKED_SECONDS = 20.0
 """Between two attempts at a trial whose disk or files are not as they must be."""
+REFUSED_SECONDS = 5.0
+"""After a node would not begin: by then it has been asked why, and is left out."""
 
 
 def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
@@ -48,7 +50,8 @@ def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
             blocked += outcome.state == "blocked"
             if blocked > session.config.engine.max_retries:
                 return Outcome("blocked", f"trial {number} cannot go on: {outcome.reason}")
-            yield from _wait_out(session, number, outcome.reason)
+            wait = REFUSED_SECONDS if outcome.state == "refused" else BLOCKED_SECONDS
+            yield from _wait_out(session, number, outcome.reason, wait)
 
 
 def _attempt(session: Session, trial: Asked, worker: Worker | None) -> Steps[Outcome]:
@@ -93,11 +96,11 @@ def _wait_for_other_host(session: Session, number: int) -> Steps[None]:
         yield None
 
 
-def _wait_out(session: Session, number: int, reason: str) -> Steps[None]:
+def _wait_out(session: Session, number: int, reason: str, seconds: float) -> Steps[None]:
     """A disk or a file around the trial is at fault; it may be well again in a moment."""
-    text = f"trial {number} is blocked: {reason}; trying again in {BLOCKED_SECONDS:.0f} s"
+    text = f"trial {number} is blocked: {reason}; trying again in {seconds:.0f} s"
     session.record(ev.Alert(level="warning", text=text))
-    give_up = time.monotonic() + BLOCKED_SECONDS
+    give_up = time.monotonic() + seconds
     while time.monotonic() < give_up and not session.why_interrupt:
         yield None
 

@@ -1,0 +1,122 @@
+"""`atft export`: a run in the shapes of other programs."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atft_core.cli.output import print_json, say
+from atft_core.errors import UsageError
+from atft_core.run.directory import RunDirectory
+from atft_core.run.files import write_atomically
+from atft_core.run.status import evidence
+from atft_core.run.wording import several
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from atft_core.run.state import State
+
+FORMATS = ("csv", "parquet", "json")
+TABLES = ("trials", "epochs", "predictions", "alphalens", "qlib")
+PLACES = ("tensorboard", "mlflow")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of a run, and how."""
+
+    run_dir: Path
+    what: str
+    format: str = ""
+    """Empty: by the name of the file, else csv."""
+    out: str = ""
+    """Empty or -: standard output; tensorboard: a directory; mlflow: the store's URI."""
+    trial: int | None = None
+    horizon: int | None = None
+    split: str = "val"
+
+
+def export(asked: Asked, *, as_json: bool) -> None:
+    """Write it; UsageError for what does not exist."""
+    if asked.what not in (*TABLES, *PLACES):
+        raise UsageError(
+            f"{asked.what!r} is nothing that can be exported.",
+            hint=f"One of: {', '.join((*TABLES, *PLACES))}.",
+        )
+    run = RunDirectory(asked.run_dir)
+    run.facts()
+    state = evidence(run)
+    if asked.what in PLACES:
+        said = _elsewhere(asked, run, state)
+    else:
+        said = _table(asked, _frame(asked, run, state))
+    if said and as_json:
+        print_json({"exported": asked.what, "to": asked.out, "said": said})
+    elif said:
+        say(said)
+
+
+def _elsewhere(asked: Asked, run: RunDirectory, state: State) -> str:
+    if not asked.out:
+        example = "a directory" if asked.what == "tensorboard" else "sqlite:///mlflow.db"
+        raise UsageError(f"Where to? --out names it: {example}.")
+    if asked.what == "tensorboard":
+        from atft_core.export import tensorboard
+
+        count = tensorboard.write(state, Path(asked.out))
+        return f"{several(count, 'trial')}: tensorboard --logdir {asked.out}"
+    from atft_core.export import mlflow
+
+    return f"{several(mlflow.send(run, state, asked.out), 'trial')} told to {asked.out}"
+
+
+def _frame(asked: Asked, run: RunDirectory, state: State) -> pl.DataFrame:
+    from atft_core.export import shapes, tables
+
+    if asked.what == "trials":
+        return tables.trials(state)
+    if asked.what == "epochs":
+        return tables.epochs(state)
+    found = tables.predictions(run, state, asked.trial)
+    horizon = asked.horizon or state.horizon
+    if asked.what == "alphalens":
+        return shapes.for_alphalens(found, horizon, asked.split)
+    if asked.what == "qlib":
+        return shapes.for_qlib(found, horizon, asked.split)
+    return found
+
+
+def _table(asked: Asked, frame: pl.DataFrame) -> str:
+    """What was written, for people; empty where it went to standard output."""
+    shape = asked.format or Path(asked.out).suffix.removeprefix(".") or "csv"
+    if shape not in FORMATS:
+        raise UsageError(f"{shape!r} is no format of tables.", hint=f"--format {'|'.join(FORMATS)}")
+    data = _encoded(frame, shape)
+    if asked.out in ("", "-"):
+        if shape == "parquet" and sys.stdout.isatty():
+            raise UsageError("Parquet is not for a terminal.", hint="Name a file with --out.")
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return ""
+    try:
+        write_atomically(Path(asked.out), data, durable=False)
+    except OSError as error:
+        raise UsageError(f"{asked.out} cannot be written: {error.strerror}.") from error
+    return f"{asked.out}: {several(frame.height, 'row')}, {several(frame.width, 'column')}"
+
+
+def _encoded(frame: pl.DataFrame, shape: str) -> bytes:
+    import io
+
+    out = io.BytesIO()
+    if shape == "csv":
+        frame.write_csv(out)
+    elif shape == "parquet":
+        frame.write_parquet(out)
+    else:
+        frame.write_json(out)
+        out.write(b"\n")
+    return out.getvalue()

@@ -1,0 +1,89 @@
+"""A run's trials, epochs and predictions as tables: one row each, names of columns as in the log.
+
+Nested values are columns with dots: `val.5.rank_ic` is the validation RankIC at horizon 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from atft_core.errors import UsageError
+from atft_core.run.directory import RunDirectory
+from atft_core.run.state import State, Trial
+from atft_core.train.tables import read_table
+
+
+def trials(state: State) -> pl.DataFrame:
+    """One row for each trial that was asked for; parameters as `params.NAME`."""
+    return _frame([_trial(trial) for trial in state.trials.values()])
+
+
+def epochs(state: State) -> pl.DataFrame:
+    """One row for each finished epoch of each trial."""
+    return _frame([
+        {"trial": trial.number, **_flat(vars(row))}
+        for trial in state.trials.values() for row in trial.epochs
+    ])  # fmt: skip
+
+
+def predictions(run: RunDirectory, state: State, number: int | None) -> pl.DataFrame:
+    """What a trial predicted: split, date, code, horizon, prediction, target (null: no label).
+
+    Without a number the best trial's. UsageError where they were not kept.
+    """
+    if number is None:
+        if state.best is None:
+            raise UsageError("No trial is complete yet.", hint="Name one with --trial.")
+        number = state.best.number
+    path = run.trial(number).predictions
+    try:
+        table: Any = read_table(path)
+    except FileNotFoundError as error:
+        kept = sorted(n for n in state.trials if run.trial(n).predictions.exists())
+        raise UsageError(
+            f"The predictions of trial {number} were not kept.",
+            hint=f"Those of trials {', '.join(map(str, kept))} were." if kept else
+            "`atft predict` scores a panel with it.",
+        ) from error  # fmt: skip
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from error
+    frame = pl.DataFrame(table)
+    return frame.with_columns(pl.col("split", "code").cast(pl.String))
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.number, "state": trial.state, "value": trial.value, "reason": trial.reason,
+        "attempts": trial.attempt, "crashes": trial.crashes, "hangs": trial.hangs,
+        "epochs": len(trial.epochs), "started": trial.started or None,
+        "ended": trial.ended or None, "node": trial.node, **_flat({"params": trial.params}),
+    }  # fmt: skip
+
+
+def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested names joined by dots; a list as text."""
+    return dict(_leaves(value, before))
+
+
+def _leaves(value: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for key, held in value.items():
+        name = f"{before}{key}"
+        if isinstance(held, Mapping):
+            yield from _leaves(held, f"{name}.")
+        else:
+            yield name, str(held) if isinstance(held, list | tuple) else held
+
+
+def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Columns in the order in which they come; one that rows disagree about is text."""
+    columns: dict[str, list[Any]] = {}
+    for name in dict.fromkeys(key for row in rows for key in row):
+        values = [row.get(name) for row in rows]
+        kinds = {type(value) for value in values if value is not None}
+        alike = kinds <= {int, float} or len(kinds) == 1
+        columns[name] = values if alike else [None if v is None else str(v) for v in values]
+    return pl.DataFrame(columns, strict=False, infer_schema_length=None)
