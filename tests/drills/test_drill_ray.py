@@ -208,6 +208,7 @@ def test_a_node_that_joins_and_does_not_see_the_run_is_left_out(panel, home, clu
     assert_whole(run, trials=12, epochs=14)
 
 
+@pytest.mark.skipif(not ALL, reason="a minute; with DRILLS=all")
 def test_a_node_that_cannot_write_fails_no_trial_and_is_used_once_it_can(panel, home, cluster):
     before = unseeing(home, f"mount --bind {home} {home} && mount -o remount,bind,ro {home}")
     run, engine = begun(panel, home, cluster, trials=30, epochs=14, **{"engine.max_retries": 0})
