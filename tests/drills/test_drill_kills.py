@@ -58,7 +58,7 @@ def test_a_killed_engine_leaves_its_worker_at_work_and_is_resumed(panel, home, m
 
 
 def test_a_trial_that_was_computed_by_hand_is_taken_up_by_the_next_engine(panel, home):
-    run = start(panel, home / "out")
+    run = start(panel, home / "out", epochs=25)
     state = wait_for(run, at("middle"))
     busy = refused("worker", run.path, "--trial", 0)
     assert f"has a worker already (pid {state.trials[0].pid} on " in busy
@@ -66,13 +66,13 @@ def test_a_trial_that_was_computed_by_hand_is_taken_up_by_the_next_engine(panel,
         kill(pid)
     assert "has not asked for trial 7 yet" in refused("worker", run.path, "--trial", 7, code=2)
     said = atft("worker", run.path, "--trial", 0)
-    assert "Trial 0 complete after epoch 6" in said
+    assert "Trial 0 complete after epoch 25" in said
     atft("resume", run.path, "--detach")
     state, status = wait_for_end(run)
     assert status.name == "FINISHED"
     first = state.trials[0]
     assert (first.state, first.attempt, first.crashes) == ("COMPLETE", 1, 0)
-    assert [row.epoch for row in first.epochs] == list(range(1, 7))
+    assert [row.epoch for row in first.epochs] == list(range(1, 26))
     assert_log_equals_study(run)
     assert "is through (COMPLETE)" in refused("worker", run.path, "--trial", 0, code=2)
 
@@ -129,7 +129,7 @@ def test_a_worker_that_is_killed_again_and_again_fails_its_trial_without_a_value
 
 
 def test_stopping_now_keeps_the_checkpoint_and_resuming_goes_on(panel, home):
-    run = start(panel, home / "out", trials=1, epochs=8)
+    run = start(panel, home / "out", trials=1, epochs=25)
     wait_for(run, at("middle"))
     atft("stop", run.path, "--now")
     state, status = wait_for_end(run)
@@ -140,7 +140,7 @@ def test_stopping_now_keeps_the_checkpoint_and_resuming_goes_on(panel, home):
     state, status = wait_for_end(run)
     assert status.name == "FINISHED"
     assert state.trials[0].crashes == 0
-    assert [row.epoch for row in state.trials[0].epochs] == list(range(1, 9))
+    assert [row.epoch for row in state.trials[0].epochs] == list(range(1, 26))
     assert_log_equals_study(run)
 
 
