@@ -51,7 +51,11 @@ def down() -> int:
 
 def _token(*, joins: bool) -> int:
     """See to it that there is one: made for a head, brought along by a machine that joins."""
-    if os.environ.get(TOKEN) or os.environ.get(TOKEN_FILE) or _OWN.expanduser().is_file():
+    own = _OWN.expanduser()
+    if own.is_file() and own.stat().st_mode & 0o077:
+        own.chmod(0o600)
+        say(f"{_OWN} could be read by others on this machine: it is 0600 now", to=sys.stderr)
+    if os.environ.get(TOKEN) or os.environ.get(TOKEN_FILE) or own.is_file():
         return 0
     if joins:
         say(
@@ -60,7 +64,11 @@ def _token(*, joins: bool) -> int:
             to=sys.stderr,
         )
         return 2
-    return _ray("get-auth-token", "--generate", quiet=True)
+    before = os.umask(0o077)  # Ray makes it as the umask has it
+    try:
+        return _ray("get-auth-token", "--generate", quiet=True)
+    finally:
+        os.umask(before)
 
 
 def _ray(*words: str, quiet: bool = False) -> int:

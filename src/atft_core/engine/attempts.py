@@ -149,7 +149,7 @@ def _unplaced(session: Session, worker: Worker) -> Steps[str]:
     """
     why = ""
     while worker.running() and (why or not worker.placed()):
-        why = why or session.why_interrupt or session.slots.broken
+        why = why or session.why_no_further or session.why_interrupt or session.slots.broken
         why = why or worker.to_be_handed_out_anew()
         if why:
             worker.signal(signal.SIGKILL)

@@ -163,7 +163,7 @@ def word_of_exit(code: int, *, out_of_memory: bool) -> str:
     if code == -signal.SIGKILL and out_of_memory:
         return caused("OOM", "the kernel killed it for want of memory")
     if code == RANK_LOST:
-        said = "another process at the same trial ended first: the trial's log names it"
+        said = "one of the trial's own ranks ended first: the trial's log says which, and how"
         return caused("CRASHED", said)
     if code < 0:
         return caused("CRASHED", f"the worker was killed by {signal.Signals(-code).name}")
