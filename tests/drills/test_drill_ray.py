@@ -154,6 +154,23 @@ def test_a_stop_reaches_the_nodes(panel, home, cluster, now):
     assert_whole(run, trials=6, epochs=7)
 
 
+def test_a_stop_takes_back_what_waits_for_room(panel, home, cluster):
+    first, other = begun(panel, home, cluster, trials=4, epochs=60)
+    all_at_work(first)
+    (home / "second").mkdir()
+    run, engine = begun(panel, home / "second", cluster, trials=3, epochs=3)
+    wait_for(run, lambda s: len(s.trials) == 3)
+    write_request(run, "stop", {"now": False}, user="u", host="h", t=time.time())
+    engine.wait(timeout=60)
+    state = load(run)
+    assert state.end_state == "STOPPED"
+    assert {trial.attempt for trial in state.trials.values()} == {0}, "none has begun"
+    write_request(first, "stop", {"now": True}, user="u", host="h", t=time.time())
+    other.wait(timeout=60)
+    assert empty.resume(run, home / "engine.log", **cluster.access).wait(timeout=120) == 0
+    assert_whole(run, trials=3, epochs=3)
+
+
 def test_a_worker_that_is_stopped_on_its_node_is_ended_there(panel, home, cluster):
     run, engine = begun(panel, home, cluster, trials=4, epochs=8, **{"engine.hung_seconds": 4})
     all_at_work(run)

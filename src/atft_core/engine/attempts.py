@@ -79,11 +79,19 @@ def _against_another(session: Session, number: int) -> Outcome | None:
         return Outcome("failed", known.over)
     if known.crashes > session.config.engine.max_retries:
         return Outcome("failed", f"{known.mishaps[-1]}; {known.crashes} attempts were lost")
-    if why := session.why_interrupt:
+    if why := _why_not_now(session, number):
         return Outcome("stopped", why)
     if lost := session.slots.broken:
         return Outcome("blocked", f"trial {number} cannot go on: {lost}")
     return None
+
+
+def _why_not_now(session: Session, number: int) -> str:
+    """Why no worker may be at the trial: one that has begun ends before a run does, unless it is
+    interrupted; one that has not does not begin any more.
+    """
+    begun = session.state.trial(number).attempt > 0
+    return session.why_interrupt or ("" if begun else session.why_no_further)
 
 
 def _wait_for_other_host(session: Session, number: int) -> Steps[None]:
@@ -149,7 +157,7 @@ def _unplaced(session: Session, worker: Worker) -> Steps[str]:
     """
     why = ""
     while worker.running() and (why or not worker.placed()):
-        why = why or session.why_no_further or session.why_interrupt or session.slots.broken
+        why = why or _why_not_now(session, worker.trial) or session.slots.broken
         why = why or worker.to_be_handed_out_anew()
         if why:
             worker.signal(signal.SIGKILL)
