@@ -24,5 +24,6 @@ def test_a_drawing_has_no_colour_of_its_own_no_size_and_no_name_of_another():
 
 
 def test_names_of_others_are_text():
-    svg = shares("n", "s", {"<script>alert(1)</script>": 1.0}, "x")
+    svg = shares("n", "s", {"<script>alert(1)</script>": 1.0, r"$\frac$": 0.5}, "x")
+    assert r"$\frac$" in svg, "no formula"
     assert "<script" not in svg and "&lt;script&gt;" in svg

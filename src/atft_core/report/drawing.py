@@ -16,6 +16,7 @@ ONE, TWO, THREE = "#010206", "#010207", "#010208"
 """No colours, but places for the page's: replaced by its variables."""
 _VARIABLES = {TEXT: "text", MUTED: "muted", LINE: "line", ONE: "one", TWO: "two", THREE: "three"}
 _STYLE: Any = {
+    "text.parse_math": False,  # a sector may be called $x_$
     "svg.fonttype": "none", "font.size": 10.0, "font.family": "sans-serif",
     "text.color": TEXT, "axes.labelcolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": TEXT, "ytick.labelcolor": TEXT, "axes.edgecolor": LINE,
