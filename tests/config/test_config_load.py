@@ -184,3 +184,13 @@ def test_entries_are_changed_on_top_of_what_a_file_says():
 def test_an_entry_that_is_none_is_refused(typed):
     with pytest.raises(ConfigError, match="search"):
         resolve(assignments=[f"search.{typed}"], environ={})
+
+
+def test_a_value_that_fits_none_of_several_forms_gives_one_line_without_their_inner_names():
+    with pytest.raises(ConfigError) as caught:
+        resolve(assignments=["ray.gpus=-1", 'label.horizons=[1, "a"]'], environ={})
+    assert caught.value.message.splitlines() == [
+        "--set: label.horizons.1 = [1, 'a']: Input should be a valid integer, unable to parse "
+        "string as an integer.",
+        "--set: ray.gpus = '-1': Input should be 'auto' or greater than or equal to 0.",
+    ]

@@ -277,9 +277,12 @@ def test_a_node_with_another_version_is_named_before_any_trial(panel, home, clus
 
 
 def test_trials_that_no_node_has_room_for_are_refused(panel, home, cluster):
-    run, engine = begun(panel, home, cluster, trials=4, **{"ray.cpus": 8})
-    assert engine.wait(timeout=120) == 1
-    assert load(run).end_reason == "cluster: no node of the cluster has room for a trial (8 CPU)"
+    given = words(panel, home, cluster, trials=4, **{"ray.cpus": 8})
+    code, answer = empty.engine("start", given=given, **cluster.access)
+    assert code == 1, answer
+    said = "no node of the cluster has room for a trial (8 CPU; the largest node has 2 CPU)."
+    assert said in answer["error"]
+    assert not (home / "out").exists(), "the way on is another start"
 
 
 def test_a_cluster_without_a_token_is_refused_and_so_is_one_that_is_not_there(

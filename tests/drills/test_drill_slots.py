@@ -7,7 +7,7 @@ import time
 
 import empty
 import pytest
-from drill import ALL, assert_log_equals_study, kill, wait_for
+from drill import ALL, assert_log_equals_study, kill, refused, wait_for
 from places import ENGINE
 from test_drill_faults import assert_whole, came_to_pass, resume_to_the_end
 
@@ -99,6 +99,11 @@ def test_a_stop_reaches_all_that_are_at_work(panel, home, tmp_path, now):
                         env={"ATFT_EMPTY_EPOCH": 0.5})  # fmt: skip
     wait_for(run, lambda s: sum(t.running for t in s.trials.values()) == 3)
     write_request(run, "stop", {"now": now}, user="u", host="h", t=time.time())
+    if not now:
+        wait_for(run, lambda s: s.stop)
+        said = refused("resume", run.path)
+        assert "is just stopping: it waits for trials 0, 1, 2 to come to the end." in said
+        assert "`atft stop --now` does not wait" in said
     engine.wait(timeout=60)
     state = load(run)
     assert state.end_state == "STOPPED"

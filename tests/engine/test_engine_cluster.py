@@ -160,6 +160,7 @@ def test_a_node_is_there_once_it_was_looked_at_and_used_if_nothing_stands_agains
     whys.update(a="LOST_GPU: a", b="LOST_GPU: b")
     clock.now += PATIENCE_SECONDS + 1
     assert not slots.places
+    assert "the largest" not in slots.broken, "size is not what they lack"
     assert slots.broken.endswith("(1 CPU); not used: gpu1: LOST_GPU: a; gpu2: LOST_GPU: b")
 
 
@@ -226,6 +227,9 @@ def test_a_node_that_is_silent_is_of_no_use_and_listened_to(clock, asked):
     asked.answers = {"a": ""}
     assert fitness.of(rows) == {"a": ""} and asked.asked == ["a"]
     fitness.ask_again()
+    assert fitness.of([row("a", alive=False)]) == {}
+    fitness.ask_again()
+    assert asked.asked == ["a", "a"], "one that is gone is not asked"
     asked.answers = {"a": Asked.exceptions.WorkerCrashedError()}
     assert fitness.of(rows) == {"a": "what looked around there was killed"}
 
@@ -276,7 +280,17 @@ def test_a_cluster_that_does_not_answer_is_refused_at_once():
     assert "atft cluster up" in caught.value.hint
 
 
-@pytest.mark.parametrize("address", ["ray://10.0.0.1:10001", "10.0.0.1", "", "a b:1", "-x:1"])
+def test_what_a_trial_lacks_is_told_beside_what_the_largest_machine_has(clock):
+    rows = [row("a", cpus=64), row("b", gpus=2, cpus=8), row("c", gpus=9, alive=False)]
+    _ray, slots = cluster_of(clock, *rows, need=Need(4, 4))
+    said = "no node of the cluster has room for a trial (4 GPU and 4 CPU; the largest node has "
+    assert slots.why_none == f"{said}2 GPU and 8 CPU)"
+
+
+ADDRESSES = ["ray://10.0.0.1:10001", "10.0.0.1", "", "a b:1", "-x:1", "a:0", "a:65536"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_is_a_host_and_a_port(address):
     with pytest.raises(ConfigError, match=r"ray\.address"):
         with_values(Config(), {"ray.address": address})

@@ -127,7 +127,14 @@ def test_a_signal_makes_it_write_the_stacks_of_all_threads(tmp_path):
     wait_for(run, "Epoch 3/5000")
     process.kill()
     process.wait()
-    assert "run_epoch" in (run.trial(0).path / "stacks.txt").read_text()
+    before = run.trial(0).stacks.read_text()
+    assert "run_epoch" in before
+    again = start(run, attempt=2)
+    wait_for(run, "Epoch 4/5000")
+    again.kill()
+    again.wait()
+    after = run.trial(0).stacks.read_text()
+    assert after == f"{before}\n== a later start, pid {again.pid}\n", "an alert points there"
 
 
 def test_a_second_worker_of_the_same_trial_is_refused(tmp_path):

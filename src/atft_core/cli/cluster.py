@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from atft_core.cli.output import say
 from atft_core.engine.cluster.connect import MODE, TOKEN, TOKEN_FILE, ray_command, ray_module
 
 _OWN = Path("~/.ray/auth_token")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def up(host: str, port: int, join: str, gpus: int | None, cpus: int | None) -> int:
@@ -26,9 +28,13 @@ def up(host: str, port: int, join: str, gpus: int | None, cpus: int | None) -> i
         place.append(f"--node-ip-address={host}")
     limits = [f"--num-gpus={gpus}"] if gpus is not None else []
     limits += [f"--num-cpus={cpus}"] if cpus is not None else []
-    code = _ray("start", *place, *limits, "--disable-usage-stats")
-    if code == 0 and not join:
-        at = f"{host or 'THIS_MACHINE'}:{port}"
+    code, said = _ray("start", *place, *limits, "--disable-usage-stats")
+    if code:
+        say(said, to=sys.stderr)
+    elif join:
+        say("This machine has joined; `atft cluster status` shows it.")
+    else:  # Ray's own next steps do not speak of the token
+        at = f"{host or _address_in(said)}:{port}"
         say(
             f"\nOn every other machine, once it has this {_OWN} (mode 0600):\n"
             f"  atft cluster up --join {at}\n"
@@ -40,13 +46,15 @@ def up(host: str, port: int, join: str, gpus: int | None, cpus: int | None) -> i
 def status(address: str) -> int:
     """Who is in the cluster, and what of it is in use."""
     ray_module()
-    return _ray("status", *(["--address", address] if address else []))
+    return _shown(*_ray("status", *(["--address", address] if address else [])))
 
 
 def down() -> int:
     """End whatever of Ray runs on this machine."""
     ray_module()
-    return _ray("stop")
+    code, said = _ray("stop")  # each process with its command line, and how many in the end
+    last = said.strip().rpartition(" -- ")[2]
+    return _shown(code, said if code else last)
 
 
 def _token(*, joins: bool) -> int:
@@ -66,16 +74,29 @@ def _token(*, joins: bool) -> int:
         return 2
     before = os.umask(0o077)  # Ray makes it as the umask has it
     try:
-        return _ray("get-auth-token", "--generate", quiet=True)
+        return _ray("get-auth-token", "--generate")[0]  # what it says is the token
     finally:
         os.umask(before)
 
 
-def _ray(*words: str, quiet: bool = False) -> int:
-    """Say what is run, and run it. `quiet`: what it prints is a secret."""
+def _ray(*words: str) -> tuple[int, str]:
+    """Say what is run, and run it; its exit code, and what it said."""
     say(f"$ {MODE}=token ray {' '.join(words)}")
     sys.stdout.flush()
     env = {**os.environ, MODE: "token"}
-    return subprocess.run(
-        ray_command(*words), check=False, env=env, stdout=subprocess.DEVNULL if quiet else None
-    ).returncode
+    done = subprocess.run(
+        ray_command(*words), check=False, env=env, stdout=subprocess.PIPE, text=True,
+        errors="replace",
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def _shown(code: int, said: str) -> int:
+    say(said.rstrip())
+    return code
+
+
+def _address_in(said: str) -> str:
+    """The one that Ray tells at the start of a head."""
+    found = re.search(r"Local node IP: ([0-9A-Fa-f.:]+)", _COLOURS.sub("", said))
+    return found[1] if found else "THIS_MACHINE"

@@ -77,6 +77,13 @@ class RayConfig(Section):
     """CPU cores that a trial takes, at least one for each of its devices, and its threads unless
     train.threads says otherwise."""
 
+    @field_validator("address")
+    @classmethod
+    def _port_exists(cls, address: str) -> str:
+        if address != "auto" and not 0 < int(address.rpartition(":")[2]) < 2**16:
+            raise ValueError("a port is a number from 1 to 65535")
+        return address
+
     @field_validator("gpus")
     @classmethod
     def _shares_are_of_one(cls, gpus: float | str) -> float | str:

@@ -139,30 +139,40 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Config:
     try:
         return Config.model_validate(nest(values))
     except ValidationError as error:
-        complaints = [_complaint(problem, values, origins) for problem in error.errors()]
+        complaints: dict[str, list[str]] = {}
+        for problem in error.errors():
+            about, message = _complaint(problem, values, origins)
+            complaints.setdefault(about, []).append(message)
         raise ConfigError(
-            "\n".join(dict.fromkeys(complaints)),
+            "\n".join(f"{about}{_either(messages)}." for about, messages in complaints.items()),
             hint="`atft config show` lists every key with its value.",
         ) from error
 
 
+def _either(messages: Sequence[str]) -> str:
+    """What is wrong with a value that fits none of several forms."""
+    first, *others = dict.fromkeys(messages)
+    return " or ".join([first, *(text.removeprefix("Input should be ") for text in others)])
+
+
 def _complaint(
     problem: Mapping[str, Any], values: Mapping[str, Any], origins: Mapping[str, str]
-) -> str:
-    """One line per problem; a search entry that fits neither form gives one line, not four."""
+) -> tuple[str, str]:
+    """Which key, and what is wrong; a search entry that fits neither form is told of once."""
     location = [str(part) for part in problem["loc"]]
     message = str(problem["msg"]).removeprefix("Value error, ")
     if location[:1] == ["search"]:
         given = values["search"]
-        return (
-            f"{origins['search']}: search {location[1:2]} = {given!r} is neither "
-            "{ low, high, log } with low < high nor { choices }."
+        return f"{origins['search']}: search {location[1:2]} = {given!r} is neither ", (
+            "{ low, high, log } with low < high nor { choices }"
         )
     name = next((k for k in (".".join(location[:2]), *location[:1]) if k in values), "")
     if name:
         given = redacted(repr(values[name]))
-        return f"{origins[name]}: {'.'.join(location)} = {given}: {message}."
-    return f"{'.'.join(location)}: {message}." if location else f"{message}."
+        # Beyond the key: the place in a list is news, pydantic's name for an alternative is not.
+        inner = [part for part in location[name.count(".") + 1 :] if part.isdecimal()]
+        return f"{origins[name]}: {'.'.join([name, *inner])} = {given}: ", message
+    return f"{'.'.join(location)}: " if location else "", message
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:

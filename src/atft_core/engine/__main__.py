@@ -41,6 +41,11 @@ from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.run.state import State
 from atft_core.run.status import evidence, read_status
 
+_WHEN_STOPPED = (
+    "Resume it once `atft status` says STOPPED; `atft stop --now` does not wait, and what is "
+    "half done goes on from its checkpoint then."
+)
+
 
 def main(argv: list[str], programs: Programs = Programs()) -> int:  # noqa: B008 -- frozen
     """Start or resume a run and see it through."""
@@ -104,12 +109,21 @@ def _refuse_live(run: RunDirectory) -> None:
     """An engine whose lock file was removed is still at work."""
     state, status = read_status(run)
     if status.name == "STOPPING":
-        raise RunBusyError(f"{run.path} is just stopping.", hint="Resume it in some seconds.")
+        raise RunBusyError(f"{run.path} is just stopping{_waits_for(state)}.", hint=_WHEN_STOPPED)
     if status.live:
         raise RunBusyError(
             f"{run.path} belongs to a running engine (pid {state.engine_pid}).",
             hint=f"Watch it with `atft status {run.path}`, end it with `atft stop {run.path}`.",
         )
+
+
+def _waits_for(state: State) -> str:
+    """The trials that a run which stops still finishes."""
+    running = [str(trial.number) for trial in state.at_work]
+    if not running:
+        return ""
+    which = f"trial {running[0]}" if len(running) == 1 else f"trials {', '.join(running)}"
+    return f": it waits for {which} to come to the end"
 
 
 def _refuse_edited(run: RunDirectory, config: Config, begun: State) -> None:

@@ -20,6 +20,7 @@ from atft_core import __version__
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
 from atft_core.engine.cluster.connect import enter_cluster
+from atft_core.engine.cluster.slots import refuse_small_cluster
 from atft_core.engine.local import adopt
 from atft_core.engine.prepare import Prepared, prepare
 from atft_core.engine.shared import refuse_unreachable
@@ -67,6 +68,7 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     evidence = pass_gate(runbook, stage, prepared, spec.override)
     refuse_unreachable(config)
     enter_cluster(config)
+    refuse_small_cluster(config)
     refuse_twin(Path(spec.output_dir))
     refuse_small_disk(Path(spec.output_dir))
     _refuse_group(config.engine.group)

@@ -82,11 +82,12 @@ def _end_silent(session: Session, worker: Worker, quiet: float) -> Steps[None]:
     where, budget = trial.phase or "between phases", session.state.budget(trial)
     text = f"HUNG, trial {trial.number}, {where}: nothing for {quiet:.0f} s (budget {budget:.0f} s)"
     said = f"nothing was heard for {quiet:.0f} s in {where}, so it was ended"
+    stacks = session.run.trial(worker.trial).stacks
+    written = _size(stacks)
     session.ends[trial.number] = End(fate=caused("HUNG", said))
     session.record(ev.Alert(level="error", key="hung", text=text, trial=trial.number))
     yield from workers.kill(worker, lambda: not session.why_interrupt)
-    stacks = session.run.trial(worker.trial).stacks
-    if _has_text(stacks):
+    if _size(stacks) > written:
         said += f"; stacks in {stacks.relative_to(session.run.path)}"
         session.ends[trial.number] = End(fate=caused("HUNG", said))
     if not worker.running():
@@ -95,8 +96,8 @@ def _end_silent(session: Session, worker: Worker, quiet: float) -> Steps[None]:
         session.record(told)
 
 
-def _has_text(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _given_up(session: Session, number: int) -> bool:

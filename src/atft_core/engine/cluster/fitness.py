@@ -29,6 +29,8 @@ class Fitness:
         self._heard: dict[str, float] = {}
         """When each answered last."""
         self._refused: dict[str, str] = {}
+        self._alive: set[str] = set()
+        """As of the last look."""
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """Of those that are alive and have been looked at; empty where nothing stands against it.
@@ -36,6 +38,7 @@ class Fitness:
         A node that is seen for the first time is asked, and not waited for.
         """
         alive = [row["NodeID"] for row in rows if row["Alive"]]
+        self._alive = set(alive)
         now = time.monotonic()
         for number in alive:
             due = self._why.get(number, "not known") and now - self._heard.get(number, -math.inf)
@@ -51,7 +54,7 @@ class Fitness:
 
     def ask_again(self) -> None:
         """A node may have lost what it saw at first; until it answers, what it said stands."""
-        for number in set(self._why) - set(self._asked):
+        for number in self._alive & set(self._why) - set(self._asked):
             self._asked[number] = self._ask(number), time.monotonic()
 
     def _ask(self, number: str) -> Any:

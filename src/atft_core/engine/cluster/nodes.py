@@ -14,6 +14,12 @@ Row: TypeAlias = Mapping[str, Any]
 """What `ray.nodes()` says of one."""
 
 
+def node_of(row: Row, name: str, why: str = "") -> Node:
+    """A machine and what it offers. `why`: what stands against it."""
+    has = row["Resources"]
+    return Node(name, float(has.get("GPU", 0)), float(has.get("CPU", 0)), bool(row["Alive"]), why)
+
+
 class Nodes:
     """All that were seen. One that comes back has its old name, and a new number for Ray."""
 
@@ -62,10 +68,7 @@ class Nodes:
                 continue  # it is there once it has been looked at
             name = self._names.setdefault(row["NodeID"], "") or self._named(row)
             self._names[row["NodeID"]] = name
-            has = row["Resources"]
-            why = whys.get(row["NodeID"], "")
-            gpus, cpus = float(has.get("GPU", 0)), float(has.get("CPU", 0))
-            node = Node(name, gpus, cpus, bool(row["Alive"]), why)
+            node = node_of(row, name, whys.get(row["NodeID"], ""))
             before = self._known.get(name)
             if node.alive or before is None or self._owner(name) == row["NodeID"]:
                 self._known[name] = node

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atft_core.config.schema import Config
-from atft_core.engine.cluster.nodes import Nodes
+from atft_core.engine.cluster.connect import connect
+from atft_core.engine.cluster.nodes import Nodes, node_of
 from atft_core.engine.slots import Node, Slot, Slots
+from atft_core.errors import EngineError
 
 PATIENCE_SECONDS = 600.0
 """For so long a run waits where no node has room for any trial: machines are started again."""
@@ -44,6 +47,31 @@ def need_of(config: Config, *, gpus: bool) -> Need:
     if wanted == "auto":
         wanted = float(each) if gpus else 0.0
     return Need(wanted, max(config.ray.cpus, each))
+
+
+def refuse_small_cluster(config: Config) -> None:
+    """Where no machine that is there now could take a trial; found out before there is a run."""
+    if config.engine.executor != "ray":
+        return
+    nodes = [node_of(row, "") for row in connect(config.ray).nodes()]
+    need = need_of(config, gpus=any(node.alive and node.gpus for node in nodes))
+    if not any(need.fits(node) for node in nodes):
+        raise EngineError(
+            f"{config.ray.address}: {why_no_room(need, nodes)}.",
+            hint="Lower ray.cpus, ray.gpus or train.devices_per_trial, or add a larger node: "
+            "`atft cluster up --join HOST:PORT` there.",
+        )
+
+
+def why_no_room(need: Need, nodes: Sequence[Node]) -> str:
+    """What a trial takes, and what the largest machine has."""
+    useful = [node for node in nodes if node.alive and not node.why]
+    compared = f"{need}"
+    if useful:
+        largest = max(useful, key=lambda node: (node.gpus if need.gpus else 0, node.cpus))
+        has = Need(largest.gpus if need.gpus else 0, largest.cpus)
+        compared += f"; the largest node has {has}"
+    return f"no node of the cluster has room for a trial ({compared})"
 
 
 def _floor(number: float) -> int:
@@ -98,7 +126,7 @@ class ClusterSlots(Slots):
         """Why there is no slot."""
         unfit = [f"{node.name}: {node.why}" for node in self._nodes.seen if node.alive and node.why]
         told = f"; not used: {'; '.join(unfit)}" if unfit else ""
-        return f"no node of the cluster has room for a trial ({self._need}){told}"
+        return f"{why_no_room(self._need, self._nodes.seen)}{told}"
 
     def why_broken(self, slot: Slot) -> str:
         """A slot is on no node in particular; one that is of no use makes them fewer."""
