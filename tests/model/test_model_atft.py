@@ -3,10 +3,12 @@
 import pytest
 import torch
 
-from atft_core.config.schema import QUANTILE_LEVELS, LossConfig, ModelConfig
-from atft_core.errors import DataError
+from atft_core.config.loss import LossConfig
+from atft_core.config.schema import QUANTILE_LEVELS, ModelConfig
+from atft_core.errors import DataError, UsageError
 from atft_core.model.atft import ATFT, Stocks, count_parameters
 from atft_core.objective.losses import composite
+from atft_core.run import plugins
 
 torch.set_num_threads(1)
 LOOKBACK, DAYS, N, F, H, K = 6, 5, 14, 9, 2, 3
@@ -268,3 +270,24 @@ def test_a_planted_signal_is_learnt_in_sixty_steps():
     scores = model.eval()(*given)[..., 0]
     pairs = [torch.corrcoef(torch.stack(p))[0, 1] for p in zip(scores, signal, strict=True)]
     assert torch.stack(pairs).mean() > 0.5
+
+
+def test_a_part_of_a_plug_in_adds_to_what_the_others_say(monkeypatch):
+    class Today(torch.nn.Module):
+        def __init__(self, sizes):
+            super().__init__()
+            self.linear = torch.nn.Linear(sizes.features, sizes.hidden)
+            self.past = sizes.lookback - 1
+
+        def forward(self, z_BND, x_TNF, valid_TN):
+            return self.linear(x_TNF[self.past :])
+
+    monkeypatch.setattr(plugins, "_LOADED", {"": {"BLOCKS": {"today": Today}}})
+    model, given = build(own=("today",)), inputs()
+    assert (model(*given) - one_by_one(model, *given)).abs().max() < 1e-5
+    assert (model(*given) - build()(*given)).abs().max() > 1e-3, "it is heard"
+    model(*given).sum().backward()
+    assert model.own[0].linear.weight.grad.abs().sum() > 0
+    assert model.own[0].linear.weight in set(model.blocks()["encoder"])
+    with pytest.raises(UsageError, match="BLOCKS has no 'other'"):
+        build(own=("other",))

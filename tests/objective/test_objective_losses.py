@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from atft_core.config.schema import QUANTILE_LEVELS, LossConfig
+from atft_core.config.loss import LossConfig
+from atft_core.config.schema import QUANTILE_LEVELS
 from atft_core.cross_section import ranked_targets
+from atft_core.errors import UsageError
 from atft_core.objective.losses import (
     PARTNERS,
     TERMS,
@@ -17,6 +19,7 @@ from atft_core.objective.losses import (
     term_gradients,
 )
 from atft_core.objective.ranks import soft_ranks, standardise
+from atft_core.run import plugins
 
 torch.set_num_threads(1)
 HORIZONS = (1, 5, 10, 20)
@@ -288,3 +291,22 @@ def test_losses_are_float32_under_autocast():
         mixed, _ = composite(pred, rank, gauss, y, mask, LossConfig(), HORIZONS)
     assert mixed.dtype == torch.float32
     assert torch.equal(plain, mixed)
+
+
+def test_a_term_of_a_plug_in_is_one_of_them(monkeypatch):
+    def half(pred_BN, targets, mask_BN):
+        return 0.5 * TERMS["rank_ic"](pred_BN, targets, mask_BN)
+
+    monkeypatch.setattr(plugins, "_LOADED", {"": {"TERMS": {"half": half}}})
+    rank, gauss, y, mask = block(horizons=4)
+    pred = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
+    ours = LossConfig(rank_ic=0.5, cs_ic=0, sharpe=0, huber=0)
+    both = LossConfig(rank_ic=0.25, cs_ic=0, sharpe=0, huber=0, own={"half": 0.5})
+    total, values = composite(pred, rank, gauss, y, mask, both, HORIZONS)
+    assert torch.isclose(total, composite(pred, rank, gauss, y, mask, ours, HORIZONS)[0])
+    assert set(values) == {"rank_ic", "own.half"}
+    norms = term_gradients(pred, rank, gauss, y, mask, both, HORIZONS)
+    assert norms["own.half"] == pytest.approx(norms["rank_ic"])
+    unknown = LossConfig(own={"other": 1.0})
+    with pytest.raises(UsageError, match="TERMS has no 'other'; there are half"):
+        composite(pred, rank, gauss, y, mask, unknown, HORIZONS)

@@ -5,8 +5,9 @@ import torch
 from train_panels import make_config, make_panel
 
 from atft_core.config.load import read_resolved, resolve
+from atft_core.config.loss import LossConfig
 from atft_core.config.render import to_toml
-from atft_core.config.schema import Config, LossConfig, Phase, TrainConfig
+from atft_core.config.schema import Config, Phase, TrainConfig
 from atft_core.run.shipped import shipped
 from atft_core.train.loop import middle_block, silent, train_epoch
 from atft_core.train.phases import enter, spans_of, weights_furthest_from

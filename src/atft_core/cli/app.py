@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from atft_core import __version__
-from atft_core.cli.groups import cluster, config, data
+from atft_core.cli.groups import cluster, config, data, plugins
 from atft_core.cli.looks import looks
 from atft_core.cli.options import (
     Assignments,
@@ -16,6 +16,7 @@ from atft_core.cli.options import (
     DataPath,
     Detach,
     Json,
+    PluginFiles,
     RunbookFile,
     RunDir,
     Storage,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(data, name="data")
 app.add_typer(config, name="config")
 app.add_typer(cluster, name="cluster")
+app.add_typer(plugins, name="plugins")
 app.add_typer(looks)
 app.add_typer(records)
 
@@ -55,6 +57,7 @@ def run(
     config_files: ConfigFiles = None,
     data_path: DataPath = None,
     assignments: Assignments = None,
+    plugin_files: PluginFiles = None,
     storage: Storage = None,
     then: Annotated[str, typer.Option(help="Stage to start when this one opens its gate.")] = "",
     until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
@@ -67,6 +70,7 @@ def run(
 ) -> None:
     """Start a stage of the runbook; its gate is checked by the engine."""
     from atft_core.cli import start
+    from atft_core.cli.plugins import allowed
 
     asked = start.StageRequest(
         stage=stage,
@@ -78,6 +82,7 @@ def run(
         until=until,
         override=override_gate,
         storage=storage,
+        plugins=allowed(plugin_files or ()),
     )
     raise typer.Exit(
         start.show_plan(asked, as_json=json)
@@ -99,12 +104,14 @@ def hpo(
     storage: Storage = None,
     config_files: ConfigFiles = None,
     assignments: Assignments = None,
+    plugin_files: PluginFiles = None,
     until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
     detach: Detach = False,
     json: Json = False,
 ) -> None:
     """Search hyper-parameters without a runbook: ad hoc, opens no gate."""
     from atft_core.cli import start
+    from atft_core.cli.plugins import allowed
 
     asked = start.AdHocRequest(
         output_dir=output_dir,
@@ -116,6 +123,7 @@ def hpo(
         assignments=tuple(assignments or ()),
         until=until,
         storage=storage,
+        plugins=allowed(plugin_files or ()),
     )
     raise typer.Exit(start.run_ad_hoc(asked, detach=detach, as_json=json))
 
@@ -180,6 +188,7 @@ def preflight(
     data_path: DataPath = None,
     config_files: ConfigFiles = None,
     assignments: Assignments = None,
+    plugin_files: PluginFiles = None,
     json: Json = False,
 ) -> None:
     """Check a configuration on its panel in seconds, as every run does before its first trial.
@@ -187,9 +196,11 @@ def preflight(
     Exit code 1 when a check fails. docs/judging.md says what each of them would catch.
     """
     from atft_core.cli import preflight as command
+    from atft_core.cli.plugins import allowed
 
+    files = allowed(plugin_files or ())
     raise typer.Exit(
-        command.preflight(data_path, config_files or (), assignments or [], as_json=json)
+        command.preflight(data_path, config_files or (), assignments or [], files, as_json=json)
     )
 
 

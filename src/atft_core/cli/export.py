@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft_core.cli.output import print_json, say
+from atft_core.cli.plugins import allowed
 from atft_core.errors import UsageError
+from atft_core.export import exporters
+from atft_core.run import plugins
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_atomically
 from atft_core.run.status import evidence
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "parquet", "json")
 TABLES = ("trials", "epochs", "predictions", "alphalens", "qlib")
-PLACES = ("tensorboard", "mlflow")
+_EXAMPLES = {"tensorboard": "a directory", "mlflow": "sqlite:///mlflow.db"}
 
 
 @dataclass(frozen=True)
@@ -33,26 +36,28 @@ class Asked:
     format: str = ""
     """Empty: by the name of the file, else csv."""
     out: str = ""
-    """Empty or -: standard output; tensorboard: a directory; mlflow: the store's URI."""
+    """Empty or -: standard output. Of an exporter: what it takes, as a directory or a URI."""
     trial: int | None = None
     horizon: int | None = None
     split: str = "val"
+    plugins: tuple[Path, ...] = ()
 
 
 def export(asked: Asked, *, as_json: bool) -> None:
     """Write it; UsageError for what does not exist."""
-    if asked.what not in (*TABLES, *PLACES):
+    for file in allowed(asked.plugins):
+        plugins.load(plugins.read(Path(file)))
+    if asked.what not in (known := [*TABLES, *exporters.there_are()]):
         raise UsageError(
-            f"{asked.what!r} is nothing that can be exported.",
-            hint=f"One of: {', '.join((*TABLES, *PLACES))}.",
+            f"{asked.what!r} is nothing that can be exported.", hint=f"One of: {', '.join(known)}."
         )
     run = RunDirectory(asked.run_dir)
     run.facts()
     state = evidence(run)
-    if asked.what in PLACES:
-        said = _elsewhere(asked, run, state)
-    else:
+    if asked.what in TABLES:
         said = _table(asked, _frame(asked, run, state))
+    else:
+        said = _elsewhere(asked, run, state)
     if said and as_json:
         print_json({"exported": asked.what, "to": asked.out, "said": said})
     elif said:
@@ -61,16 +66,9 @@ def export(asked: Asked, *, as_json: bool) -> None:
 
 def _elsewhere(asked: Asked, run: RunDirectory, state: State) -> str:
     if not asked.out:
-        example = "a directory" if asked.what == "tensorboard" else "sqlite:///mlflow.db"
+        example = _EXAMPLES.get(asked.what, "a directory, say")
         raise UsageError(f"Where to? --out names it: {example}.")
-    if asked.what == "tensorboard":
-        from atft_core.export import tensorboard
-
-        count = tensorboard.write(state, Path(asked.out))
-        return f"{several(count, 'trial')}: tensorboard --logdir {asked.out}"
-    from atft_core.export import mlflow
-
-    return f"{several(mlflow.send(run, state, asked.out), 'trial')} told to {asked.out}"
+    return exporters.tell(asked.what, run, state, asked.out)
 
 
 def _frame(asked: Asked, run: RunDirectory, state: State) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from atft_core.cli.options import Assignments, ConfigFiles, DataPath, Json, Runb
 
 data = typer.Typer(help="Look at a panel and build its cache.", no_args_is_help=True)
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+plugins = typer.Typer(help="Loss terms, criteria ... of your own.", no_args_is_help=True)
 cluster = typer.Typer(
     help="Start, look at and end a Ray cluster with a token: Ray's commands, shown and run.",
     no_args_is_help=True,
@@ -72,6 +74,25 @@ def config_show(
     from atft_core.cli import settings
 
     settings.show(config_files or (), runbook, assignments or [], origin=origin, as_json=json)
+
+
+@plugins.command("allow", epilog="Example: atft plugins allow tail.py criteria.py")
+def plugins_allow(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Python files.")],
+    json: Json = False,
+) -> None:
+    """Let files run as plug-ins, with the content that they have now. They run as you."""
+    from atft_core.cli import plugins as command
+
+    command.allow(files, as_json=json)
+
+
+@plugins.command("list", epilog="Example: atft plugins list --json")
+def plugins_list(json: Json = False) -> None:
+    """What installed packages bring."""
+    from atft_core.cli import plugins as command
+
+    command.show(as_json=json)
 
 
 @cluster.command("up", epilog="Example: atft cluster up --host 10.0.0.1, then on others: --join")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atft_core.cli.options import Json, RunbookFile, RunDir
+from atft_core.cli.options import Json, PluginFiles, RunbookFile, RunDir
 
 looks = typer.Typer()
 
@@ -125,7 +125,7 @@ def export(
         str,
         typer.Argument(
             help="trials, epochs, predictions; alphalens, qlib: predictions with their names; "
-            "tensorboard, mlflow: everything, there."
+            "tensorboard, mlflow, or one of a plug-in: everything, there."
         ),
     ],
     format: Annotated[
@@ -139,10 +139,12 @@ def export(
         int | None, typer.Option(help="Of the factor or score; else the objective's.")
     ] = None,
     split: Annotated[str, typer.Option(help="val or holdout.")] = "val",
+    plugin_files: PluginFiles = None,
     json: Json = False,
 ) -> None:
     """Write a run's trials, epochs or predictions for other programs."""
     from atft_core.cli import export as command
 
-    asked = command.Asked(run_dir, what, format, out, trial, horizon, split)
+    files = tuple(plugin_files or ())
+    asked = command.Asked(run_dir, what, format, out, trial, horizon, split, files)
     command.export(asked, as_json=json)

@@ -29,6 +29,12 @@ RunbookFile = Annotated[
         "--runbook", metavar="FILE", help="Stages: a file, or cpu for a box without NVML."
     ),
 ]
+PluginFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin", metavar="FILE", help="Python of your own (docs/plugins.md); allows it to run."
+    ),
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return once the engine runs; it goes on by itself.")
 ]

@@ -25,12 +25,15 @@ def preflight(
     data_path: Path | None,
     config_files: Sequence[Path],
     assignments: Sequence[str],
+    plugins: Sequence[str] = (),
     *,
     as_json: bool,
 ) -> int:
     """Check a configuration on its panel; 0 when every check holds, else 1."""
     flags = {"data.path": str(data_path)} if data_path else {}
-    config = resolve(config_files=config_files, assignments=assignments, flags=flags).config
+    config = resolve(
+        config_files=config_files, assignments=assignments, flags=flags, plugins=plugins
+    ).config
     progress = ProgressLine()
     try:
         prepared = prepare(config, demo=False, progress=progress)
@@ -50,8 +53,9 @@ def preflight(
 def _checked(run: RunDirectory, config: Config, prepared: Prepared) -> Json:
     """What preflight finds in a process of its own, as a run's would be."""
     run.config.write_text(to_toml(config, {}), encoding="utf-8")
-    facts = {"cache": str(prepared.cache), "config_hash": prepared.identity["config_hash"]}
-    write_json(run.run_json, facts)
+    identity = prepared.identity
+    facts = {"cache": str(prepared.cache), "config_hash": identity["config_hash"]}
+    write_json(run.run_json, {**facts, "identity": identity})
     done = subprocess.run(
         program("atft_core.train.preflight", run.path),
         stdin=subprocess.DEVNULL,

@@ -42,6 +42,7 @@ class StageRequest:
     until: str
     override: str
     storage: str | None = None
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class AdHocRequest:
     assignments: tuple[str, ...]
     until: str
     storage: str | None = None
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def _resolve_ad_hoc(asked: AdHocRequest, flags: Mapping[str, Any] | None = None)
         config_files=asked.config_files,
         assignments=asked.assignments,
         flags=given | dict(flags or {}),
+        plugins=asked.plugins,
     )
 
 
@@ -196,6 +199,7 @@ def _resolve_stage(asked: StageRequest, runbook: Runbook, stage: Stage) -> Resol
         runbook_name=runbook.path.name,
         assignments=asked.assignments,
         flags={key: str(value) for key, value in typed.items() if value},
+        plugins=(*runbook.plugins, *asked.plugins),
     )
 
 
@@ -209,6 +213,8 @@ def _typed(asked: StageRequest, runbook: Runbook) -> list[str]:
     words += ["--data-path", str(asked.data_path)] if asked.data_path else []
     for assignment in asked.assignments:
         words += ["--set", assignment]
+    for plugin in asked.plugins:
+        words += ["--plugin", plugin]
     extra = {"--then": asked.then, "--until": asked.until, "--override-gate": asked.override,
              "--storage": asked.storage or ""}  # fmt: skip
     for option, text in extra.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from atft_core import __version__
@@ -15,7 +16,7 @@ SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name")
 """What differs between the stages of one experiment."""
 PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "data.feed", "engine.group",
               "engine.slots", "train.devices_per_trial", "engine.storage", "engine.executor",
-              "ray.address", "ray.gpus", "ray.cpus")  # fmt: skip
+              "ray.address", "ray.gpus", "ray.cpus", "plugins.files")  # fmt: skip
 """Where things lie, which way they come, and how many go at once."""
 
 
@@ -33,6 +34,11 @@ def code_version() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def with_plugins(code: str, sums: Mapping[str, str]) -> str:
+    """The version of the code and of the plug-ins beside it; equal where there are none."""
+    return f"{code}+{_digest(json.dumps(sums, sort_keys=True).encode())[:8]}" if sums else code
 
 
 def _digest(data: bytes) -> str:

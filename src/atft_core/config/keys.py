@@ -10,10 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from atft_core.config.loss import OWN
 from atft_core.config.schema import Config
 from atft_core.config.section import Section
 
 Nested = dict[str, Any]
+OWN_LOSS = f"loss.{OWN}"
+"""Before the name of a term from a plug-in: its weight can be searched like any other."""
 
 
 def _leaves() -> Iterator[tuple[str, str]]:
@@ -55,11 +58,28 @@ def nest(flat: Mapping[str, Any]) -> Nested:
 
 
 def get(config: Config, key: str) -> Any:
-    """The value at a dotted key."""
+    """The value at a dotted key; of a term that is not weighed 0."""
+    if key.startswith(OWN_LOSS):
+        return config.loss.own.get(key.removeprefix(OWN_LOSS), 0.0)
     value: Any = config
     for part in key.split("."):
         value = getattr(value, part)
     return value
+
+
+def known(key: str) -> bool:
+    """Whether a trial can have a value of its own at this key."""
+    return key in DESCRIPTIONS or key.startswith(OWN_LOSS)
+
+
+def replaced(flat: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Flat keys with some replaced; the weight of one term of a plug-in leaves the others."""
+    own = {key: value for key, value in values.items() if key.startswith(OWN_LOSS)}
+    found = {**flat, **{key: value for key, value in values.items() if key not in own}}
+    if own:
+        weights = {key.removeprefix(OWN_LOSS): value for key, value in own.items()}
+        found["loss.own"] = {**found.get("loss.own", {}), **weights}
+    return found
 
 
 def dump(config: BaseModel) -> Nested:

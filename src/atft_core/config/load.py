@@ -15,7 +15,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from atft_core.config.environment import Notice, outdone, read_environment
-from atft_core.config.keys import DESCRIPTIONS, dump, flatten, nest, parse_value, suggestion
+from atft_core.config.keys import (
+    DESCRIPTIONS,
+    dump,
+    flatten,
+    known,
+    nest,
+    parse_value,
+    replaced,
+    suggestion,
+)
 from atft_core.config.schema import Config
 from atft_core.config.search import default_search, with_entry
 from atft_core.config.secret import redacted
@@ -71,11 +80,12 @@ def resolve(
     runbook_name: str = "runbook",
     assignments: Sequence[str] = (),
     flags: Mapping[str, Any] | None = None,
+    plugins: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Resolved:
     """Merge all layers; `runbook` is nested, `flags` dotted. ConfigError names key and origin.
 
-    Of several files the last wins.
+    Of several files the last wins. `plugins`: files beside those that the configuration names.
     """
     from_environment, notices = read_environment(os.environ if environ is None else environ)
     layers = []
@@ -88,6 +98,9 @@ def resolve(
     layers.append(Layer("--set", dict(parse_assignment(text) for text in assignments)))
     layers.append(Layer("flag", flags or {}))
     config, origins = merge(layers)
+    if plugins:
+        files = list(dict.fromkeys([*config.plugins.files, *plugins]))
+        config, origins = merge([*layers, Layer("--plugin", {"plugins.files": files})])
     return Resolved(config, origins, [outdone(notice, origins) for notice in notices])
 
 
@@ -179,9 +192,9 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     """The configuration with some dotted keys replaced; ConfigError when that cannot be."""
     flat = flatten(dump(config))
     for key in values:
-        if key not in DESCRIPTIONS:
+        if not known(key):
             raise ConfigError(f"unknown key {key}{suggestion(key)}.")
-    return _validated({**flat, **values}, dict.fromkeys(DESCRIPTIONS, "trial"))
+    return _validated(replaced(flat, values), dict.fromkeys(DESCRIPTIONS, "trial"))
 
 
 def read_resolved(path: Path) -> Config:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from atft_core.config.engine import EngineConfig, RayConfig
+from atft_core.config.loss import LossConfig, Name, built_in_terms
 from atft_core.config.search import Choice, Range, default_search
 from atft_core.config.section import Section
 from atft_core.config.split import SplitConfig
@@ -156,6 +157,9 @@ class ModelConfig(Section):
     day is one sample, of slow ones a month, and a network remembers them all."""
     linear: bool = True
     """Linear path from the features to the score."""
+    own: tuple[Name, ...] = ()
+    """Parts from plug-ins: what each makes of a day and its window is added to what the others say.
+    """
     quantiles: bool = False
     """A head for quantiles of the ranked target around the score, which is their median."""
 
@@ -167,38 +171,6 @@ class ModelConfig(Section):
                 raise ValueError(f"heads = {self.heads} does not divide {width} = {value}")
         if self.attend == "encoded" and self.hidden % (2 * self.heads):
             raise ValueError(f"heads = {self.heads} does not divide hidden / 2 = {self.hidden / 2}")
-        return self
-
-
-class LossConfig(Section):
-    """Weights of the composite loss; 0 switches a term off."""
-
-    rank_ic: float = Field(0.5, ge=0)
-    """Pearson correlation of prediction and target rank."""
-    cs_ic: float = Field(0.3, ge=0)
-    """Pearson correlation with the Gaussianised target."""
-    sharpe: float = Field(0.1, ge=0)
-    """Mean over deviation of the long-short return across the block's days (needs 8)."""
-    huber: float = Field(0.05, ge=0)
-    """Huber distance to the ranked target; fixes the scale of the scores."""
-    quantile: float = Field(0.0, ge=0)
-    """Pinball loss of five quantiles of the ranked target; needs model.quantiles."""
-    direction: float = Field(0.0, ge=0)
-    """Cross-entropy of being above the day's median."""
-    pairwise: float = Field(0.0, ge=0)
-    """Logistic loss of ordering pairs of stocks."""
-    spearman: float = Field(0.0, ge=0)
-    """Correlation of the soft rank with the target rank."""
-    horizon_weights: dict[int, Annotated[float, Field(ge=0)]] = Field(
-        default_factory=lambda: {1: 1.0, 5: 0.5, 10: 0.3, 20: 0.2}
-    )
-    """Weight of each horizon; a horizon not named weighs 0.2."""
-
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> LossConfig:
-        terms = self.model_dump(exclude={"horizon_weights"})
-        if not any(terms.values()):
-            raise ValueError("every loss weight is 0: there is nothing to learn")
         return self
 
 
@@ -232,7 +204,7 @@ class Phase(Section):
 
     @model_validator(mode="after")
     def _terms_exist(self) -> Phase:
-        known = [name for name in LossConfig.model_fields if name != "horizon_weights"]
+        known = built_in_terms()
         if unknown := sorted(set(self.loss) - set(known)):
             raise ValueError(f"loss has no {unknown}; there are {known}")
         return self
@@ -286,6 +258,14 @@ class TrainConfig(Section):
         return self
 
 
+class PluginsConfig(Section):
+    """Functions of your own."""
+
+    files: tuple[str, ...] = ()
+    """Python files with tables of loss terms, parts of the model, criteria or exporters
+    (docs/plugins.md); --plugin adds one. The code of a file runs once you have allowed it."""
+
+
 class ObjectiveConfig(Section):
     """What the study maximises: validation RankIC."""
 
@@ -310,6 +290,7 @@ class Config(Section):
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     engine: EngineConfig = Field(default_factory=EngineConfig)
     ray: RayConfig = Field(default_factory=RayConfig)
+    plugins: PluginsConfig = Field(default_factory=PluginsConfig)
     search: dict[str, Range | Choice] = Field(default_factory=default_search)
     """Searched keys; empty: every trial runs the configuration as it stands."""
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from atft_core.engine.local import environment
+from atft_core.engine.local import environment, vouching
 from atft_core.engine.requests import answer_requests
 from atft_core.engine.session import Session
 from atft_core.engine.silence import Stopwatch
@@ -37,7 +37,7 @@ def exit_code(session: Session, module: str, given_up: Callable[[], object]) -> 
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=environment(),
+            env={**environment(), **vouching(session.run)},
         )
     watch = Stopwatch()
     try:

@@ -26,7 +26,7 @@ from atft_core.engine.prepare import Prepared, prepare
 from atft_core.engine.shared import refuse_unreachable
 from atft_core.errors import GateClosedError, RunBusyError, RunDirectoryError, UsageError
 from atft_core.run import events as ev
-from atft_core.run import user
+from atft_core.run import plugins, user
 from atft_core.run.directory import RunDirectory, create, siblings
 from atft_core.run.events import SCHEMA_VERSION, Json
 from atft_core.run.files import write_atomically, write_json
@@ -76,6 +76,7 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     run = create(Path(spec.output_dir), group=config.engine.group)
     lock = EngineLock(run.lock)
     write_atomically(run.config, to_toml(config, spec.origins).encode())
+    plugins.keep(config.plugins.files, run.plugins)
     run.events.unlink(missing_ok=True)  # of a start that was killed right here
     with Journal(run.events) as journal:
         journal.append(_started(spec, config, prepared, run, stage))
@@ -165,7 +166,7 @@ def _started(
         horizon=config.objective.horizon,
         identity=prepared.identity,
         stage_spec=stage_to_json(stage) if stage else {},
-        loss=config.loss.model_dump(exclude={"horizon_weights"}),
+        loss=config.loss.weights,
         override=spec.override,
         until=spec.until,
         then=spec.then,

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from dataclasses import dataclass
+from typing import Any
 
 from atft_core.config.secret import OF_THE_ENGINE
 from atft_core.engine.outcome import Outcome
@@ -19,8 +20,9 @@ from atft_core.run import user
 from atft_core.run.causes import caused
 from atft_core.run.directory import RunDirectory
 from atft_core.run.faults import after, before
-from atft_core.run.files import open_to_write
+from atft_core.run.files import open_to_write, read_json
 from atft_core.run.lock import Holder, owner, probe
+from atft_core.run.plugins import VOUCHED
 from atft_core.run.processes.alive import alive, signal_group, signal_listener, start_time
 from atft_core.run.processes.cgroups import oom_kills
 
@@ -146,7 +148,7 @@ def spawn(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=environment() | ({CUDA_NAMES: slot.gpu} if slot.gpu else {}),
+            env={**environment(), **vouching(run), **({CUDA_NAMES: slot.gpu} if slot.gpu else {})},
         )
     after("worker start")
     return LocalWorker(
@@ -160,6 +162,13 @@ def command(
     """What starts a worker: `atft worker` says the same."""
     share = ["--threads", threads] if threads else []
     return program(module, run.path, "--trial", trial, "--attempt", attempt, *share, *more)
+
+
+def vouching(run: RunDirectory) -> dict[str, str]:
+    """What lets a process use the run's plug-ins: its engine has made sure of them."""
+    facts: Any = read_json(run.run_json)
+    sums = facts.get("identity", {}).get("plugins") if isinstance(facts, dict) else None
+    return {VOUCHED: ",".join(sums.values())} if sums else {}
 
 
 def environment() -> dict[str, str]:

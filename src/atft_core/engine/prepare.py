@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from atft_core.config.hashing import code_version, config_hash
+from atft_core.config.hashing import code_version, config_hash, with_plugins
 from atft_core.config.schema import Config
 from atft_core.data.build import ensure_cache
 from atft_core.data.panel import open_panel
 from atft_core.data.splits import folds_of, split_facts
 from atft_core.engine.space import distributions, planned
 from atft_core.run.events import Json
+from atft_core.run.plugins import sums_of
 
 Progress = Callable[[str, float], None]
 
@@ -40,12 +41,14 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
     split = split_facts(splits[config.split.fold], panel.dates_T)
     if config.split.folds:
         split["folds"] = [split_facts(each, panel.dates_T) for each in splits]
+    sums = sums_of(config.plugins.files)
     identity: Json = {
         "data_hash": data_hash(panel.facts),
         "config_hash": config_hash(config),
-        "code": code_version(),
+        "code": with_plugins(code_version(), sums),
         "demo": demo,
         "hung_seconds": config.engine.hung_seconds,
+        **({"plugins": sums} if sums else {}),
     }
     # Not the path in the cache: the same content may lie elsewhere, too.
     facts = {**panel.facts, "cache": str(cache), "path": str(config.data.path),

@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
-from atft_core.config.keys import DESCRIPTIONS, get, suggestion
+from atft_core.config.keys import get, known, suggestion
 from atft_core.config.render import toml_value
 from atft_core.config.schema import Config
 from atft_core.config.search import Choice
@@ -42,7 +42,7 @@ def distributions(config: Config) -> dict[str, BaseDistribution]:
 
 
 def _distribution(config: Config, key: str) -> BaseDistribution:
-    if key not in DESCRIPTIONS:
+    if not known(key):
         raise ConfigError(f"search names the unknown key {key}{suggestion(key)}.")
     entry = config.search[key]
     if isinstance(entry, Choice):

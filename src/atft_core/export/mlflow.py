@@ -8,15 +8,15 @@ from typing import Any
 from atft_core.errors import AtftError, UsageError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.state import State, Trial
-from atft_core.run.wording import finite
+from atft_core.run.wording import finite, several
 
 _BATCH = 500
 """Metrics of one request; MLflow takes 1,000."""
 _ENDS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 
 
-def send(run: RunDirectory, state: State, uri: str) -> int:
-    """Tell the store at `uri` (file:, sqlite: or http(s):) of all trials; how many.
+def send(run: RunDirectory, state: State, out: str) -> str:
+    """Tell the store at that URI (file:, sqlite: or http(s):) of all trials.
 
     UsageError where MLflow's client is not installed; AtftError with what the store says.
     """
@@ -26,9 +26,10 @@ def send(run: RunDirectory, state: State, uri: str) -> int:
     except ImportError as error:
         raise UsageError("MLflow is not installed.", hint="pip install 'atft[mlflow]'") from error
     try:
-        return _send(MlflowClient(tracking_uri=uri), run, state)
+        count = _send(MlflowClient(tracking_uri=out), run, state)
     except MlflowException as error:
         raise AtftError(f"The MLflow store does not take it: {error}.") from error
+    return f"{several(count, 'trial')} told to {out}"
 
 
 def _send(client: Any, run: RunDirectory, state: State) -> int:

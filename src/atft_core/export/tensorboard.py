@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from atft_core.errors import UsageError
+from atft_core.run.directory import RunDirectory
 from atft_core.run.state import State
-from atft_core.run.wording import finite
+from atft_core.run.wording import finite, several
 
 _GROUPS = ("train", "time", "rates", "gpu")
 
 
-def write(state: State, target: Path) -> int:
-    """Scalars of every epoch at its own time, and parameters with the value; how many trials.
+def write(run: RunDirectory, state: State, out: str) -> str:
+    """Scalars of every epoch at its own time, and parameters with the value, into a directory.
 
     UsageError where TensorBoard is not installed, or the directory already holds something.
     """
@@ -23,6 +24,7 @@ def write(state: State, target: Path) -> int:
         raise UsageError(
             "TensorBoard is not installed.", hint="pip install 'atft[tensorboard]'"
         ) from error
+    target = Path(out)
     if target.exists() and any(target.iterdir()):
         raise UsageError(f"{target} is not empty.", hint="Name another directory with --out.")
     writer_of: Any = SummaryWriter
@@ -39,7 +41,7 @@ def write(state: State, target: Path) -> int:
                 plain = {k: v if isinstance(v, int | float | str) else str(v)
                          for k, v in trial.params.items()}  # fmt: skip
                 writer.add_hparams(plain, {"value": trial.value}, run_name=".")
-    return len(state.trials)
+    return f"{several(len(state.trials), 'trial')}: tensorboard --logdir {out}"
 
 
 def _scalar(writer: Any, name: str, value: object, step: int, t: float) -> None:

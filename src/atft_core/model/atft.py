@@ -37,6 +37,7 @@ from atft_core.model.layers import (
 )
 from atft_core.model.temporal import BandedAttention, CausalKernel
 from atft_core.model.window_statistics import WindowStatistics
+from atft_core.run import plugins
 
 NEIGHBOURS = 8
 """A usual number, for estimates."""
@@ -53,6 +54,18 @@ class Stocks(NamedTuple):
     """Weights of the edges, float32."""
     neighbours: int
     """Most correlated stocks of a stock in every block: K."""
+
+
+class Sizes(NamedTuple):
+    """What a part of the network from a plug-in is built for."""
+
+    features: int
+    """F."""
+    hidden: int
+    """D."""
+    lookback: int
+    """L: the days that a prediction may see, its own included."""
+    dropout: float
 
 
 class ATFT(nn.Module):
@@ -101,6 +114,7 @@ class ATFT(nn.Module):
         self.kernel = _kernel(model, len(self.history))
         self.time = _time(model, len(self.history))
         self.graph = _graph(model, stocks.sector_N)
+        self.own = _own(model, n_features)
         self.head = BoundedGLUHead(width, n_features, n_horizons, model.dropout, model.linear)
         self.quantiles = _quantiles(model, n_horizons)
         self.off: frozenset[str] = frozenset()
@@ -137,6 +151,8 @@ class ATFT(nn.Module):
         past = self.lookback - 1
         x_TNF = torch.where(valid_TN[..., None], x_TNF, 0.0).to(self.head.out_HW.dtype)
         z_BND = self.encode_histories(x_TNF, market_TM, valid_TN, neighbours_TNK, statistics_BNX)
+        for part in self.own:
+            z_BND = z_BND + part(z_BND, x_TNF, valid_TN)
         if self.graph is not None and "graph" not in self.off:
             z_BND = self.graph(z_BND, valid_TN[past:], neighbours_TNK[past:], self.sector_N)
         score_BNH = self.head(z_BND, x_TNF[past:])
@@ -203,7 +219,7 @@ class ATFT(nn.Module):
         heard = [part for name, part in self.history.items() if name != "own"]
         own = [part for name, part in self.history.items() if name == "own"]
         members: dict[str, list[nn.Module | None]] = {
-            "encoder": [self.select, self.encode, *own],
+            "encoder": [self.select, self.encode, *own, *self.own],
             "statistics": [self.statistics, self.join],
             "kernel": [self.kernel],
             "time": [self.time],
@@ -283,6 +299,15 @@ def _graph(model: ModelConfig, sector_N: Tensor) -> StockGraph | None:
         return None
     n_sectors = max(_sectors(sector_N), 1)
     return StockGraph(model.hidden, model.heads, model.layers, model.graph_dropout, n_sectors)
+
+
+def _own(model: ModelConfig, n_features: int) -> nn.ModuleList:
+    """Parts from plug-ins. Each is `part(z_BND, x_TNF, valid_TN) -> [B, N, D]`: what it adds to
+    `z_BND`, where `x_TNF` are the features of the block and its L-1 days of history, 0 where
+    `valid_TN` says that a stock is not traded.
+    """
+    sizes = Sizes(n_features, model.hidden, model.lookback, model.dropout)
+    return nn.ModuleList(plugins.find("BLOCKS", name, {})(sizes) for name in model.own)
 
 
 def _quantiles(model: ModelConfig, n_horizons: int) -> QuantileHead | None:

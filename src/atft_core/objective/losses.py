@@ -21,9 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from atft_core.config.schema import QUANTILE_LEVELS, LossConfig
+from atft_core.config.loss import OWN, LossConfig
+from atft_core.config.schema import QUANTILE_LEVELS
 from atft_core.cross_section import MIN_NAMES
 from atft_core.objective.ranks import soft_ranks, standardise
+from atft_core.run import plugins
 
 MIN_SHARPE_DAYS = 8
 """A deviation over fewer days is noise; over one day it does not exist."""
@@ -203,9 +205,16 @@ def term_gradients(  # noqa: PLR0917 -- as composite
 
 
 def active_terms(loss: LossConfig) -> dict[str, float]:
-    """Terms with a weight above 0, in the order of TERMS."""
-    weights = {name: float(getattr(loss, name)) for name in TERMS}
-    return {name: weight for name, weight in weights.items() if weight > 0}
+    """Terms with a weight above 0, in the order of the configuration."""
+    return {name: weight for name, weight in loss.weights.items() if weight > 0}
+
+
+def term(name: str) -> Term:
+    """The function of a term; UsageError where no plug-in has it."""
+    if name.startswith(OWN):
+        own: Term = plugins.find("TERMS", name.removeprefix(OWN), {})
+        return own
+    return TERMS[name]
 
 
 def horizon_weights(loss: LossConfig, horizons: Sequence[int]) -> tuple[float, ...]:
@@ -238,9 +247,10 @@ def _horizons_first(  # noqa: PLR0917 -- as composite
 def _per_horizon(name: str, stacked: Stacked) -> Tensor:
     """The term at each horizon [H] in one vectorised call: a quarter of the kernels on a GPU."""
     pred_HBN, quantile_HBNQ, *labels = stacked
+    function = term(name)
 
     def one(seen: Tensor, rank: Tensor, gauss: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-        return TERMS[name](seen, DayTargets(y, rank, gauss), mask)
+        return function(seen, DayTargets(y, rank, gauss), mask)
 
     value_H: Tensor = torch.vmap(one)(quantile_HBNQ if name == "quantile" else pred_HBN, *labels)
     return value_H

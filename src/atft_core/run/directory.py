@@ -132,6 +132,11 @@ class RunDirectory:
         return self.path / "logs" / "ml_training.log"
 
     @property
+    def plugins(self) -> Path:
+        """Copies of the plug-ins that it was started with."""
+        return self.path / "plugins"
+
+    @property
     def engine_stacks(self) -> Path:
         """Where the engine's threads were when it was asked."""
         return self.path / "logs" / "engine_stacks.txt"

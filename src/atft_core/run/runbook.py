@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from atft_core.errors import UsageError
+from atft_core.run import plugins
 from atft_core.run.directory import NAME
 from atft_core.run.judge.criteria import CRITERIA, Criterion
 from atft_core.run.judge.rules import RULES
@@ -26,7 +27,7 @@ from atft_core.run.stages import (
     stage_from_json,
     stage_to_json,
 )
-from atft_core.run.tables import TableReader, parse
+from atft_core.run.tables import Table, TableReader, parse
 from atft_core.run.user import expanded
 
 __all__ = [
@@ -47,11 +48,7 @@ def load(path: Path) -> Runbook:
     """
     if not path.exists() and not path.suffix and path == Path(path.name):
         path = shipped(f"{path.name}.toml")
-    table = parse(path)
-    if "extends" in table:
-        base = path.parent / str(table.pop("extends"))
-        table = parse(base if base.exists() else shipped(base.name)) | table
-    reader = TableReader(path, "", table)
+    reader = TableReader(path, "", _extended(path))
     name = reader.take("name", str, path.stem)
     demo = reader.take("demo", bool, default=False)
     profile = reader.sub("profile", reader.take("profile", dict, {}))
@@ -60,6 +57,7 @@ def load(path: Path) -> Runbook:
     given = reader.take("config", dict, {})
     sections = reader.sub("config", given)
     config = {section: sections.take(section, dict) for section in given}
+    own = _plugins(reader, path.parent)
     tables = reader.tables("stage")
     reader.done()
     if not tables:
@@ -67,7 +65,31 @@ def load(path: Path) -> Runbook:
     stages: list[Stage] = []
     for table in tables:
         stages.append(_stage(reader.sub(f"stage {table.get('key', '?')!r}", table), gpu, stages))
-    return Runbook(path, name, demo, tuple(stages), config)
+    return Runbook(path, name, demo, tuple(stages), config, own)
+
+
+def _extended(path: Path) -> Table:
+    """The tables of a file over those of the one that it extends, and so on."""
+    table, place, passed = parse(path), path, [path.resolve()]
+    while "extends" in table:
+        base = place.parent / str(table.pop("extends"))
+        place = base if base.exists() else shipped(base.name)
+        if place.resolve() in passed:
+            raise UsageError(f"{path}: {place} extends itself.", hint="Leave `extends` out there.")
+        passed.append(place.resolve())
+        table = parse(place) | table
+    return table
+
+
+def _plugins(reader: TableReader, directory: Path) -> tuple[str, ...]:
+    """Files with criteria of its own, beside it unless said otherwise; they are to be had now."""
+    found = [directory / expanded(Path(name)) for name in reader.texts("plugins")]
+    for path in found:
+        try:
+            plugins.load(plugins.read(path))
+        except UsageError as error:
+            raise reader.error(f"plugins: {error.message}", error.hint) from error
+    return tuple(str(path.absolute()) for path in found)
 
 
 def _stage(reader: TableReader, gpu: str, before: list[Stage]) -> Stage:
@@ -150,10 +172,11 @@ def _compared(value: str | Path) -> str:
 
 def _criterion(reader: TableReader, gpu: str) -> CriterionSpec:
     name = reader.take("name", str)
-    if name not in CRITERIA:
-        known = ", ".join(nearest_first(name, list(CRITERIA)))
+    there = {**plugins.table("CRITERIA"), **CRITERIA}
+    if name not in there:
+        known = ", ".join(nearest_first(name, list(there)))
         raise reader.error(f"name = {name!r} is no criterion.", f"Known criteria: {known}.")
-    criterion = CRITERIA[name]
+    criterion: Criterion = there[name]
     spec = CriterionSpec(
         name=name,
         title=reader.take("title", str, criterion.title),

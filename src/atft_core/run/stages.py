@@ -82,6 +82,8 @@ class Runbook:
     stages: tuple[Stage, ...]
     config: dict[str, Any] = field(default_factory=dict)
     """Nested, as in a config file."""
+    plugins: tuple[str, ...] = ()
+    """Files that its criteria come from."""
 
     def stage(self, key: str) -> Stage:
         """The stage named `key`."""

@@ -109,6 +109,13 @@ class TableReader:
             raise self.error(f"{key} must be an array of tables.", f"Write [[{key}]]")
         return value
 
+    def texts(self, key: str) -> list[str]:
+        """The value of `key`, an array of texts."""
+        value: list[Any] = self.take(key, list, [])
+        if not all(isinstance(item, str) for item in value):
+            raise self.error(f"{key} must be an array of texts.", f'Write {key} = ["..."]')
+        return value
+
     def done(self) -> None:
         """Refuse what nobody took."""
         for key in self._left:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atft_core.config.schema import LossConfig, Phase, TrainConfig
+from atft_core.config.loss import LossConfig
+from atft_core.config.schema import Phase, TrainConfig
 from atft_core.train.step import Learner
 
 
@@ -53,11 +54,11 @@ def spans_of(train: TrainConfig) -> list[Span]:
 
 def weights_furthest_from(train: TrainConfig, loss: LossConfig) -> LossConfig:
     """Of all phases' loss weights those that differ most from `loss`: what a check must see."""
-    asked = loss.model_dump(exclude={"horizon_weights"})
+    asked = loss.weights
 
     def distance(found: LossConfig) -> float:
-        there = found.model_dump()
-        return sum(abs(float(there[name]) - float(weight)) for name, weight in asked.items())
+        there = found.weights
+        return sum(abs(there[name] - weight) for name, weight in asked.items())
 
     phases = [span.phase for span in spans_of(train)]
     return max((loss.model_copy(update=phase.loss) for phase in phases), key=distance)

@@ -27,6 +27,7 @@ from atft_core.data.splits import Split, split_of
 from atft_core.errors import ConfigError, DataError, RunDirectoryError
 from atft_core.model.atft import ATFT, Stocks
 from atft_core.objective.significance import newey_west_mean
+from atft_core.run import plugins
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
 from atft_core.run.wording import several
@@ -51,7 +52,14 @@ class Setup:
 
 def open_run(run: RunDirectory) -> Setup:
     """The run's own configuration, as trial 0 has it; maps the panel, computes nothing."""
-    return make_setup(read_resolved(run.config), open_whole(Path(run.facts()["cache"])))
+    facts = run.facts()
+    _enter_plugins(run, facts)
+    return make_setup(read_resolved(run.config), open_whole(Path(facts["cache"])))
+
+
+def _enter_plugins(run: RunDirectory, facts: Mapping[str, Any]) -> None:
+    """Loss terms and parts of the model that the run was started with."""
+    plugins.enter(facts.get("identity", {}).get("plugins"), run.plugins)
 
 
 def open_trial(run: RunDirectory, number: int, *, rank: int = 0) -> Setup:
@@ -63,6 +71,7 @@ def open_trial(run: RunDirectory, number: int, *, rank: int = 0) -> Setup:
     facts, config = run.facts(), read_resolved(run.config)
     if config_hash(config) != facts.get("config_hash"):
         raise RunDirectoryError(f"{run.config} is not what this run started with: was it edited?")
+    _enter_plugins(run, facts)
     panel = open_whole(Path(facts["cache"]))
     try:
         return make_setup(with_values(config, values), panel, rank)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
-from atft_core.config.schema import LossConfig, TrainConfig
+from atft_core.config.loss import LossConfig
+from atft_core.config.schema import TrainConfig
 from atft_core.data.blocks import Block
 from atft_core.model.atft import ATFT
 from atft_core.objective.losses import composite, term_gradients

@@ -17,7 +17,6 @@ from atft_core.data.feeds import Feed
 from atft_core.errors import CheckpointError, EngineError
 from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.model.atft import count_parameters
-from atft_core.objective.losses import TERMS
 from atft_core.run.directory import RunDirectory, TrialDirectory
 from atft_core.run.events import Json
 from atft_core.train import checkpoint, results
@@ -132,7 +131,7 @@ def observed(setup: Setup, feed: Feed, learner: Learner, compiled: Compiled) -> 
         "compile": compiled.state,
         "compile_seconds": round(compiled.seconds, 2),
         "kept_statistics": learner.kept is not None,
-        "loss": {name: float(getattr(loss, name)) for name in TERMS},
+        "loss": loss.weights,
         "val_debug": train.val_debug,
         "max_batches": train.max_batches,
         "block_days": train.block_days,

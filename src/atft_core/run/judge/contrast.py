@@ -14,7 +14,7 @@ from typing import Literal
 
 from atft_core.run.events import Json
 from atft_core.run.judge.checklist import quantity, signed
-from atft_core.run.judge.criteria import CRITERIA, TWO_SIDED_90
+from atft_core.run.judge.criteria import CRITERIA, TWO_SIDED_90, criterion_of
 from atft_core.run.judge.measure import Measure, epochs
 from atft_core.run.judge.measure_model import candidate
 from atft_core.run.stages import CriterionSpec, Stage, stage_from_json
@@ -129,9 +129,7 @@ def _specs(state: State, stage: Stage | None) -> Iterator[CriterionSpec]:
 
 
 def _measured(before: State, after: State, spec: CriterionSpec) -> Line:
-    criterion = CRITERIA.get(spec.name)
-    if criterion is None:  # a stage of a newer version
-        return Line(spec.name, spec.title, spec.section, "", spec.horizon, None, None)
+    criterion = criterion_of(spec.name, after)
     old, new = (criterion.measure(state, spec) for state in (before, after))
     higher = spec.name == "all_batches" if criterion.comparison == "=" else (
         criterion.comparison in (">", ">=")

@@ -1,18 +1,22 @@
 """Criteria and their verdicts: what was measured in this run against the bars of its stage.
 
-A new criterion is one function in `measure_run` or `measure_model` and one line in CRITERIA;
-one in `traces` makes its evidence. What was not measured never passes.
+A new criterion is one function in `measure_run` or `measure_model` and one line in CRITERIA (ours,
+or that of a plug-in); one in `traces` makes its evidence. What was not measured never passes.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import wraps
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from atft_core.errors import UsageError
+from atft_core.run import plugins
+from atft_core.run.foreign import clean
 from atft_core.run.judge import measure_model as model
 from atft_core.run.judge import measure_run as run
 from atft_core.run.judge.measure import Measure, ended, live
@@ -31,11 +35,14 @@ TWO_SIDED_90 = NormalDist().inv_cdf(0.95)
 _INFRA, _SETUP, _MODEL = "infrastructure", "configuration", "model quality"
 
 
+Measuring: TypeAlias = Callable[[State, CriterionSpec], Measure]
+
+
 @dataclass(frozen=True)
 class Criterion:
     """How something is measured, how it must compare, and how it is named by default."""
 
-    measure: Callable[[State, CriterionSpec], Measure]
+    measure: Measuring
     comparison: Comparison
     title: str
     section: str
@@ -134,7 +141,7 @@ def check(state: State, stage: Stage) -> list[Result]:
 
 def meaning(name: str) -> str:
     """The formula of a criterion in words, as the function that measures it has them."""
-    criterion = CRITERIA.get(name)
+    criterion = CRITERIA.get(name) or plugins.table("CRITERIA").get(name)
     return " ".join(((criterion.measure.__doc__ if criterion else "") or "").split())
 
 
@@ -150,19 +157,43 @@ def overall(results: Sequence[Result], *, lost: int) -> Verdict:
     return Verdict.PASS if verdicts and not lost else Verdict.UNKNOWN
 
 
-def _missing(state: State, spec: CriterionSpec) -> Measure:
-    """A stage written by a newer version may name a criterion that this one does not know."""
-    return Measure(
-        value=None, note="this version of atft has no such criterion", final=True,
-        awaits="a newer version of atft",
-    )  # fmt: skip
+def criterion_of(name: str, state: State) -> Criterion:
+    """Ours, or one of the plug-ins that the run was started with; one that is not to be had
+    measures nothing, and says why.
+    """
+    if name in CRITERIA:
+        return CRITERIA[name]
+    try:
+        plugins.enter(state.identity.get("plugins"))
+        found = plugins.table("CRITERIA").get(name)
+    except UsageError as error:
+        return _absent(error.message, f"`atft plugins allow`: {error.hint}")
+    if not isinstance(found, Criterion):
+        return _absent("this version of atft has no such criterion", "a newer version of atft")
+    return replace(found, measure=_guarded(found.measure))
 
 
-_MISSING = Criterion(_missing, ">", "", "")
+def _absent(note: str, awaits: str) -> Criterion:
+    nothing = Measure(value=None, note=note, final=True, awaits=awaits)
+    return Criterion(lambda state, spec: nothing, ">", "", "")
+
+
+def _guarded(measure: Measuring) -> Measuring:
+    """The code of a user ends neither the console nor the run."""
+
+    @wraps(measure)
+    def guarded(state: State, spec: CriterionSpec) -> Measure:
+        try:
+            return measure(state, spec)
+        except Exception as error:  # noqa: BLE001 -- whatever it raises
+            note = f"the plug-in fails: {type(error).__name__}: {clean(str(error), 200)}"
+            return Measure(value=None, note=note)
+
+    return guarded
 
 
 def _judge(state: State, spec: CriterionSpec, gate: Bar) -> Result:
-    criterion = CRITERIA.get(spec.name, _MISSING)
+    criterion = criterion_of(spec.name, state)
     measure = criterion.measure(state, spec)
     value, bar = finite(measure.value), deciding_bar(spec.minimum, spec.target, gate)
     forgiving = spec.minimum is not None and (gate == "minimum" or spec.target is None)

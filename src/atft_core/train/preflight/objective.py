@@ -11,9 +11,10 @@ from torch import Tensor
 
 from atft_core.config.keys import get
 from atft_core.config.load import with_values
-from atft_core.config.schema import Config, LossConfig
+from atft_core.config.loss import OWN, LossConfig, built_in_terms
+from atft_core.config.schema import Config
 from atft_core.config.search import Choice, Range
-from atft_core.objective.losses import TERMS, active_terms, composite, horizon_weights
+from atft_core.objective.losses import active_terms, composite, horizon_weights
 from atft_core.objective.metrics import daily_metrics
 from atft_core.train.loop import blocks_of_epoch
 from atft_core.train.preflight.scene import Outcome, Scene
@@ -58,7 +59,10 @@ def every_loss_term_counts(scene: Scene) -> Outcome:
 
 def _alone(loss: LossConfig, name: str) -> LossConfig:
     """The loss with one term of weight 1."""
-    return loss.model_copy(update=dict.fromkeys(TERMS, 0.0) | {name: 1.0})
+    none = dict.fromkeys(built_in_terms(), 0.0)
+    if name.startswith(OWN):
+        return loss.model_copy(update={**none, "own": {name.removeprefix(OWN): 1.0}})
+    return loss.model_copy(update={**none, "own": {}, name: 1.0})
 
 
 def loss_gradient(scene: Scene, loss: LossConfig) -> Tensor:

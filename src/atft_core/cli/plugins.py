@@ -1,0 +1,37 @@
+"""`atft plugins`, and `--plugin`: which code of a user's own may run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from atft_core.cli.output import print_json, say, table
+from atft_core.run import plugins
+
+
+def allowed(files: Iterable[Path]) -> tuple[str, ...]:
+    """Let these files run: whoever names them on a command line means them."""
+    found = []
+    for path in files:
+        source = plugins.read(path.expanduser().absolute())
+        if not source.allowed:
+            plugins.allow(source)
+        found.append(str(source.path))
+    return tuple(found)
+
+
+def allow(files: Sequence[Path], *, as_json: bool) -> None:
+    """Let files run from now on, and say what each brings."""
+    for path in allowed(files):
+        plugins.load(plugins.read(Path(path)))
+    show(as_json=as_json)
+
+
+def show(*, as_json: bool) -> None:
+    """Every table with what this process and installed packages bring into it."""
+    found = {name: sorted(plugins.table(name)) for name in plugins.TABLES}
+    if as_json:
+        print_json(found)
+        return
+    said = [[name, ", ".join(keys) or "nothing"] for name, keys in found.items()]
+    say(table(said))

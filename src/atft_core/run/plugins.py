@@ -1,0 +1,208 @@
+"""Functions of the user's own: files and installed packages with the same tables as ours.
+
+A plug-in is a module that holds one or more of TABLES, each a dict of names and functions of the
+shape that the built-in ones have (docs/plugins.md). The code of a file runs only where this user
+has allowed that very content, which is kept below the state directory by its sum: a run directory
+may come from anybody, and names its plug-ins by their sums alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from atft_core.errors import UsageError
+from atft_core.run import user
+from atft_core.run.files import open_regular, write_atomically
+
+TABLES = ("TERMS", "BLOCKS", "CRITERIA", "EXPORTERS")
+"""Loss terms, parts of the model, criteria, exporters."""
+GROUP = "atft.plugins"
+"""Entry points of installed packages: each names a module with such tables."""
+VOUCHED = "ATFT_PLUGINS_VOUCHED"
+"""Sums of files that an engine has checked, for its workers: on another machine this user may have
+allowed nothing.
+"""
+_MOST = 1 << 20
+_HOW = "`atft plugins allow {}` allows this content; read it first, it runs as you."
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file as it was read."""
+
+    path: Path
+    code: bytes
+
+    @property
+    def sum(self) -> str:
+        """SHA-256 of its content."""
+        return hashlib.sha256(self.code).hexdigest()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether this user has said that it may run."""
+        return (_store() / f"{self.sum}.py").is_file() or self.sum in _vouched()
+
+
+def read(path: Path) -> Source:
+    """A plug-in's file; UsageError where there is none."""
+    try:
+        with open_regular(path) as file:
+            code = file.read(_MOST + 1)
+    except OSError as error:
+        raise UsageError(f"The plug-in {path} cannot be read: {error.strerror}.") from error
+    if path.suffix != ".py" or len(code) > _MOST:
+        raise UsageError(f"The plug-in {path} is no Python file of less than 1 MiB.")
+    return Source(path, code)
+
+
+def allow(source: Source) -> None:
+    """From now on this content runs wherever this user names it."""
+    _store().mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomically(_store() / f"{source.sum}.py", source.code)
+
+
+def sums_of(files: Iterable[str]) -> dict[str, str]:
+    """Name and sum of each file; UsageError for one that may not run, or whose name is taken."""
+    found: dict[str, str] = {}
+    for text in files:
+        source = read(user.absolute(Path(text)))
+        if not source.allowed:
+            raise UsageError(
+                f"The plug-in {source.path} is not allowed to run, or has changed since it was.",
+                hint=_HOW.format(source.path),
+            )
+        if source.path.name in found:
+            raise UsageError(f"Two plug-ins are called {source.path.name}.", hint="Rename one.")
+        found[source.path.name] = source.sum
+    return found
+
+
+def keep(files: Iterable[str], directory: Path) -> None:
+    """Copies beside a run: what it was made with, also for its workers on other machines."""
+    sources = [read(user.absolute(Path(text))) for text in files]
+    if sources:
+        directory.mkdir(exist_ok=True)
+    for source in sources:
+        write_atomically(directory / source.path.name, source.code)
+
+
+def enter(sums: object, directory: Path | None = None) -> None:
+    """Let the plug-ins of a run be found from now on.
+
+    `sums`: as its log has them; `directory`: where it keeps copies. UsageError for one that this
+    user has not allowed, or that fails.
+    """
+    for name, wanted in sums.items() if isinstance(sums, Mapping) else ():
+        if str(wanted) in _LOADED:
+            continue
+        source = _found(str(name), str(wanted), directory)
+        if source is None:
+            where = directory / str(name) if directory else f"the run's plugins/{name}"
+            raise UsageError(
+                f"This run uses the plug-in {name}, which is not allowed to run here.",
+                hint=_HOW.format(where),
+            )
+        load(source)
+
+
+def load(source: Source) -> None:
+    """Run a file and take over its tables. UsageError, with the line, where it fails."""
+    if source.sum in _LOADED:
+        return
+    if not source.allowed:
+        raise UsageError(
+            f"The plug-in {source.path} is not allowed to run.", hint=_HOW.format(source.path)
+        )
+    module = ModuleType(f"atft_plugin_{source.sum[:12]}")
+    module.__file__ = str(source.path)
+    try:
+        exec(compile(source.code, str(source.path), "exec"), module.__dict__)  # noqa: S102 -- it is what a plug-in is
+    except Exception as error:  # whatever the user's code raises
+        raise UsageError(f"The plug-in {source.path} fails: {_place(error)}.") from error
+    _LOADED[source.sum] = _tables(module, str(source.path))
+
+
+def table(name: str) -> dict[str, Any]:
+    """What the plug-ins that were entered, and installed packages, have in a table."""
+    held = [tables.get(name, {}) for tables in (*_installed().values(), *_LOADED.values())]
+    return {key: value for each in held for key, value in each.items()}
+
+
+def find(name: str, key: str, built_in: Mapping[str, Any]) -> Any:
+    """An entry of a table, ours first; UsageError where there is none."""
+    if key in built_in:
+        return built_in[key]
+    own = table(name)
+    if key not in own:
+        known = ", ".join((*built_in, *own))
+        raise UsageError(
+            f"{name} has no {key!r}; there are {known}.",
+            hint="Name the file that has it with --plugin.",
+        )
+    return own[key]
+
+
+_LOADED: dict[str, dict[str, dict[str, Any]]] = {}
+"""Tables of files, by the file's sum."""
+
+
+@cache
+def _installed() -> dict[str, dict[str, dict[str, Any]]]:
+    """Tables of installed packages, which were allowed by being installed."""
+    found = {}
+    for point in entry_points(group=GROUP):
+        try:
+            found[point.name] = _tables(point.load(), point.value)
+        except Exception as error:  # whatever a package raises
+            raise UsageError(
+                f"The plug-in {point.value} of an installed package fails: {_place(error)}."
+            ) from error
+    return found
+
+
+def _tables(module: Any, where: str) -> dict[str, dict[str, Any]]:
+    found = {name: getattr(module, name) for name in TABLES if hasattr(module, name)}
+    for name, held in found.items():
+        if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
+            raise UsageError(f"{where}: {name} is no dict of names and functions.")
+    if not found:
+        raise UsageError(f"{where} holds none of {', '.join(TABLES)}.")
+    return found
+
+
+def _found(name: str, wanted: str, directory: Path | None) -> Source | None:
+    """The content of that sum: as allowed, else the run's own copy where that is vouched for."""
+    places = [_store() / f"{wanted}.py"] if wanted.isalnum() else []
+    if directory is not None and wanted in _vouched():
+        places.append(directory / Path(name).name)
+    for path in places:
+        if path.is_file() and (source := read(path)).sum == wanted:
+            return Source(Path(name), source.code)
+    return None
+
+
+def _store() -> Path:
+    return user.state() / "plugins"
+
+
+def _vouched() -> list[str]:
+    return os.environ.get(VOUCHED, "").split(",")
+
+
+def _place(error: Exception) -> str:
+    """What went wrong, and in which line."""
+    if isinstance(error, UsageError):
+        return error.message.rstrip(".")
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    line = error.lineno if isinstance(error, SyntaxError) else where.lineno
+    return f"line {line}: {type(error).__name__}: {error}"

@@ -1,0 +1,17 @@
+"""What the documents tell to type works, in the order in which it stands there."""
+
+import pytest
+from page import play, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Where a reader is: beside a panel."""
+    run("atft synth panel.parquet --stocks 60 --days 500", tmp_path)
+    return tmp_path
+
+
+def test_the_page_about_plug_ins(place):
+    play("docs/plugins.md", place)
