@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from atft_core.run.state import State
 
 FORMATS = ("csv", "parquet", "json")
+SCORER = "scorer"
 TABLES = ("trials", "epochs", "predictions", "alphalens", "qlib")
-_EXAMPLES = {"tensorboard": "a directory", "mlflow": "sqlite:///mlflow.db"}
+_EXAMPLES = {SCORER: "a directory", "tensorboard": "a directory", "mlflow": "sqlite:///mlflow.db"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Asked:
     format: str = ""
     """Empty: by the name of the file, else csv."""
     out: str = ""
-    """Empty or -: standard output. Of an exporter: what it takes, as a directory or a URI."""
+    """Empty or -: standard output. Of a scorer or an exporter: a directory, or what it takes."""
     trial: int | None = None
     horizon: int | None = None
     split: str = "val"
@@ -47,7 +48,7 @@ def export(asked: Asked, *, as_json: bool) -> None:
     """Write it; UsageError for what does not exist."""
     for file in allowed(asked.plugins):
         plugins.load(plugins.read(Path(file)))
-    if asked.what not in (known := [*TABLES, *exporters.there_are()]):
+    if asked.what not in (known := [*TABLES, SCORER, *exporters.there_are()]):
         raise UsageError(
             f"{asked.what!r} is nothing that can be exported.", hint=f"One of: {', '.join(known)}."
         )
@@ -68,7 +69,20 @@ def _elsewhere(asked: Asked, run: RunDirectory, state: State) -> str:
     if not asked.out:
         example = _EXAMPLES.get(asked.what, "a directory, say")
         raise UsageError(f"Where to? --out names it: {example}.")
+    if asked.what == SCORER:
+        return _scorer(asked, run, state)
     return exporters.tell(asked.what, run, state, asked.out)
+
+
+def _scorer(asked: Asked, run: RunDirectory, state: State) -> str:
+    from atft_core.export import scorer, tables  # torch and polars
+
+    number = tables.chosen(state, asked.trial)
+    about = scorer.write(run, number, Path(asked.out))
+    return (
+        f"trial {number} in {asked.out}: scorer.pt2 for torch.export.load, weights.safetensors, "
+        f"scorer.json; both ways of scoring differ by {about['differs_by']:.1g} deviations"
+    )
 
 
 def _frame(asked: Asked, run: RunDirectory, state: State) -> pl.DataFrame:

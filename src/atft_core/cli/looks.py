@@ -125,6 +125,7 @@ def export(
         str,
         typer.Argument(
             help="trials, epochs, predictions; alphalens, qlib: predictions with their names; "
+            "scorer: a trial as a program that needs torch alone; "
             "tensorboard, mlflow, or one of a plug-in: everything, there."
         ),
     ],

@@ -35,10 +35,7 @@ def predictions(run: RunDirectory, state: State, number: int | None) -> pl.DataF
 
     Without a number the best trial's. UsageError where they were not kept.
     """
-    if number is None:
-        if state.best is None:
-            raise UsageError("No trial is complete yet.", hint="Name one with --trial.")
-        number = state.best.number
+    number = chosen(state, number)
     path = run.trial(number).predictions
     try:
         table: Any = read_table(path)
@@ -53,6 +50,16 @@ def predictions(run: RunDirectory, state: State, number: int | None) -> pl.DataF
         raise UsageError(f"{path} cannot be read: {error}.") from error
     frame = pl.DataFrame(table)
     return frame.with_columns(pl.col("split", "code").cast(pl.String))
+
+
+def chosen(state: State, number: int | None) -> int:
+    """That trial, else the best one; UsageError where there is none."""
+    if number is None and state.best is None:
+        raise UsageError("No trial is complete yet.", hint="Name one with --trial.")
+    if number is not None and number not in state.trials:
+        raise UsageError(f"There is no trial {number}; there are {len(state.trials)}.")
+    best = state.best.number if state.best else 0
+    return best if number is None else number
 
 
 def _trial(trial: Trial) -> dict[str, Any]:

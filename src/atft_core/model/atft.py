@@ -245,7 +245,7 @@ class ATFT(nn.Module):
         days, stocks = x_TNF.shape[:2]
         if days < self.lookback:
             raise DataError(f"a block of {days} days is shorter than lookback = {self.lookback}")
-        if not stocks == len(self.sector_N) == neighbours_TNK.shape[1]:
+        if not stocks == self.sector_N.shape[0] == neighbours_TNK.shape[1]:
             raise DataError(
                 f"the block has {stocks} stocks, sectors are known for {len(self.sector_N)} "
                 f"and neighbours for {neighbours_TNK.shape[1]}"
