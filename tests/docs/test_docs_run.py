@@ -13,5 +13,9 @@ def place(tmp_path):
     return tmp_path
 
 
-def test_the_page_about_plug_ins(place):
-    play("docs/plugins.md", place)
+PAGES = ["plugins", "library"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_reader_who_types_a_page_gets_through_it(place, page):
+    play(f"docs/{page}.md", place)

@@ -12,6 +12,7 @@ import torch
 from drill import FAST, atft, refused
 from safetensors.torch import load_file
 
+from atft_core import train_one
 from atft_core.run.directory import RunDirectory
 from atft_core.train.setup import feed_of, open_trial
 
@@ -38,12 +39,26 @@ def inputs_of(run, day):
     )  # fmt: skip
 
 
+def assert_a_program_gets_the_same(run):
+    """`train_one` is the training of a run."""
+    torch.set_num_threads(1)
+    setup = open_trial(run, 0)
+    (row,) = train_one(setup.config, setup.panel).epochs
+    (known,) = json.loads(run.trial(0).metrics.read_text())["epochs"]
+    for name in ("loss", "rank_ic"):
+        assert row["train"][name] == pytest.approx(known["train"][name], rel=1e-6)
+    for name in ("ic", "rank_ic", "rank_ic_se", "turnover"):
+        assert row["val"]["1"][name] == pytest.approx(known["val"]["1"][name], rel=1e-6)
+
+
 @pytest.mark.parametrize("extra", [[], LARGE], ids=["default", "large"])
 def test_torch_alone_scores_as_validation_did(panel, tmp_path, extra):
     sets = [word for text in [*FAST, *extra] for word in ("--set", text)]
     atft("hpo", "--data-path", panel, "--n-trials", 1, "--max-epochs", 1, "--study-name", "s",
          "--output-dir", tmp_path / "run", *sets)  # fmt: skip
     run, out = RunDirectory(tmp_path / "run"), tmp_path / "scorer"
+    if not extra:
+        assert_a_program_gets_the_same(run)
     assert "scorer.pt2 for torch.export.load" in atft("export", run.path, "scorer", "--out", out)
     about = json.loads((out / "scorer.json").read_text())
     setup = open_trial(run, 0)

@@ -82,14 +82,16 @@ def resolve(
     flags: Mapping[str, Any] | None = None,
     plugins: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
+    project: bool = True,
 ) -> Resolved:
     """Merge all layers; `runbook` is nested, `flags` dotted. ConfigError names key and origin.
 
-    Of several files the last wins. `plugins`: files beside those that the configuration names.
+    Of several files the last wins. `plugins`: files beside those that the configuration names;
+    `project`: whether the file of the current directory counts.
     """
     from_environment, notices = read_environment(os.environ if environ is None else environ)
     layers = []
-    if PROJECT_FILE.is_file():
+    if project and PROJECT_FILE.is_file():
         layers.append(Layer(str(PROJECT_FILE), read_toml(PROJECT_FILE)))
     layers.append(Layer(runbook_name, flatten(runbook or {})))
     for file in map(_preset_or_file, config_files):
