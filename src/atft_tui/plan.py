@@ -8,7 +8,7 @@ from typing import Any
 from textual.content import Content
 
 from atft_core.run.foreign import clean
-from atft_core.run.wording import duration, scale, size
+from atft_core.run.wording import duration, panel_in_brief, scale, size
 from atft_tui.format import TIED, figure, line, table, wrapped
 
 
@@ -53,6 +53,8 @@ def _stopped(plan: dict[str, Any], width: int, *, resume: bool) -> list[Content]
 def _data(data: dict[str, Any]) -> str:
     rows = data.get("rows")
     counted = f"{rows:,} rows" if isinstance(rows, int) else ""
+    if data.get("command"):
+        return f"{clean(str(data['command']))}  {panel_in_brief(data)}"
     shape = f"{figure(data.get('stocks'))} stocks x {figure(data.get('days'))} days"
     span = f"{figure(data.get('first'))} .. {figure(data.get('last'))}"
     figures = (part.replace(" ", TIED) for part in (counted, shape, span) if part)
@@ -61,7 +63,7 @@ def _data(data: dict[str, Any]) -> str:
 
 def _split(split: dict[str, Any]) -> list[Content]:
     lines = []
-    for name in ("train", "val", "holdout"):
+    for name in ("train", "val", "holdout") if split else ():
         span = split.get(name) or ("?", "?")
         days = figure(split.get(f"{name}_days"))
         purge = f"   purged between: {figure(split.get('purge_days'))} days"

@@ -13,7 +13,7 @@ def place(tmp_path):
     return tmp_path
 
 
-PAGES = ["plugins", "library"]
+PAGES = ["plugins", "library", "trainers"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -95,7 +95,7 @@ def assert_log_equals_study(run: RunDirectory) -> None:
         assert trial.state.name == mine
         if known.value is not None:
             assert trial.value == pytest.approx(known.value, abs=1e-12)
-        told = {row.epoch: row.metric("rank_ic", state.horizon) for row in known.epochs}
+        told = {row.epoch: row.objective(state.objective, state.horizon) for row in known.epochs}
         assert trial.intermediate_values == {k: v for k, v in told.items() if v is not None}
     seqs = [json.loads(line)["seq"] for line in run.events.read_text().splitlines()]
     assert seqs == list(range(1, len(seqs) + 1))

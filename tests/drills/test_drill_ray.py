@@ -304,10 +304,16 @@ def test_a_cluster_without_a_token_is_refused_and_so_is_one_that_is_not_there(
 
 def test_the_command_line_says_who_is_in_the_cluster(cluster):
     command = Path(sys.executable).with_name("atft"), "cluster", "status"
-    done = subprocess.run(
-        [*command, "--address", cluster.address], capture_output=True, text=True, check=False,
-        env={**os.environ, **cluster.access},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"$ RAY_AUTH_MODE=token ray status --address {cluster.address}\n")
-    assert "4.0 CPU" in done.stdout
+    give_up = time.monotonic() + 60
+    while True:  # Ray tells of nodes that have just come some seconds later
+        done = subprocess.run(
+            [*command, "--address", cluster.address], capture_output=True, text=True, check=False,
+            env={**os.environ, **cluster.access},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        shown = f"$ RAY_AUTH_MODE=token ray status --address {cluster.address}\n"
+        assert done.stdout.startswith(shown)
+        if "4.0 CPU" in done.stdout:
+            return
+        assert time.monotonic() < give_up, done.stdout
+        time.sleep(1)

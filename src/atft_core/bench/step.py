@@ -258,7 +258,7 @@ def shares(sizes: StepSizes, days: int) -> dict[str, float]:
     """Share of each part's forward pass in a step of the whole model, statistics included."""
     model, inputs = build(sizes, PARTS["model"]), example(sizes, days)
     spent: dict[str, float] = {}
-    parts = {name: part for name, part in model.named_children() if name != "join"}
+    parts = {name: part for name, part in model.named_children() if name not in ("join", "own")}
     parts |= {f"history.{name}": part for name, part in parts.pop("history").named_children()}
     for name, part in parts.items():
         part.register_forward_pre_hook(_start(spent, name))

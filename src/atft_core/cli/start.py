@@ -26,7 +26,7 @@ from atft_core.run.foreign import clean
 from atft_core.run.runbook import Runbook, Stage, load
 from atft_core.run.shipped import shipped
 from atft_core.run.user import absolute
-from atft_core.run.wording import scale
+from atft_core.run.wording import panel_in_brief, scale
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,8 @@ def show_plan(asked: StageRequest, *, as_json: bool) -> int:
 def _print_plan(plan: Json) -> None:
     data, gate = plan["data"], plan["gate"]
     say(f"{plan['title']}: {scale(plan['trials'], plan['epochs'])}")
-    say(f"data    {data['path']}  {data['stocks']} stocks x {data['days']} days")
-    for name in ("train", "val", "holdout"):
+    say(f"data    {data['path']}  {panel_in_brief(data)}")
+    for name in ("train", "val", "holdout") if plan["split"] else ():
         first, last = plan["split"][name]
         say(f"{name:<7} {first} .. {last}  {plan['split'][f'{name}_days']} days")
     say(f"output  {plan['output_dir']}")

@@ -23,7 +23,17 @@ from atft_core.run.timeline import Then, newest_time, parse_time, state_then
 from atft_core.run.verdict.around import Surroundings
 from atft_core.run.verdict.diagnose import Diagnosis, verdict_line
 from atft_core.run.verdict.history import told
-from atft_core.run.wording import clock, duration, finite, fixed, scale, several, size, trial_word
+from atft_core.run.wording import (
+    clock,
+    duration,
+    finite,
+    fixed,
+    panel_in_brief,
+    scale,
+    several,
+    size,
+    trial_word,
+)
 
 GLYPH = {
     Verdict.PASS: "ok",
@@ -239,23 +249,27 @@ def _stage(state: State) -> str:
 
 def _summary(state: State, status: Status, now: float, disk: int | None) -> str:
     spent = duration(state.spent(now if status.live else state.ended or state.t))
-    data = f"{state.facts.get('stocks', '?')} stocks x {state.facts.get('days', '?')} days"
+    data = panel_in_brief(state.facts)
     cost = spent if disk is None else f"{spent}, {size(disk)} on disk"
     nodes = f"\n{cluster_line(state.nodes, state.slots)}" if state.nodes else ""
     return f"{data}, {scale(state.n_trials, state.max_epochs)}, {cost}{nodes}"
 
 
 def _trials(state: State, notes: Notes) -> str:
-    h = state.horizon
-    rows = [["trial", "state", "epoch", f"RankIC h={h}", "+-", "IC", "value", "note"]]
+    h, own = state.horizon, state.objective.removeprefix("-")
+    names = ("rank_ic", "rank_ic_se", "ic") if own == "rank_ic" else (own, f"{own}_se")
+    heads = {"rank_ic": f"RankIC h={h}", "ic": "IC"} | {f"{name}_se": "+-" for name in names}
+    rows = [
+        ["trial", "state", "epoch", *(heads.get(name, name) for name in names), "value", "note"]
+    ]
     for trial in state.trials.values():
-        cells = [trial.last(name, h) for name in ("rank_ic", "rank_ic_se", "ic")]
+        cells = [trial.last(name, h) for name in names]
         shown = [_signed(cell) for cell in [*cells, trial.value]]
         epoch = f"{len(trial.epochs)}/{state.max_epochs}"
         said = [part for part in (trial.reason or trial.phase, notes.of(trial.number).line) if part]
         word = trial_word(trial.state)
         rows.append([str(trial.number), word, epoch, *shown, "; ".join(said)])
-    return table(rows, right=(0, 2, 3, 4, 5, 6))
+    return table(rows, right=(0, *range(2, len(rows[0]) - 1)))
 
 
 def _compared(state: State, best: Trial) -> str:

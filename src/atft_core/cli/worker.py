@@ -9,8 +9,9 @@ import os
 import sys
 from pathlib import Path
 
+from atft_core.config.load import read_resolved
 from atft_core.engine.local import command, environment
-from atft_core.engine.programs import Programs
+from atft_core.engine.programs import Programs, programs_of
 from atft_core.errors import RunBusyError, UsageError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import Holder, owner, probe
@@ -39,6 +40,7 @@ def work(run_dir: Path, trial: int, threads: int) -> None:
             f"if that host is gone for good, rm {files.lock}",
         )
     files.control.unlink(missing_ok=True)  # an order to an earlier worker
-    words = command(run, trial, max(1, known.attempt), Programs().worker, threads)
+    module = programs_of(read_resolved(run.config), Programs()).worker
+    words = command(run, trial, max(1, known.attempt), module, threads)
     sys.stdout.flush()
     os.execve(words[0], words, environment())  # noqa: S606 -- the worker itself, no shell

@@ -12,11 +12,12 @@ from atft_core.config.keys import dump, flatten
 from atft_core.config.schema import Config
 from atft_core.run.settings.environ import IDLE
 
-SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name")
+SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name", "command.argv")
 """What differs between the stages of one experiment."""
 PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "data.feed", "engine.group",
               "engine.slots", "train.devices_per_trial", "engine.storage", "engine.executor",
-              "ray.address", "ray.gpus", "ray.cpus", "plugins.files")  # fmt: skip
+              "ray.address", "ray.gpus", "ray.cpus", "plugins.files",
+              "command.inputs", "command.stop_seconds")  # fmt: skip
 """Where things lie, which way they come, and how many go at once."""
 
 

@@ -10,13 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from atft_core.config.loss import OWN
 from atft_core.config.schema import Config
 from atft_core.config.section import Section
 
 Nested = dict[str, Any]
-OWN_LOSS = f"loss.{OWN}"
-"""Before the name of a term from a plug-in: its weight can be searched like any other."""
+TABLES = ("loss.own", "command.params")
+"""Keys that hold a table, of which each entry can be searched: loss.own.NAME."""
 
 
 def _leaves() -> Iterator[tuple[str, str]]:
@@ -58,28 +57,35 @@ def nest(flat: Mapping[str, Any]) -> Nested:
 
 
 def get(config: Config, key: str) -> Any:
-    """The value at a dotted key; of a term that is not weighed 0."""
-    if key.startswith(OWN_LOSS):
-        return config.loss.own.get(key.removeprefix(OWN_LOSS), 0.0)
+    """The value at a dotted key; of an entry that its table does not have 0."""
+    table, name = _entry(key)
     value: Any = config
-    for part in key.split("."):
+    for part in (table or key).split("."):
         value = getattr(value, part)
-    return value
+    return value.get(name, 0.0) if table else value
 
 
 def known(key: str) -> bool:
     """Whether a trial can have a value of its own at this key."""
-    return key in DESCRIPTIONS or key.startswith(OWN_LOSS)
+    return key in DESCRIPTIONS or bool(_entry(key)[0])
 
 
 def replaced(flat: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Flat keys with some replaced; the weight of one term of a plug-in leaves the others."""
-    own = {key: value for key, value in values.items() if key.startswith(OWN_LOSS)}
-    found = {**flat, **{key: value for key, value in values.items() if key not in own}}
-    if own:
-        weights = {key.removeprefix(OWN_LOSS): value for key, value in own.items()}
-        found["loss.own"] = {**found.get("loss.own", {}), **weights}
+    """Flat keys with some replaced; one entry of a table leaves the others."""
+    found = dict(flat)
+    for key, value in values.items():
+        table, name = _entry(key)
+        if table:
+            found[table] = {**found.get(table, {}), name: value}
+        else:
+            found[key] = value
     return found
+
+
+def _entry(key: str) -> tuple[str, str]:
+    """The table of a key, and its name there; empty for any other key."""
+    table, _, name = key.rpartition(".")
+    return (table, name) if table in TABLES and name else ("", "")
 
 
 def dump(config: BaseModel) -> Nested:

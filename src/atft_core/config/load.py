@@ -119,7 +119,7 @@ def merge(layers: Sequence[Layer]) -> tuple[Config, dict[str, str]]:
         for key, value in layer.values.items():
             entry = key.removeprefix("search.")
             if entry != key:  # one line of the search space; a file replaces all of it
-                space = values.get("search", _DEFAULT_SEARCH)
+                space = values.get("search", {} if values.get("command.argv") else _DEFAULT_SEARCH)
                 key, value = "search", with_entry(space, entry, value)  # noqa: PLW2901
             _refuse(layer.origin, key, value)
             values[key], origins[key] = value, layer.origin

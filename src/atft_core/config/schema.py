@@ -6,10 +6,11 @@ The docstring under a field is its documentation: `atft config show` prints it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from atft_core.config.command import CommandConfig
 from atft_core.config.engine import EngineConfig, RayConfig
 from atft_core.config.loss import LossConfig, Name, built_in_terms
 from atft_core.config.search import Choice, Range, default_search
@@ -291,8 +292,16 @@ class Config(Section):
     engine: EngineConfig = Field(default_factory=EngineConfig)
     ray: RayConfig = Field(default_factory=RayConfig)
     plugins: PluginsConfig = Field(default_factory=PluginsConfig)
+    command: CommandConfig = Field(default_factory=CommandConfig)
     search: dict[str, Range | Choice] = Field(default_factory=default_search)
     """Searched keys; empty: every trial runs the configuration as it stands."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_program_has_no_usual_search(cls, given: Any) -> Any:
+        command = given.get("command") if isinstance(given, dict) else None
+        named = isinstance(command, dict) and command.get("argv") and "search" not in given
+        return {**given, "search": {}} if named else given
 
     @model_validator(mode="after")
     def _objective_is_labelled(self) -> Config:

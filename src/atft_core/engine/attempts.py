@@ -204,8 +204,8 @@ def _last_word(session: Session, trial: Asked) -> Outcome | None:
 def _borne_out(session: Session, trial: Asked, word: Json) -> bool:
     """Whether the epochs that were reported give the value that a worker says it has reached."""
     config, epochs = session.config, session.state.trial(trial.number).epochs
-    objective = config.objective
-    reported = [row.metric("rank_ic", objective.horizon) for row in epochs]
+    objective, wanted = config.objective, session.state.objective
+    reported = [row.objective(wanted, objective.horizon) for row in epochs]
     measured, value = median_of_last(reported, objective.last_epochs), finite(word.get("value"))
     if len(epochs) < config.train.max_epochs or measured is None or value is None:
         return False

@@ -19,6 +19,7 @@ def stage_values(stage: Stage) -> dict[str, object]:
         "engine.n_trials": stage.n_trials,
         "engine.study_name": stage.study_name,
         "train.max_epochs": stage.max_epochs,
+        **({"command.argv": stage.command} if stage.command else {}),
     }
 
 

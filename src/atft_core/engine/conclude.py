@@ -27,6 +27,8 @@ def _conclude(session: Session) -> None:
             text = "no conclusion over all trials: there is no room for it"
             session.record(ev.Alert(level="warning", text=text))
         return
+    if not session.programs.conclude:
+        return
     session.run.conclusion.unlink(missing_ok=True)  # of an earlier engine
     if exit_code(session, session.programs.conclude, lambda: _hurried(session)) is None:
         return

@@ -17,7 +17,6 @@ from atft_core.run import events as ev
 from atft_core.run.causes import caused
 from atft_core.run.events import Epoch
 from atft_core.run.judge.rules import decisions_on_trial, stopped_by
-from atft_core.run.wording import finite
 
 
 def follow(session: Session, trial: Asked, worker: Worker) -> Steps[End]:
@@ -51,9 +50,10 @@ def follow(session: Session, trial: Asked, worker: Worker) -> Steps[End]:
 def drain_and_report(session: Session, trial: Asked) -> list[Epoch]:
     """Copy what the worker has said; its epochs are told to the study, so that it can prune."""
     epochs, horizon = drain(session, trial.number), session.config.objective.horizon
+    known = {row.epoch: row for row in session.state.trial(trial.number).epochs} if epochs else {}
     for epoch in epochs:
-        value = epoch.val.get(str(horizon), {}).get("rank_ic")
-        report(trial.trial, epoch.epoch, finite(value))
+        value = known[epoch.epoch].objective(session.state.objective, horizon)
+        report(trial.trial, epoch.epoch, value)
     return epochs
 
 

@@ -13,7 +13,7 @@ from atft_core.config.keys import get
 from atft_core.config.schema import Config
 from atft_core.config.search import entry_text
 from atft_core.engine.create import refuse_unlabelled
-from atft_core.engine.prepare import Progress, prepare
+from atft_core.engine.prepare import Prepared, Progress, prepare
 from atft_core.errors import AtftError
 from atft_core.gpu import Nvml
 from atft_core.run.directory import RunDirectory, free_path, siblings
@@ -45,6 +45,8 @@ SETTINGS = (
     "objective.horizon",
 )
 """What a person wants to see before a night of compute."""
+COMMAND_SETTINGS = ("command.argv", "command.value", "command.params", "command.inputs",
+                    "command.patterns", "engine.hung_seconds", "train.seed")  # fmt: skip
 
 
 def plan_stage(
@@ -65,7 +67,7 @@ def plan_stage(
         "title": stage.title,
         "data": {
             key: prepared.facts.get(key)
-            for key in ("path", "hash", "rows", "stocks", "days", "first", "last")
+            for key in ("path", "hash", "rows", "stocks", "days", "first", "last", "command")
         },
         "split": prepared.split,
         "trials": config.engine.n_trials,
@@ -77,13 +79,24 @@ def plan_stage(
             "evidence": str(found.evidence) if found.evidence else None,
         },
         "eta_seconds": _eta(runbook, config, prepared.identity),
-        "disk_need": disk_bytes(config, prepared.split["val_days"] * prepared.facts["stocks"]),
+        "disk_need": _disk_need(config, prepared),
         "disk_free": shutil.disk_usage(_existing(output_dir)).free,
-        "settings": {key: [get(config, key), origins.get(key, "")] for key in SETTINGS},
+        "settings": {key: [get(config, key), origins.get(key, "")] for key in _settings(config)},
         "search": {key: entry_text(entry) for key, entry in config.search.items()},
         "stopped_run": _stopped(earlier),
         "warnings": [*prepared.facts.get("warnings", []), *unmeasurable(stage)],
     }
+
+
+def _settings(config: Config) -> tuple[str, ...]:
+    return COMMAND_SETTINGS if config.command.argv else SETTINGS
+
+
+def _disk_need(config: Config, prepared: Prepared) -> int:
+    """Bytes; 0 where a program decides."""
+    if config.command.argv:
+        return 0
+    return disk_bytes(config, prepared.split["val_days"] * prepared.facts["stocks"])
 
 
 def unmeasurable(stage: Stage) -> list[str]:

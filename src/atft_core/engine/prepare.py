@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from atft_core.command.files import hash_of, scripts_of
 from atft_core.config.hashing import code_version, config_hash, with_plugins
 from atft_core.config.schema import Config
 from atft_core.data.build import ensure_cache
@@ -35,25 +36,41 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
     """
     distributions(config)
     planned(config)
+    sums = sums_of(config.plugins.files)
+    if config.command.argv:
+        return _of_a_command(config, sums, demo=demo)
     cache = ensure_cache(config, progress)
     panel = open_panel(cache)
     splits = folds_of(config, panel.dates_T)
     split = split_facts(splits[config.split.fold], panel.dates_T)
     if config.split.folds:
         split["folds"] = [split_facts(each, panel.dates_T) for each in splits]
-    sums = sums_of(config.plugins.files)
-    identity: Json = {
-        "data_hash": data_hash(panel.facts),
-        "config_hash": config_hash(config),
-        "code": with_plugins(code_version(), sums),
-        "demo": demo,
-        "hung_seconds": config.engine.hung_seconds,
-        **({"plugins": sums} if sums else {}),
-    }
+    identity = _identity(config, data_hash(panel.facts), sums, demo=demo)
     # Not the path in the cache: the same content may lie elsewhere, too.
     facts = {**panel.facts, "cache": str(cache), "path": str(config.data.path),
              "entry_lag": config.label.entry_lag}  # fmt: skip
     return Prepared(cache, facts, split, identity)
+
+
+def _identity(config: Config, data: str, sums: dict[str, str], *, demo: bool) -> Json:
+    """What makes a run the same experiment as another one."""
+    return {
+        "data_hash": data,
+        "config_hash": config_hash(config),
+        "code": with_plugins(code_version(), {**sums, **scripts_of(config.command)}),
+        "demo": demo,
+        "hung_seconds": config.engine.hung_seconds,
+        **({"plugins": sums} if sums else {}),
+    }
+
+
+def _of_a_command(config: Config, sums: dict[str, str], *, demo: bool) -> Prepared:
+    """A program reads its own data: the files that it is said to read stand for them."""
+    found = hash_of(config.command.inputs)
+    words = " ".join(config.command.argv)
+    inputs = list(config.command.inputs)
+    facts: Json = {"command": words, "path": words, "hash": found, "inputs": inputs}
+    return Prepared(Path(), facts, {}, _identity(config, found, sums, demo=demo))
 
 
 def data_hash(facts: Json) -> str:

@@ -53,11 +53,11 @@ def why_unusable(path: Path, state: State) -> str:
 
 def why_unlike(asked: Mapping[int, FrozenTrial], state: State) -> str:
     """What a study says otherwise than the log, of trials by their numbers in the run."""
-    unlike = (_unlike(each, asked, state.horizon) for each in state.trials.values())
+    unlike = (_unlike(each, asked, state) for each in state.trials.values())
     return next((why for why in unlike if why), "")
 
 
-def _unlike(trial: Trial, asked: Mapping[int, FrozenTrial], horizon: int) -> str:
+def _unlike(trial: Trial, asked: Mapping[int, FrozenTrial], state: State) -> str:
     known = asked.get(trial.number)
     if known is None:
         return f"it does not know trial {trial.number}"
@@ -67,7 +67,7 @@ def _unlike(trial: Trial, asked: Mapping[int, FrozenTrial], horizon: int) -> str
         return f"trial {trial.number} is {known.state.name} in it, and {trial.state} in the log"
     if trial.ended and _told(trial) != known.value:
         return f"trial {trial.number} has another value in it than in the log"
-    if trial.ended and _reports(trial, horizon) != known.intermediate_values:
+    if trial.ended and _reports(trial, state) != known.intermediate_values:
         return f"trial {trial.number} has other epochs in it than in the log"
     return ""
 
@@ -77,8 +77,8 @@ def _told(trial: Trial) -> float | None:
     return None if trial.state == "FAIL" else finite(trial.value)
 
 
-def _reports(trial: Trial, horizon: int) -> dict[int, float]:
-    values = {row.epoch: row.metric("rank_ic", horizon) for row in trial.epochs}
+def _reports(trial: Trial, state: State) -> dict[int, float]:
+    values = {row.epoch: row.objective(state.objective, state.horizon) for row in trial.epochs}
     return {epoch: value for epoch, value in values.items() if value is not None}
 
 
@@ -126,7 +126,7 @@ def _trial(config: Config, state: State, trial: Trial) -> FrozenTrial:
         value=_told(trial),
         params=dict(trial.params),
         distributions=distributions(config),
-        intermediate_values=_reports(trial, state.horizon),
+        intermediate_values=_reports(trial, state),
         user_attrs={"reason": trial.reason} if trial.ended else {},
     )
 

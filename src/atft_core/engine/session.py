@@ -20,7 +20,7 @@ from atft_core.engine.keep import Predictions
 from atft_core.engine.local import Local
 from atft_core.engine.outcome import End
 from atft_core.engine.paced import Paced
-from atft_core.engine.programs import Programs
+from atft_core.engine.programs import Programs, programs_of
 from atft_core.engine.rebuild import why_unlike
 from atft_core.engine.reserve import Reserve
 from atft_core.engine.shared import ask_shared, open_shared, own_trials
@@ -74,6 +74,7 @@ class Session:
     signalled: bool = False
 
     def __post_init__(self) -> None:
+        self.programs = programs_of(self.config, self.programs)
         self.run.log.parent.mkdir(exist_ok=True)
         fresh = not self.run.log.exists()
         for stamped in () if self.state.seq else read_events(self.run.events):

@@ -17,7 +17,6 @@ from atft_core.run.faults import after, before
 from atft_core.run.files import remove_leftovers, write_json
 from atft_core.run.judge.rules import stopped_by
 from atft_core.run.state import ENDED
-from atft_core.run.wording import finite
 
 
 def run_trial(session: Session, number: int) -> Steps[str]:
@@ -79,7 +78,7 @@ def _catch_up(session: Session, trial: Asked) -> None:
     """Report what the log knows and the study does not: a kill came between the two."""
     horizon = session.config.objective.horizon
     for row in session.state.trial(trial.number).epochs:
-        report(trial.trial, row.epoch, finite(row.metric("rank_ic", horizon)))
+        report(trial.trial, row.epoch, row.objective(session.state.objective, horizon))
 
 
 def _tell(session: Session, trial: Asked, outcome: Outcome) -> None:

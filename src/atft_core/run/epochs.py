@@ -44,6 +44,13 @@ class EpochRow:
         """A validation metric of this epoch, None where it is undefined (NaN, infinity too)."""
         return finite(self.val.get(str(horizon), {}).get(name))
 
+    def objective(self, wanted: str, horizon: int) -> float | None:
+        """What a study maximises of this epoch: a validation metric, or with a minus before its
+        name what is smaller when better.
+        """
+        value = self.metric(wanted.removeprefix("-"), horizon)
+        return -value if value is not None and wanted.startswith("-") else value
+
 
 def interned(value: Json) -> Json:
     """The same with names that all rows share: of a row they are a quarter.

@@ -38,6 +38,8 @@ class RunStarted(Event):
     n_trials: int = 0
     max_epochs: int = 0
     horizon: int = 1
+    objective: str = "rank_ic"
+    """The validation metric that the study maximises; with a minus before it, minimises."""
     identity: Json = field(default_factory=dict)
     stage_spec: Json = field(default_factory=dict)
     loss: Json = field(default_factory=dict)

@@ -24,7 +24,7 @@ from atft_core.run.wording import finite, several
 def _run_started(state: State, event: ev.RunStarted, t: float) -> None:
     state.run, state.stage, state.study_name = event.run, event.stage, event.study_name
     state.n_trials, state.max_epochs = event.n_trials, event.max_epochs
-    state.horizon, state.started = event.horizon, t
+    state.horizon, state.objective, state.started = event.horizon, event.objective, t
     state.identity, state.stage_spec = event.identity, event.stage_spec
     state.loss = event.loss
     state.override, state.until, state.then = event.override, event.until, event.then

@@ -13,7 +13,7 @@ from typing import Any
 from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
 from atft_core.run.foreign import clean
-from atft_core.run.wording import finite, ratio, scale, several, trial_word
+from atft_core.run.wording import finite, panel_in_brief, ratio, scale, several, trial_word
 
 _TEXT = 400
 """Characters of a moment's text."""
@@ -94,7 +94,7 @@ def _data_ready(teller: Teller, event: ev.DataReady) -> Told:
     facts = event.facts
     warned = facts.get("warnings")
     count = len(warned) if isinstance(warned, list) else 0
-    said = f"{facts.get('stocks', '?')} stocks x {facts.get('days', '?')} days"
+    said = panel_in_brief(facts)
     return "data", "PASS", said + (f", {several(count, 'warning')}" if count else "")
 
 

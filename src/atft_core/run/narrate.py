@@ -50,6 +50,9 @@ def _engine_started(state: State, event: ev.EngineStarted) -> list[str]:
 
 def _data_ready(state: State, event: ev.DataReady) -> list[str]:
     facts, split = event.facts, event.split
+    if facts.get("command"):
+        inputs = ", ".join(map(str, facts.get("inputs") or [])) or "nothing that it was told of"
+        return [f"Program {facts['command']}; it reads {inputs}"]
     first = (
         f"Data {facts.get('path')}: {facts.get('stocks')} stocks x {facts.get('days')} days, "
         f"{facts.get('features')} features"
@@ -123,6 +126,9 @@ def cluster_line(nodes: Sequence[Json], slots: int) -> str:
 
 def _settings(state: State, event: ev.Settings) -> list[str]:
     values = event.values
+    if values.get("feed") == "program":
+        words = values.get("command")
+        return [f"Runs {' '.join(map(str, words)) if isinstance(words, list) else words}"]
     loss = " ".join(f"{k}={v:g}" for k, v in dict(values.get("loss", {})).items())
     took = finite(values.get("compile_seconds"))
     compiled = f"{values.get('compile', 'off')}" + (f" in {took:.0f} s" if took else "")
@@ -137,17 +143,24 @@ def _settings(state: State, event: ev.Settings) -> list[str]:
 
 def _epoch(state: State, event: ev.Epoch) -> list[str]:
     row, total = event, state.max_epochs
+    batches = f" batches {row.batches}/{row.batches_available}" if row.batches_available else ""
     first = (
-        f"Epoch {row.epoch}/{total} trial {row.trial} train loss {number(row.train.get('loss'))} "
-        f"batches {row.batches}/{row.batches_available} {row.seconds:.1f} s"
+        f"Epoch {row.epoch}/{total} trial {row.trial} train loss {number(row.train.get('loss'))}"
+        f"{batches} {row.seconds:.1f} s"
     )
-    metrics = [
-        f"Val Metrics h={h} RankIC {number(m.get('rank_ic'))} +-{_plain(m.get('rank_ic_se'))} "
+    metrics = [f"Val Metrics h={h} {_metrics(m)}" for h, m in row.val.items()]
+    return [first, *metrics, *_gpu(row.gpu)]
+
+
+def _metrics(m: Json) -> str:
+    """Ours in their order; those of a program of the user's as it told them."""
+    if "rank_ic" not in m:
+        return " ".join(f"{name} {_short(value)}" for name, value in m.items())
+    return (
+        f"RankIC {number(m.get('rank_ic'))} +-{_plain(m.get('rank_ic_se'))} "
         f"IC {number(m.get('ic'))} sign {number(m.get('sign_ratio'))} days {m.get('days')}"
         + (f" blended with LightGBM {number(m['blend_rank_ic'])}" if "blend_rank_ic" in m else "")
-        for h, m in row.val.items()
-    ]
-    return [first, *metrics, *_gpu(row.gpu)]
+    )
 
 
 def _plain(value: Any) -> str:

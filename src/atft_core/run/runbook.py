@@ -13,7 +13,7 @@ from typing import cast, get_args
 from atft_core.errors import UsageError
 from atft_core.run import plugins
 from atft_core.run.directory import NAME
-from atft_core.run.judge.criteria import CRITERIA, Criterion
+from atft_core.run.judge.criteria import CRITERIA, Criterion, of_metric
 from atft_core.run.judge.rules import RULES
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import (
@@ -116,6 +116,7 @@ def _stage(reader: TableReader, gpu: str, before: list[Stage]) -> Stage:
             _rule(reader.sub(f"rule {table.get('name', '?')!r}", table))
             for table in reader.tables("rules")
         ),
+        command=tuple(reader.texts("command")),
     )
     reader.done()
     _check_stage(reader, stage, before)
@@ -173,21 +174,28 @@ def _compared(value: str | Path) -> str:
 def _criterion(reader: TableReader, gpu: str) -> CriterionSpec:
     name = reader.take("name", str)
     there = {**plugins.table("CRITERIA"), **CRITERIA}
-    if name not in there:
-        known = ", ".join(nearest_first(name, list(there)))
+    criterion: Criterion | None = there.get(name) or of_metric(name)
+    if criterion is None:
+        known = ", ".join(nearest_first(name, [*there, "above.METRIC", "below.METRIC"]))
         raise reader.error(f"name = {name!r} is no criterion.", f"Known criteria: {known}.")
-    criterion: Criterion = there[name]
     spec = CriterionSpec(
         name=name,
         title=reader.take("title", str, criterion.title),
         section=reader.take("section", str, criterion.section),
         minimum=reader.take("minimum", float, None),
         target=reader.take("target", float, None),
-        horizon=reader.count("horizon") if criterion.needs_horizon else None,
+        horizon=_horizon(reader, criterion, named=name in there),
     )
     reader.done()
     _check_bars(reader, spec, criterion)
     return _STALL if name == "gpu_utilisation" and gpu == "stall_share" else spec
+
+
+def _horizon(reader: TableReader, criterion: Criterion, *, named: bool) -> int | None:
+    """Of which the number is; a program of the user's own may know of none, and means 1."""
+    if not criterion.needs_horizon:
+        return None
+    return reader.count("horizon") if named or reader.has("horizon") else 1
 
 
 def _check_bars(reader: TableReader, spec: CriterionSpec, criterion: Criterion) -> None:

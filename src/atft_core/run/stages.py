@@ -70,6 +70,8 @@ class Stage:
     criteria: tuple[CriterionSpec, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     rules: tuple[RuleSpec, ...] = ()
+    command: tuple[str, ...] = ()
+    """A program that each trial runs, and its words; empty: the model is trained."""
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ class State:
     """The requests that people added some by: none adds two, whenever it is looked at again."""
     max_epochs: int = 0
     horizon: int = 1
+    objective: str = "rank_ic"
     started: float = 0.0
     ended: float = 0.0
     paused: float = 0.0

@@ -109,6 +109,10 @@ class TableReader:
             raise self.error(f"{key} must be an array of tables.", f"Write [[{key}]]")
         return value
 
+    def has(self, key: str) -> bool:
+        """Whether it is there, and nobody took it."""
+        return key in self._left
+
     def texts(self, key: str) -> list[str]:
         """The value of `key`, an array of texts."""
         value: list[Any] = self.take(key, list, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from atft_core.run.foreign import clean
@@ -74,6 +75,13 @@ def size(count: float | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} TiB"
+
+
+def panel_in_brief(facts: Mapping[str, Any]) -> str:
+    """How large a run's panel is; what it runs, where a program reads data of its own."""
+    if facts.get("command"):
+        return "a program of its own"
+    return f"{facts.get('stocks', '?')} stocks x {facts.get('days', '?')} days"
 
 
 def scale(trials: int, epochs: int) -> str:

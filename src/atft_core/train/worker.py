@@ -14,6 +14,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import ProcessLock
@@ -22,8 +23,19 @@ from atft_core.run.processes.stacks import stacks_on_request
 from atft_core.train.report import LastWord, Reporter, log, log_to_stdout, number, state_of
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; 0 when the trial is complete, pruned or stopped."""
+class Compute(Protocol):
+    """What a trial consists in."""
+
+    def __call__(
+        self, run: RunDirectory, trial: int, attempt: int, word: LastWord, *, threads: int = 0
+    ) -> None:
+        """From where it was to the end, or to the engine's order; `word` takes how it ended."""
+
+
+def main(argv: Sequence[str] | None = None, compute: Compute | None = None) -> int:
+    """Entry point; 0 when the trial is complete, pruned or stopped. Without `compute` the trial
+    trains our model.
+    """
     parser = argparse.ArgumentParser(prog="python -m atft_core.train")
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--trial", type=int, required=True)
@@ -44,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stacks_on_request(files.stacks),
             LastWord(files.exit, args.attempt) as word,
         ):
-            run_trial(run, args.trial, args.attempt, word, threads=args.threads)
+            (compute or run_trial)(run, args.trial, args.attempt, word, threads=args.threads)
     finally:
         lock.release()
     return 0

@@ -19,7 +19,7 @@ from atft_core.run.judge.measure import Measure, epochs
 from atft_core.run.judge.measure_model import candidate
 from atft_core.run.stages import CriterionSpec, Stage, stage_from_json
 from atft_core.run.state import ENDED, State
-from atft_core.run.wording import MISSING, duration, finite, scale, several
+from atft_core.run.wording import MISSING, duration, finite, panel_in_brief, scale, several
 
 Change = Literal[
     "better", "worse", "better?", "worse?", "within noise", "the same", "other", "not known"
@@ -259,7 +259,7 @@ def _scale(state: State) -> str:
 
 def _panel(state: State) -> str:
     facts: Json = state.facts
-    return f"{facts.get('path', '?')}, {facts.get('stocks', '?')} stocks x {facts.get('days', '?')}"
+    return f"{facts.get('path', '?')}, {panel_in_brief(facts)}"
 
 
 def _days(state: State) -> str:

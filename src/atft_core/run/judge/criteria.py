@@ -157,12 +157,20 @@ def overall(results: Sequence[Result], *, lost: int) -> Verdict:
     return Verdict.PASS if verdicts and not lost else Verdict.UNKNOWN
 
 
+def of_metric(name: str) -> Criterion | None:
+    """`above.METRIC` or `below.METRIC`: any validation metric that the trials tell."""
+    side, _, metric = name.partition(".")
+    if side not in ("above", "below") or not metric.isidentifier():
+        return None
+    return Criterion(model.metric(metric), ">" if side == "above" else "<", metric, _MODEL)
+
+
 def criterion_of(name: str, state: State) -> Criterion:
     """Ours, or one of the plug-ins that the run was started with; one that is not to be had
     measures nothing, and says why.
     """
-    if name in CRITERIA:
-        return CRITERIA[name]
+    if ours := CRITERIA.get(name) or of_metric(name):
+        return ours
     try:
         plugins.enter(state.identity.get("plugins"))
         found = plugins.table("CRITERIA").get(name)

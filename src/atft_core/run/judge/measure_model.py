@@ -6,6 +6,7 @@ The numbers are those of the trial's last epoch: the weights that the last check
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -87,6 +88,29 @@ def val_rank_ic(state: State, spec: CriterionSpec) -> Measure:
     Of the best complete trial, at its last epoch.
     """
     return _read(state, spec, "rank_ic", "rank_ic_se")
+
+
+def metric(name: str) -> Callable[[State, CriterionSpec], Measure]:
+    """What the best complete trial told of a metric at its last epoch, with NAME_se if it did."""
+
+    def told(state: State, spec: CriterionSpec) -> Measure:
+        found = _last(state)
+        if found is None or spec.horizon is None:
+            return Measure(
+                value=None, note="no trial is complete", awaits="the end of a complete trial"
+            )
+        trial, row = found
+        value = finite(row.metric(name, spec.horizon))
+        return Measure(
+            value=value,
+            n=int(row.metric("days", spec.horizon) or row.metric("n", spec.horizon) or 0),
+            stderr=finite(row.metric(f"{name}_se", spec.horizon)),
+            source=place(trial.number, row.epoch), final=settled(state),
+            note="" if value is not None else f"{name} was not told at horizon {spec.horizon}",
+            awaits="" if value is not None else f"an epoch with {name}",
+        )  # fmt: skip
+
+    return told
 
 
 def val_ic(state: State, spec: CriterionSpec) -> Measure:

@@ -14,7 +14,7 @@ from atft_core.run.state import State, Trial
 from atft_core.run.status import Status
 from atft_core.run.verdict.around import Around, Own
 from atft_core.run.verdict.limits import Split, evidence, limit, split_of
-from atft_core.run.wording import clock, size
+from atft_core.run.wording import clock, finite, size
 
 FULL = 0.9
 """Share of the cores that work from which somebody has to wait."""
@@ -78,10 +78,19 @@ def verdict_line(state: State, status: Status, around: Around | None = None) -> 
     trial, row = newest
     split = split_of(row.time, row.seconds, row.gpu, row.rates)
     if split is None:
-        return Diagnosis(
-            "unknown", f"{place(trial.number, row.epoch)} reported no times", "see the worker's log"
-        )
+        return _without_times(trial, row)
     return _contended(trial, split, seen) or _limited(trial, split, seen)
+
+
+def _without_times(trial: Trial, row: EpochRow) -> Diagnosis:
+    """Of an epoch that does not say where its time went: no program of the user's own does."""
+    if trial.settings.get("feed") != "program":
+        said = f"{place(trial.number, row.epoch)} reported no times"
+        return Diagnosis("unknown", said, "see the worker's log")
+    busy = finite((row.gpu or {}).get("p50"))
+    gpu = f"; the GPU was busy {busy:.0f} % of epoch {row.epoch}" if busy is not None else ""
+    said = f"a program does not tell where its time goes{gpu}"
+    return Diagnosis("unknown", said, "profile it where the GPU idles")
 
 
 def _helps(state: State) -> str:

@@ -1,0 +1,1 @@
+"""Trials that run a program of the user's own, which need not know of atft."""

@@ -1,0 +1,191 @@
+"""One trial that a program of the user's computes: its lines become the trial's epochs."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from atft_core.command.listen import Ear
+from atft_core.command.program import Program, die_of
+from atft_core.config.command import PLACES
+from atft_core.config.load import read_resolved, with_values
+from atft_core.config.schema import Config
+from atft_core.errors import EngineError, RunDirectoryError
+from atft_core.run.directory import RunDirectory
+from atft_core.run.epochs import epoch_row
+from atft_core.run.events import Json
+from atft_core.run.files import read_json, write_json
+from atft_core.train.report import Interrupted, LastWord, Reporter, log, state_of
+
+LISTEN_SECONDS = 0.5
+"""Between two looks for an order while the program says nothing."""
+ENDINGS = {"stop": "stopped", "prune": "pruned"}
+_MEMORY = ("CUDA out of memory", "OutOfMemoryError", "MemoryError", "can't allocate memory")
+
+
+def run_trial(
+    run: RunDirectory, trial: int, attempt: int, word: LastWord, *, threads: int = 0
+) -> None:
+    """Run the program to its end, or to the engine's order."""
+    config, files = _configured(run, trial), run.trial(trial)
+    reporter = Reporter(files, trial, attempt)
+    with reporter.journal:
+        reporter.tell("load")
+        rows = _earlier(files.metrics)
+        for row in rows:
+            reporter.epoch_ended(row)
+        argv = words(config, run, trial, threads)
+        seen = {"feed": "program", "command": argv, "cwd": str(Path.cwd()), "pid": os.getpid()}
+        reporter.settings({**seen, "seed": config.train.seed})
+        log.info("Runs %s", " ".join(argv))
+        told = Told(run, trial, config, reporter, rows)
+        try:
+            word.state, word.value = told.see_through(argv, _environment(run, trial, attempt))
+        except Exception as error:
+            told.write(state_of(error))
+            raise
+        finally:
+            word.epoch = rows[-1]["epoch"] if rows else 0
+
+
+def words(config: Config, run: RunDirectory, trial: int, threads: int) -> list[str]:
+    """The program and its words, with what this trial has in their places."""
+    places = (config.train.max_epochs, trial, config.train.seed, threads or config.train.threads,
+              run.trial(trial).path)  # fmt: skip
+    values: Mapping[str, Any] = {**config.command.params, **dict(zip(PLACES, places, strict=True))}
+    return [word.format(**values) for word in config.command.argv]
+
+
+class Told:
+    """A trial in progress: what its program has told so far."""
+
+    def __init__(
+        self, run: RunDirectory, trial: int, config: Config, reporter: Reporter, rows: list[Json]
+    ) -> None:
+        self._files, self._trial = run.trial(trial), trial
+        self._config, self._reporter, self._rows = config, reporter, rows
+        self._ear = Ear(config.command, config.objective.horizon)
+
+    def see_through(self, argv: list[str], environment: dict[str, str]) -> tuple[str, float | None]:
+        """How it ended, and its value; EngineError with its last line where it failed."""
+        try:
+            program = Program(argv, environment)
+        except OSError as error:
+            raise EngineError(f"{argv[0]} cannot be started: {error.strerror or error}") from error
+        try:
+            for line in program.lines(LISTEN_SECONDS):
+                self._hear(line)
+        except BaseException as error:
+            program.end(self._config.command.stop_seconds)
+            if isinstance(error, Interrupted):
+                log.info("Ordered to %s after epoch %d", error.op, self.epoch)
+                self.write(ENDINGS[error.op])
+                return ENDINGS[error.op], self._value() if error.op == "prune" else None
+            raise
+        program.clear()
+        return self._ended(program)
+
+    @property
+    def epoch(self) -> int:
+        """The last finished one."""
+        return int(self._rows[-1]["epoch"]) if self._rows else 0
+
+    def write(self, state: str) -> None:
+        """Rewrite metrics.json."""
+        last = self._rows[-1]["val"] if self._rows else {}
+        best = max(self._rows, key=self._figure, default={})
+        write_json(self._files.metrics, {
+            "trial": self._trial, "state": state, "best_epoch": best.get("epoch"),
+            "epochs": self._rows, "val": last, "holdout": None,
+        })  # fmt: skip
+
+    def _hear(self, line: str | None) -> None:
+        """A line of the program, or that it has said nothing for a while."""
+        self._obey()
+        if line is None:
+            return
+        self._reporter.epoch = self.epoch + 1
+        self._reporter.tell("train")
+        if line:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+            self._take(self._ear.hear(line))
+
+    def _obey(self) -> None:
+        order: Any = read_json(self._reporter.control)
+        if isinstance(order, dict) and order.get("op") in ENDINGS:
+            raise Interrupted(order["op"])
+
+    def _take(self, row: Json | None) -> None:
+        """An epoch; one that an earlier attempt has told is not told again."""
+        if row is None or row["epoch"] <= self.epoch:
+            return
+        self._rows.append(row)
+        self.write("running")
+        self._reporter.epoch_ended(row)
+        val = row["val"][str(self._config.objective.horizon)]
+        said = " ".join(f"{name} {number:.5g}" for name, number in val.items())
+        log.info("Epoch %d/%d %s", row["epoch"], self._config.train.max_epochs, said)
+
+    def _ended(self, program: Program) -> tuple[str, float | None]:
+        if program.code < 0:
+            die_of(-program.code)
+        self._take(self._ear.rest())
+        if program.code:
+            raise _failure(program)
+        value = self._value()
+        if value is None:
+            raise EngineError(
+                f"the program ended well, but told no {self._config.command.value} of an epoch; "
+                f"its last line: {program.last[:200]!r}",
+                hint="command.patterns says in which lines the numbers are.",
+            )
+        self.write("complete")
+        return "complete", value
+
+    def _value(self) -> float | None:
+        """The median over the last epochs, as of every trial."""
+        last = self._rows[-self._config.objective.last_epochs :]
+        known = [value for row in last if (value := self._objective(row)) is not None]
+        return statistics.median(known) if known else None
+
+    def _objective(self, row: Json) -> float | None:
+        wanted, horizon = self._config.command.value, self._config.objective.horizon
+        return epoch_row({**row, "t": 0.0, "gpu": None}).objective(wanted, horizon)
+
+    def _figure(self, row: Json) -> float:
+        value = self._objective(row)
+        return float("-inf") if value is None else value
+
+
+def _failure(program: Program) -> Exception:
+    """What its last line says of why it failed, in the words that verdicts are made of."""
+    said = f"exit code {program.code}: {program.last[:300]}"
+    if any(sign in program.last for sign in _MEMORY):
+        return MemoryError(said)
+    return RuntimeError(said)
+
+
+def _configured(run: RunDirectory, trial: int) -> Config:
+    params: Any = read_json(run.trial(trial).params)
+    if not isinstance(params, dict):
+        raise RunDirectoryError(f"{run.trial(trial).params} is missing or damaged.")
+    return with_values(read_resolved(run.config), params["params"])
+
+
+def _earlier(metrics: Any) -> list[Json]:
+    """What earlier attempts have told, in the order of epochs."""
+    found: Any = read_json(metrics)
+    rows = found.get("epochs") if isinstance(found, dict) else None
+    return list(rows) if isinstance(rows, list) else []
+
+
+def _environment(run: RunDirectory, trial: int, attempt: int) -> dict[str, str]:
+    return {
+        "ATFT_JOB_RUN": str(run.path), "ATFT_JOB_TRIAL": str(trial),
+        "ATFT_JOB_ATTEMPT": str(attempt), "ATFT_JOB_DIR": str(run.trial(trial).path),
+    }  # fmt: skip
