@@ -13,8 +13,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,32 @@ def resume_engine(run_dir: Path) -> Path:
     return _launch(["resume", str(run_dir)], b"")
 
 
+@contextmanager
+def watching(place: str, study: str) -> Iterator[Path]:
+    """An Optuna study as a run directory that follows it, until the end of this block.
+
+    Raises what `atft_core.engine.mirror` refuses with. What is asked stands on no command line: it
+    may hold a password.
+    """
+    given = (json.dumps({"place": place, "study": study}) + "\n").encode()
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            program("atft_core.engine.mirror"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=complaints, start_new_session=True,
+        )  # fmt: skip
+        try:
+            line = _exchange(process, given, keep=True)
+            if not line:
+                complaints.seek(0)
+                raise _died(process.wait(), complaints.read().decode(errors="replace"))
+            yield _run_dir(process, line)
+        finally:
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
+            process.wait()
+
+
 def _launch(args: list[str], given: bytes) -> Path:
     with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
@@ -68,6 +94,10 @@ def _launch(args: list[str], given: bytes) -> Path:
         if not line:
             complaints.seek(0)
             raise _died(process.wait(), complaints.read().decode(errors="replace"))
+    return _run_dir(process, line)
+
+
+def _run_dir(process: subprocess.Popen[bytes], line: bytes) -> Path:
     answer = json.loads(line)
     if "error" in answer:
         process.wait()
@@ -75,14 +105,19 @@ def _launch(args: list[str], given: bytes) -> Path:
     return Path(answer["run_dir"])
 
 
-def _exchange(process: subprocess.Popen[bytes], given: bytes) -> bytes:
-    """Hand over the specification and wait for the one line of answer."""
+def _exchange(process: subprocess.Popen[bytes], given: bytes, *, keep: bool = False) -> bytes:
+    """Hand over the specification and wait for the one line of answer.
+
+    `keep`: more may follow, or its end, by which the process knows that it is not needed any more.
+    """
     if process.stdin is None or process.stdout is None:
         raise EngineError("the engine was started without pipes")
     with process.stdout:
         try:
             process.stdin.write(given)
-            process.stdin.close()
+            process.stdin.flush()
+            if not keep:
+                process.stdin.close()
         except BrokenPipeError:
             return b""  # it died before reading: its complaint is on standard error
         return process.stdout.readline()

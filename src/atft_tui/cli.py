@@ -12,6 +12,7 @@ from pathlib import Path
 
 from atft_core import __version__
 from atft_core.errors import AtftError, UsageError
+from atft_core.launch import watching
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.files import read_json
@@ -25,6 +26,7 @@ examples:
   atft-tui                               the shipped runbook, in this directory
   atft-tui output/hpo_short              one run, live or finished
   atft-tui --data-path panel.parquet     the panel that starts will use
+  atft-tui --watch study.db              any Optuna study, read-only
   atft-tui --serve                       in a browser on this machine
   atft-tui --demo                        a small synthetic panel, no GPU needed
 without a screen: atft status, atft check, atft run (see atft --help)
@@ -43,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--runbook", type=Path, metavar="F", help="stages to use")
     made.add_argument("--config", type=Path, metavar="F", help="configuration for starts")
     made.add_argument("--data-path", type=Path, metavar="F", help="panel for starts")
+    made.add_argument(
+        "--watch", metavar="STUDY", help="any Optuna study, read-only: study.db, a URL, or a file "
+        "of mode 0600 with one",
+    )  # fmt: skip
+    made.add_argument("--study", default="", metavar="NAME", help="which one there, with --watch")
     made.add_argument("--demo", action="store_true", help="use the synthetic panel")
     made.add_argument(
         "--no-mouse", action="store_true", help="leave the mouse to the terminal (select, copy)"
@@ -80,13 +87,18 @@ def _main(args: argparse.Namespace) -> int:
         raise UsageError(
             "--demo brings its own runbook, panel and runs.", hint="Leave the others out."
         )
+    if args.watch and (args.dir or args.runbook or args.demo or args.serve is not None):
+        raise UsageError("--watch shows one study and nothing else.", hint="Leave the others out.")
     if args.serve is not None:
         return _serve(args)
     refusal = "" if _in_browser() else attached.why_not(os.environ)
     if refusal:
         return plain.dry_run_of_demo(refusal) if args.demo else plain.status(args.dir, refusal)
-    runbook = load(_runbook_path(args))
-    return _run(runbook, args)
+    if not args.watch:
+        return _run(load(_runbook_path(args)), args)
+    with watching(args.watch, args.study) as directory:
+        args.dir = directory
+        return _run(load(shipped("runbook.toml")), args)
 
 
 def _check_directory(directory: Path | None) -> None:

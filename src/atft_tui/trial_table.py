@@ -33,6 +33,11 @@ _ALSO = {
     "WAITING": ("waiting",),
 }  # fmt: skip
 """What people type for a state beside its word and its name."""
+_RANK_IC = "mean over validation days of Spearman's correlation, score and return in {} d"
+_OURS = ("ic", "ic_se", "t", "sign")
+"""Columns that only our model fills."""
+_OTHERS = 12
+"""Metrics of other programs that have a column."""
 Value = float | str | None
 
 
@@ -111,28 +116,40 @@ def _fixed(state: State) -> list[Column]:
     def seconds(trial: Trial) -> float | None:
         return trial.epochs[-1].seconds if trial.epochs else None
 
-    return [
+    own = state.judged_by
+    head = "RankIC" if own == "rank_ic" else clean(own, 6)
+    known = [
         Column("number", "#", digits, lambda t: str(t.number), lambda t: t.number, "trial"),
         Column("state", "state", 9, state_word, state_word, "how far it is, or how it ended",
                _spellings),
         Column("epochs", "ep", 5, lambda t: _epochs(t, state.max_epochs), lambda t: len(t.epochs),
                "epochs that have ended, of those planned"),
-        metric("rank_ic", "RankIC",
-               f"mean over validation days of Spearman's correlation, score and return in {h} d"),
-        metric("rank_ic_se", "+-", "its standard error (neighbouring days correlate)", width=5),
-        Column("near", "~", 1, lambda t: "~" if near_best(t, h, floor) else "",
-               lambda t: "yes" if near_best(t, h, floor) else "no",
+        metric(own, head, _RANK_IC.format(h) if own == "rank_ic" else f"validation {own}"),
+        metric(f"{own}_se", "+-", "its standard error (neighbouring days correlate)", width=5),
+        Column("near", "~", 1, lambda t: "~" if near_best(t, state, floor) else "",
+               lambda t: "yes" if near_best(t, state, floor) else "no",
                "the best trial's own error cannot tell it from the best"),
         Column("seconds", "s/ep", 6, lambda t: fixed(seconds(t), 1), seconds,
                "seconds of the newest epoch, validation included"),
-        metric("ic", "IC", "the same mean of Pearson's correlation"),
+        metric("ic", "IC", "the mean over validation days of Pearson's correlation"),
         metric("ic_se", "+-", "its standard error", width=5),
         Column("value", "value", 6, lambda t: ratio(t.value), lambda t: t.value,
-               "what the search was told: median RankIC of the last epochs"),
+               f"what the search was told: median {head} of the last epochs"),
         metric("rank_ic_t", "t", "RankIC in its standard error", name="t", width=5, places=1),
         metric("sign_ratio", "sign", "mean over deviation of sign(score) x return",
                name="sign"),
     ]  # fmt: skip
+    if own == "rank_ic":
+        return known
+    # Of a program of the user's own: what it tells instead of what our model tells.
+    told = {name for t in state.trials.values() for name in _newest(t, h)} - {own, f"{own}_se"}
+    others = [metric(name, clean(name, 6), f"validation {name}") for name in sorted(told)]
+    kept = [column for column in known if column.name not in _OURS]
+    return kept + others[:_OTHERS]
+
+
+def _newest(trial: Trial, horizon: int) -> dict[str, object]:
+    return trial.epochs[-1].val.get(str(horizon), {}) if trial.epochs else {}
 
 
 def state_word(trial: Trial) -> str:
@@ -151,20 +168,20 @@ def _spellings(trial: Trial) -> Sequence[str]:
 
 
 def noise_bound(state: State) -> float | None:
-    """RankIC above which a trial cannot be told from the best one by its own error.
+    """The figure above which a trial cannot be told from the best one by its own error.
 
     Trials are scored on the same days, so their difference is steadier than each of them: this
     calls too many equal, never too few.
     """
     best = None if state.walks else state.best
-    value = best.last("rank_ic", state.horizon) if best else None
-    error = best.last("rank_ic_se", state.horizon) if best else None
+    value = state.figure(best) if best else None
+    error = best.last(f"{state.judged_by}_se", state.horizon) if best else None
     return None if value is None or error is None else value - TWO_SIDED_90 * error
 
 
-def near_best(trial: Trial, horizon: int, bound: float | None) -> bool:
+def near_best(trial: Trial, state: State, bound: float | None) -> bool:
     """Whether a finished trial lies within the noise of the best one."""
-    value = trial.last("rank_ic", horizon)
+    value = state.figure(trial)
     return trial.state == "COMPLETE" and None not in (value, bound) and (value or 0) >= (bound or 0)
 
 

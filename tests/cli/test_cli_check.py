@@ -8,12 +8,12 @@ import pytest
 
 from atft_core.run import events as ev
 from atft_core.run.directory import create
-from atft_core.run.events import summed
 from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
 from atft_core.run.runbook import load, shipped, stage_to_json
 from atft_core.train.results import split_column
 from atft_core.train.tables import write_table
+from atft_core.writer import summed
 
 DAYS = np.arange(np.datetime64("2020-01-01"), np.datetime64("2020-01-31"))
 VAL = {"rank_ic": 0.05, "rank_ic_se": 0.008, "ic": 0.03, "ic_se": 0.008, "days": 250,

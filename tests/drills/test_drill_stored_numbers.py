@@ -12,9 +12,9 @@ from scipy.stats import pearsonr, spearmanr
 
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory
-from atft_core.run.events import summed
 from atft_core.run.journal import Tail
 from atft_core.run.status import load
+from atft_core.writer import summed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 HORIZONS = (1, 5, 10, 20)

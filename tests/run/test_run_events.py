@@ -7,9 +7,10 @@ from dataclasses import fields
 import pytest
 
 from atft_core.run import events as ev
-from atft_core.run.events import KINDS, Stamped, decode, encode, summed
+from atft_core.run.events import KINDS, Stamped, decode, encode
 from atft_core.run.fold import apply
 from atft_core.run.state import State
+from atft_core.writer import summed
 
 REQUIRED = {"run": "r", "pid": 7, "trial": 3, "id": "x", "rule": "r"}
 

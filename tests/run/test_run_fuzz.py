@@ -16,7 +16,7 @@ from atft_core.config.load import resolve
 from atft_core.errors import AtftError
 from atft_core.notify.settings import load as load_notify
 from atft_core.run.directory import create
-from atft_core.run.events import KINDS, decode, summed
+from atft_core.run.events import KINDS, decode
 from atft_core.run.judge.contrast import contrast
 from atft_core.run.judge.criteria import check
 from atft_core.run.kept import kept_checkpoints
@@ -30,6 +30,7 @@ from atft_core.run.snapshot import save
 from atft_core.run.status import evidence, read_status
 from atft_core.run.timeline import Timeline
 from atft_core.run.verdict.diagnose import verdict_line
+from atft_core.writer import summed
 
 NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(

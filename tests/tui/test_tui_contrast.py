@@ -8,7 +8,7 @@ from test_tui_checklist import failed_dry_run
 from test_tui_hostile import assert_harmless
 from tui_console import SMALL, WIDE, console, every_size
 
-from atft_core.run.events import summed
+from atft_core.writer import summed
 
 
 async def beside(shown, name):

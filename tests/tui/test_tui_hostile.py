@@ -11,11 +11,11 @@ from textual.widgets import Input
 from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 
 from atft_core.run import events as ev
-from atft_core.run.events import summed
 from atft_core.run.files import write_json
 from atft_core.run.journal import Journal
 from atft_core.run.lock import EngineLock
 from atft_core.run.runbook import load
+from atft_core.writer import summed
 
 HOSTILE = {
     "escape": "\x1b[31mred\x1b[0m \x1b]0;owned\x07\x1b]52;c;b3duZWQ=\x07\x1b[2J",

@@ -7,6 +7,7 @@ from collections.abc import Container
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -32,10 +33,12 @@ class Storage(RDBStorage):
     these are 200 MB, twice what it keeps.
     """
 
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
-        """`options`: SQLAlchemy's."""
+    def __init__(self, url: str, options: dict[str, Any], *, reads: bool = False) -> None:
+        """`options`: SQLAlchemy's; `reads`: only, of a database that may be of another version."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        super().__init__(url, engine_kwargs=options)
+        super().__init__(
+            url, engine_kwargs=options, skip_compatibility_check=reads, skip_table_creation=reads
+        )
 
     @classmethod
     def in_file(cls, path: Path, *, scratch: bool = False) -> Storage:
@@ -47,6 +50,13 @@ class Storage(RDBStorage):
             event.listen(made.engine, "connect", _in_a_hurry)
             made.engine.dispose()  # the connection that made the tables was not
         return made
+
+    @classmethod
+    def to_read(cls, path: Path) -> Storage:
+        """Somebody else's file, in which nothing is changed and nobody is kept waiting."""
+        place = f"file:{quote(str(path.absolute()))}?mode=ro"
+        opened = partial(sqlite3.connect, place, uri=True, timeout=5.0, check_same_thread=False)
+        return cls("sqlite:///study.db", {"creator": opened}, reads=True)
 
     def close(self) -> None:
         """Let go of the file."""

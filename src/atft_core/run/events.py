@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from zlib import crc32
 
 from atft_core.run.fits import MOST, fitting, misfit
+from atft_core.writer import summed
 
 SCHEMA_VERSION = 1
 Json = dict[str, Any]
@@ -349,12 +350,6 @@ def encode(stamped: Stamped) -> str:
     record = {"seq": stamped.seq, "t": round(stamped.t, 3), "kind": kind_of(event)}
     text = json.dumps({**record, **asdict(event)}, allow_nan=False, separators=(",", ":"))
     return summed(text)
-
-
-def summed(text: str) -> str:
-    """A line of JSON with its sum."""
-    body = text[:-1]
-    return f'{body},"crc":"{crc32(body.encode()):08x}"}}'
 
 
 def decode(line: str) -> Stamped | None:

@@ -168,6 +168,15 @@ class State:
         return found
 
     @property
+    def judged_by(self) -> str:
+        """The name of the validation metric that the study is about."""
+        return self.objective.removeprefix("-")
+
+    def figure(self, trial: Trial) -> float | None:
+        """What the study would maximise of a trial's newest epoch."""
+        return trial.epochs[-1].objective(self.objective, self.horizon) if trial.epochs else None
+
+    @property
     def complete(self) -> list[Trial]:
         """Trials that finished with a value; NaN is none."""
         ended = [trial for trial in self.trials.values() if trial.state == "COMPLETE"]

@@ -90,9 +90,9 @@ _CLOCK = {"train_start", "train_end"}
 """Times of day among the seconds."""
 
 
-def rank_ic(horizon: int) -> Metric:
+def judged_by(state: State) -> Metric:
     """What trials are judged by."""
-    return _validation(str(horizon), "rank_ic")
+    return _validation(str(state.horizon), state.judged_by)
 
 
 def loss(term: str = "loss") -> Metric:
@@ -110,13 +110,16 @@ def entry_lag(state: State) -> str:
     return f"entry lag {found if isinstance(found, int) else '?'}"
 
 
-def metrics(rows: Iterable[EpochRow], horizon: int, lag: str = "") -> list[Metric]:
-    """All that these epochs have, and RankIC and loss whatever they have.
+def metrics(
+    rows: Iterable[EpochRow], horizon: int, lag: str = "", objective: str = "rank_ic"
+) -> list[Metric]:
+    """All that these epochs have, and the objective and the loss whatever they have.
 
-    RankIC and IC come first, then the loss and its terms, the machine, and the rest. `lag` is said
-    with what would be earned by it.
+    The objective and IC come first, then the loss and its terms, the machine, and the rest. `lag`
+    is said with what would be earned by it.
     """
-    found: dict[tuple[str, ...], Metric] = {m.path: m for m in (rank_ic(horizon), loss())}
+    first = (_validation(str(horizon), objective), loss())
+    found: dict[tuple[str, ...], Metric] = {m.path: m for m in first}
     for row in rows:
         paths: list[tuple[str, ...]] = [("seconds",), ("batches",)]
         paths += [("train", name) for name in row.train]
@@ -130,7 +133,9 @@ def metrics(rows: Iterable[EpochRow], horizon: int, lag: str = "") -> list[Metri
             for name in values
             if not name.endswith("_se") and name != "baseline"
         }
-    return sorted(found.values(), key=lambda metric: _place(metric.path, horizon))
+    return sorted(found.values(), key=lambda metric: (
+        metric.path != first[0].path, _place(metric.path, horizon)
+    ))  # fmt: skip
 
 
 def _validation(horizon: str, name: str, lag: str = "") -> Metric:

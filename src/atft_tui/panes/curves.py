@@ -15,7 +15,7 @@ from atft_tui.bindings import bindings
 from atft_tui.charts.canvas import Series
 from atft_tui.charts.chart import Chart, plot
 from atft_tui.charts.curve import Curve, Curves
-from atft_tui.charts.metrics import Metric, entry_lag, loss, metrics, rank_ic
+from atft_tui.charts.metrics import Metric, entry_lag, judged_by, loss, metrics
 from atft_tui.charts.table import COLOURS, one_line, table
 from atft_tui.format import cut, line
 from atft_tui.pane import Pane, Row
@@ -87,7 +87,7 @@ class CurvesPane(Pane):
         """All that the drawn trials have; looked for again when they have new epochs."""
         samples = [row for trial in self._trials(state)
                    for row in trial.epochs[:1] + trial.epochs[-1:]]  # fmt: skip
-        what = samples, state.horizon, entry_lag(state)
+        what = samples, state.horizon, entry_lag(state), state.judged_by
         if self._known[0] != what:
             self._known = what, metrics(*what)
         return self._known[1]
@@ -121,12 +121,12 @@ class CurvesPane(Pane):
         return self._drawn[1]
 
     def _two(self, state: State, trials: Sequence[Trial], width: int, height: int) -> list[Row]:
-        """RankIC and loss, beside each other or one above the other."""
+        """Objective and loss, beside each other or one above the other."""
         stacked = height >= 24
         wide, high = (width, height // 2) if stacked else ((width - 3) // 2, height)
         room = wide - 1 if stacked else wide
         charts = []
-        for metric in (rank_ic(state.horizon), loss()):
+        for metric in (judged_by(state), loss()):
             curves = [self._curves.of(trial, metric) for trial in trials]
             found = plot(_series(trials, curves), room, high - 1, metric.show, zero=metric.zero)
             lines = found.lines() if found else _blank(curves)
@@ -223,10 +223,10 @@ def drawn(state: State, numbers: Sequence[int] = ()) -> list[Trial]:
     if numbers:
         return [state.trials[n] for n in numbers if n in state.trials]
     known = [trial for trial in state.trials.values() if trial.epochs]
-    newest, h = max((trial.number for trial in known), default=-1), state.horizon
+    newest = max((trial.number for trial in known), default=-1)
 
     def rank(trial: Trial) -> tuple[bool, bool, float]:
-        value = trial.last("rank_ic", h)
+        value = state.figure(trial)
         return trial.running, trial.number == newest, -1.0 if value is None else value
 
     return sorted(nlargest(len(COLOURS), known, key=rank), key=lambda trial: trial.number)

@@ -9,6 +9,7 @@ from typing import Any
 from textual.content import Content
 
 from atft_core.run.epochs import EpochRow
+from atft_core.run.foreign import clean
 from atft_core.run.wording import finite, fixed, ratio
 from atft_tui.format import line
 from atft_tui.pane import Pane, Row, Table
@@ -30,7 +31,10 @@ class EpochsPane(Pane):
         trial = view.trial
         if trial is None or not trial.epochs:
             return [Row(line((" no epoch has ended yet", "$text-muted")))]
-        columns, epochs = _fitting(view.state.horizon, width), trial.epochs[::-1]
+        columns, epochs = (
+            _fitting(view.state.horizon, width, view.state.judged_by),
+            trial.epochs[::-1],
+        )
         head = "".join(f"{name:>{wide}}" for name, wide, _ in columns)
 
         def make(place: int) -> Content:
@@ -40,7 +44,9 @@ class EpochsPane(Pane):
         return Table([Row(line((head, "$text-muted")))], keys, make)
 
 
-def _fitting(horizon: int, width: int) -> list[EpochColumn]:
+def _fitting(horizon: int, width: int, own: str) -> list[EpochColumn]:
+    head = "RankIC" if own == "rank_ic" else clean(own, 6)
+
     def metric(key: str) -> Callable[[EpochRow], str]:
         return lambda row: ratio(row.metric(key, horizon))
 
@@ -48,8 +54,8 @@ def _fitting(horizon: int, width: int) -> list[EpochColumn]:
         ("ep", 4, lambda row: str(row.epoch)),
         ("s", 7, lambda row: fixed(row.seconds, 1)),
         ("loss", 8, lambda row: fixed(finite(row.train.get("loss")), 3)),
-        ("RankIC", 7, metric("rank_ic")),
-        ("+-", 6, metric("rank_ic_se")),
+        (head, 7, metric(own)),
+        ("+-", 6, metric(f"{own}_se")),
         ("IC", 6, metric("ic")),
         ("sign", 6, metric("sign_ratio")),
         ("days", 6, lambda row: fixed(row.metric("days", horizon), 0)),

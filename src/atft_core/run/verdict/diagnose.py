@@ -78,13 +78,13 @@ def verdict_line(state: State, status: Status, around: Around | None = None) -> 
     trial, row = newest
     split = split_of(row.time, row.seconds, row.gpu, row.rates)
     if split is None:
-        return _without_times(trial, row)
+        return _without_times(state, trial, row)
     return _contended(trial, split, seen) or _limited(trial, split, seen)
 
 
-def _without_times(trial: Trial, row: EpochRow) -> Diagnosis:
+def _without_times(state: State, trial: Trial, row: EpochRow) -> Diagnosis:
     """Of an epoch that does not say where its time went: no program of the user's own does."""
-    if trial.settings.get("feed") != "program":
+    if not state.facts.get("command"):
         said = f"{place(trial.number, row.epoch)} reported no times"
         return Diagnosis("unknown", said, "see the worker's log")
     busy = finite((row.gpu or {}).get("p50"))

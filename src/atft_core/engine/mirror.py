@@ -1,0 +1,219 @@
+"""Any Optuna study as a run directory, read-only: `atft-tui --watch` looks at that.
+
+    python -m atft_core.engine.mirror < {"place": "sqlite:///study.db", "study": ""}
+
+It answers with one line of JSON, as an engine does, follows the study until its standard input
+ends, and takes the directory away. Of a study that minimises the values have a minus, since
+consoles take the largest for the best.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from optuna.storages import get_storage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from atft_core.config.load import with_values
+from atft_core.config.schema import Config
+from atft_core.config.secret import redacted
+from atft_core.engine.shared import engine_options
+from atft_core.engine.storage import Storage
+from atft_core.errors import AtftError, EngineError, UsageError
+from atft_core.launch import answer, answer_refusal
+from atft_core.run.directory import NAME
+from atft_core.writer import Run
+
+POLL_SECONDS = 2.0
+"""Between two looks at a study; more where a look takes long."""
+SHARE = 0.05
+"""Of a core, that looking may take."""
+_STATES = {TrialState.COMPLETE: "COMPLETE", TrialState.PRUNED: "PRUNED", TrialState.FAIL: "FAIL"}
+
+
+class Watched(Run):
+    """A run that belongs to another program."""
+
+    def _answer(self, path: Path) -> None:
+        said = "this study is only watched; ask the program that runs it"
+        self.event("requested", id=path.stem, op="", ok=False, message=said)
+
+
+class Mirror:
+    """Tells a run what a study has been told since the last look."""
+
+    def __init__(self, storage: Any, study: Any, directory: Path, place: str) -> None:
+        """`storage`: Optuna's, cached; `study`: one of its studies; `place`: as people read it."""
+        self._storage, self._id = storage, study._study_id
+        self._sign = -1.0 if study.directions[0] is StudyDirection.MINIMIZE else 1.0
+        trials = storage.get_all_trials(self._id, deepcopy=False)
+        steps = [step for trial in trials for step in trial.intermediate_values]
+        self._first = min((0, *steps)) if steps and min(steps) <= 0 else 1
+        self._told: dict[int, int] = {}
+        """Epochs that were told, by the number of each trial that is known."""
+        self._over: set[int] = set()
+        name = study.study_name if NAME.fullmatch(study.study_name) else "study"
+        objective = "-value" if self._sign < 0 else "value"
+        most = max((step - self._first + 1 for step in steps), default=1)
+        self.run = Watched(
+            directory / name, epochs=most, trials=max(1, len(trials)), objective=objective,
+            name=study.study_name, program=place,
+        )  # fmt: skip
+        self._planned = max(1, len(trials))
+        if self._sign < 0:
+            text = "this study minimises: values are shown with a minus, the largest is the best"
+            self.run.event("alert", level="info", text=text, key="other")
+
+    def look(self) -> None:
+        """Tell what is new."""
+        for trial in self._storage.get_all_trials(self._id, deepcopy=False):
+            if trial.state is not TrialState.WAITING and trial.number not in self._over:
+                self._tell(trial)
+        self.run.stop_asked()  # whatever was asked is answered with a no
+
+    def _tell(self, trial: FrozenTrial) -> None:
+        began = _seconds(trial.datetime_start)
+        if trial.number not in self._told:
+            self._begin(trial, began)
+        rows = list(self._rows(trial))
+        ended = _seconds(trial.datetime_complete) if trial.state.is_finished() else time.time()
+        known = self._told[trial.number]
+        for place, (epoch, val) in enumerate(rows[known:], start=known + 1):
+            self.run.event(
+                "epoch", at=began + (ended - began) * place / len(rows), trial=trial.number,
+                attempt=1, worker_seq=place, epoch=epoch, seconds=(ended - began) / len(rows),
+                val={"1": val},
+            )  # fmt: skip
+        self._told[trial.number] = len(rows)
+        if trial.state.is_finished():
+            self._end(trial, ended)
+
+    def _begin(self, trial: FrozenTrial, began: float) -> None:
+        number = trial.number
+        self._told[number] = 0
+        if len(self._told) > self._planned:
+            self._planned += 1
+            self.run.event("trial_enqueued", params={}, request=f"trial {number}")
+        params = {name: _plain(value) for name, value in trial.params.items()}
+        self.run.event("trial_asked", at=began, trial=number, params=params)
+        self.run.event("worker_started", at=began, trial=number, attempt=1)
+
+    def _end(self, trial: FrozenTrial, ended: float) -> None:
+        state = _STATES[trial.state]
+        reported = list(trial.intermediate_values.values())
+        value = trial.value if trial.value is not None else next(reversed(reported), None)
+        signed = None if state == "FAIL" or value is None else self._sign * value
+        reason = str(trial.system_attrs.get("fail_reason", ""))
+        number = trial.number
+        self.run.event("worker_exited", at=ended, trial=number, attempt=1, ok=True, reason=reason)
+        self.run.event("trial_ended", at=ended, trial=number, state=state, value=signed,
+                       reason=reason)  # fmt: skip
+        self._over.add(number)
+
+    def _rows(self, trial: FrozenTrial) -> Iterator[tuple[int, dict[str, float]]]:
+        """Epoch and metrics: what was reported, else what it ended with; its own numbers last."""
+        own = {name: float(value) for name, value in trial.user_attrs.items()
+               if isinstance(value, int | float) and not isinstance(value, bool)}  # fmt: skip
+        told = sorted(trial.intermediate_values.items())
+        if not told and trial.state.is_finished() and trial.value is not None:
+            told = [(self._first, trial.value)]
+        for place, (step, value) in enumerate(told, start=1):
+            extra = own if trial.state.is_finished() and place == len(told) else {}
+            yield step - self._first + 1, {**extra, "value": value}
+
+
+def watch(place: str, name: str, directory: Path) -> Mirror:
+    """The mirror of a study; UsageError where there is none, or none that can be shown."""
+    shown = redacted(place)
+    try:
+        storage = _opened(place)
+        studies = storage.get_all_studies()
+    except AtftError:
+        raise
+    except Exception as error:  # a file that is none makes SQLAlchemy raise whatever comes
+        raise EngineError(f"{shown} holds no studies of Optuna: {_first_line(error)}.") from error
+    named = [study for study in studies if name in ("", study.study_name)]
+    names = ", ".join(study.study_name for study in studies) or "none"
+    if len(named) != 1:
+        hint = f"There are: {names}. Name one with --study."
+        raise UsageError(f"{shown}: which study?" if named else f"{shown} has none.", hint=hint)
+    if len(named[0].directions) > 1:
+        raise UsageError(f"{names} has several objectives; only one can be watched.")
+    return Mirror(get_storage(storage), named[0], directory, shown)
+
+
+def _opened(place: str) -> Storage:
+    """SQLite as a file or a URL, opened for reading; PostgreSQL as for `--storage`."""
+    parts = urlsplit(place)
+    if parts.scheme.startswith("sqlite") or (not parts.scheme and not _is_secret(Path(place))):
+        path = Path(unquote(place.partition(":///")[2]) if parts.scheme else place)
+        if not path.is_file():
+            raise UsageError(f"There is no study {path}.", hint="sqlite:///study.db, or a file.")
+        return Storage.to_read(path)
+    url, options = engine_options(with_values(Config(), {"engine.storage": place}))
+    options["connect_args"]["options"] = "-c default_transaction_read_only=on"
+    return Storage(url, options, reads=True)
+
+
+def _is_secret(path: Path) -> bool:
+    """Whether a file holds the URL of a database, and is none itself."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8).startswith(b"postgres")
+    except OSError:
+        return False
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else time.time()
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | bool) else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [repr(error)])[0]
+
+
+def main() -> int:
+    """Follow a study until standard input ends."""
+    asked = json.loads(sys.stdin.readline())
+    directory = Path(tempfile.mkdtemp(prefix="atft-watch-"))
+    try:
+        mirror = watch(str(asked["place"]), str(asked.get("study", "")), directory)
+        mirror.look()
+        answer(run_dir=str(mirror.run.path))
+        _follow(mirror)
+    except AtftError as error:
+        answer_refusal(error)
+        return error.exit_code
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return 0
+
+
+def _follow(mirror: Mirror) -> None:
+    pause = POLL_SECONDS
+    while not select.select([sys.stdin], [], [], pause)[0]:
+        began = time.process_time()
+        try:
+            mirror.look()
+        except Exception as error:  # noqa: BLE001 -- the server is away, the file is held: it may come back
+            mirror.run.log(f"the study cannot be read just now: {_first_line(error)}")
+        pause = max(POLL_SECONDS, (time.process_time() - began) / SHARE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

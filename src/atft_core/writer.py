@@ -1,0 +1,381 @@
+"""Write a run directory from any program, for `atft-tui` and `atft` to read. One file, copy it.
+
+    from atft_writer import Run            # or: from atft_core.writer import Run
+
+    with Run("output/mine", epochs=10, objective="ic") as run:
+        with run.trial(lr=1e-3) as trial:
+            for epoch in range(1, 11):
+                ...
+                trial.epoch(epoch, train={"loss": 0.5}, val={"ic": 0.03})
+                if trial.stop_asked():     # `atft stop`, or S in the console
+                    break
+
+Python's standard library alone, 3.9 or newer, Linux. Whoever is killed is seen as DIED, whoever
+raises as FAILED with the reason. Numbers that are not finite are left out, never made up.
+`lightning_callback` and `transformers_callback` tell a trial of those trainers' epochs.
+
+The format: `events.jsonl` has one JSON object per line, {"seq", "t", "kind", ..., "crc"}, the last
+being the CRC-32 of the line before it; `engine.lock` is locked while the run is at work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import re
+import socket
+import statistics
+import struct
+import sys
+import time
+import uuid
+import zlib
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+_LAST = 3
+"""A trial is worth the median of so many last epochs: the best one would be selection."""
+
+
+def summed(text: str) -> str:
+    """A line of JSON with its sum."""
+    body = text[:-1]
+    return f'{body},"crc":"{zlib.crc32(body.encode()):08x}"}}'
+
+
+class Run:
+    """A run at work; a context manager."""
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        epochs: int,
+        trials: int = 1,
+        objective: str = "loss",
+        horizon: int = 1,
+        name: str = "",
+        program: str = "",
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        """Make the directory, or NAME.2, NAME.3 ... where it holds a run already.
+
+        `objective`: the validation metric that is best when largest; "-loss": when smallest.
+        `horizon`: of metrics that name none, in days. `program`: what computes, this one if not
+        said; `about`: settings, kept in config.toml.
+        ValueError for a directory that cannot be one.
+        """
+        self.path = _free(Path(directory).absolute())
+        self.objective, self.horizon, self.epochs = objective, horizon, epochs
+        self.path.mkdir(parents=True, mode=0o700)
+        self.path.chmod(0o700)
+        for part in ("logs", "requests"):
+            (self.path / part).mkdir()
+        self._seq, self._numbers, self._answered = 0, 0, set()  # type: int, int, set[str]
+        self._lock = _locked(self.path / "engine.lock")
+        self._file = os.open(
+            self.path / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640
+        )
+        self.stop = ""
+        """"now" or "after", once somebody has asked for the end."""
+        study = name or self.path.name
+        config = "\n".join(f"{key} = {_toml(value)}" for key, value in (about or {}).items())
+        _write(self.path / "config.toml", f"[about]\n{config}\n")
+        self.event("run_started", run=self.path.name, study_name=study, n_trials=trials,
+                   max_epochs=epochs, horizon=horizon, objective=objective,
+                   identity={"hung_seconds": 1e9, "code": f"writer {SCHEMA}"})  # fmt: skip
+        self.event("engine_started", pid=os.getpid(), start_time=_start_time(),
+                   host=socket.gethostname(), code=f"writer {SCHEMA}")  # fmt: skip
+        words = program or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        self.event("data_ready", facts={"path": words, "command": words, "inputs": []}, split={})
+        _write(self.path / "run.json", json.dumps({
+            "schema": SCHEMA, "id": uuid.uuid4().hex, "created": time.time(), "stage": "",
+            "study_name": study, "argv": sys.argv, "cwd": str(Path.cwd()),
+            "host": socket.gethostname(), "python": sys.version.split()[0], "data": {},
+            "identity": {},
+        }, indent=1))  # fmt: skip
+
+    def trial(self, **params: Any) -> Trial:
+        """The next trial, with its parameters; a context manager."""
+        number = self._numbers
+        self._numbers += 1
+        return Trial(self, number, params)
+
+    def event(self, kind: str, *, at: float | None = None, **fields: Any) -> None:
+        """Add a line to the log; on disk when this returns. `at`: when it happened, if not now."""
+        self._seq += 1
+        t = round(time.time() if at is None else at, 3)
+        record = {"seq": self._seq, "t": t, "kind": kind, **_finite(fields)}
+        text = json.dumps(record, allow_nan=False, separators=(",", ":"))
+        os.write(self._file, (summed(text) + "\n").encode())
+        if kind != "progress":
+            os.fsync(self._file)
+
+    def log(self, text: str) -> None:
+        """Add a line to the log that people read."""
+        with (self.path / "logs" / "ml_training.log").open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def stop_asked(self) -> bool:
+        """Whether somebody wants this run to end; whatever else is asked is answered with a no."""
+        for path in sorted((self.path / "requests").glob("*.json")):
+            if path.stem not in self._answered:
+                self._answered.add(path.stem)
+                self._answer(path)
+        return bool(self.stop)
+
+    def close(self, state: str = "FINISHED", reason: str = "") -> None:
+        """Say how it ended: FINISHED, STOPPED or FAILED."""
+        if self._file < 0:
+            return
+        if state == "FINISHED" and self.stop:
+            state, reason = "STOPPED", "stopped on request"
+        self.event("run_ended", state=state, reason=reason)
+        self.log(f"Run {state}" + (f": {reason}" if reason else ""))
+        os.close(self._file)
+        self._file = -1
+        os.ftruncate(self._lock, 0)
+        os.close(self._lock)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
+    ) -> None:
+        self.close(*(("FAILED", _said(error)) if error else ()))
+
+    def _answer(self, path: Path) -> None:
+        try:
+            asked = json.loads(path.read_text(encoding="utf-8"))
+            op, args = str(asked["op"]), asked.get("args") or {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            op, args = "", {}
+        ok = op == "stop"
+        if ok:
+            self.stop = "now" if args.get("now") else "after"
+            self.event("stop_requested", now=self.stop == "now", user=str(asked.get("user", "")))
+        said = "" if ok else "this program only knows how to stop"
+        self.event("requested", id=path.stem, op=op, ok=ok, message=said)
+
+
+class Trial:
+    """A trial at work; a context manager."""
+
+    def __init__(self, run: Run, number: int, params: dict[str, Any]) -> None:
+        self.run, self.number = run, number
+        self._rows: list[dict[str, Any]] = []
+        self._seq, self._since, self._state = 0, time.time(), ""
+        self._path = run.path / f"trial_{number}"
+        self._path.mkdir()
+        _write(self._path / "params.json", json.dumps({"params": _finite(params)}))
+        run.event("trial_intent", trial=number)
+        run.event("trial_asked", trial=number, params=params)
+        run.event("worker_started", trial=number, attempt=1, pid=os.getpid(),
+                  start_time=_start_time())  # fmt: skip
+        run.log(f"Trial {number} " + " ".join(f"{key}={value}" for key, value in params.items()))
+
+    def progress(self, epoch: int, batch: int, batches: int, phase: str = "train") -> None:
+        """Where in an epoch it is."""
+        self._tell("progress", epoch=epoch, phase=phase, batch=batch, batches=batches)
+
+    def epoch(
+        self,
+        epoch: int,
+        *,
+        train: dict[str, float] | None = None,
+        val: dict[Any, Any] | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """An epoch has ended. `val`: metrics, or metrics by horizon: {1: {"ic": ..}, 5: {..}}."""
+        now, horizon = time.time(), str(self.run.horizon)
+        told = val or {}
+        nested = bool(told) and all(isinstance(each, dict) for each in told.values())
+        found = {str(h): each for h, each in told.items()} if nested else {horizon: told}
+        row = _finite({
+            "epoch": int(epoch), "seconds": now - self._since if seconds is None else seconds,
+            "batches": 0, "batches_available": 0,
+            "time": {"train_start": self._since, "train_end": now},
+            "train": train or {}, "val": found,
+        })  # fmt: skip
+        self._since = now
+        self._rows.append(row)
+        self._tell("epoch", **row)
+        self._metrics("running")
+        said = " ".join(f"{k} {v:.5g}" for k, v in row["val"].get(horizon, {}).items())
+        self.run.log(f"Epoch {epoch}/{self.run.epochs} trial {self.number} Val Metrics {said}")
+
+    def stop_asked(self) -> bool:
+        """Whether somebody wants the run to end."""
+        return self.run.stop_asked()
+
+    @property
+    def value(self) -> float | None:
+        """What it is worth: the median of the objective over its last epochs."""
+        name, horizon = self.run.objective.lstrip("-"), str(self.run.horizon)
+        told = [row["val"].get(horizon, {}).get(name) for row in self._rows[-_LAST:]]
+        known = [value for value in told if value is not None]
+        sign = -1 if self.run.objective.startswith("-") else 1
+        return sign * statistics.median(known) if known else None
+
+    def end(self, state: str = "COMPLETE", reason: str = "") -> None:
+        """COMPLETE, PRUNED or FAIL; only the first two have a value."""
+        if self._state:
+            return
+        if state == "COMPLETE" and self.value is None:
+            state, reason = "FAIL", f"no epoch told {self.run.objective}"
+        self._state = state
+        value = None if state == "FAIL" else self.value
+        self.run.event("worker_exited", trial=self.number, attempt=1, ok=True, reason=reason)
+        self.run.event("trial_ended", trial=self.number, state=state, value=value, reason=reason)
+        self._metrics(state.lower())
+        self.run.log(
+            f"Trial {self.number} {state} value {value}" + (f": {reason}" if reason else "")
+        )
+
+    def __enter__(self) -> Trial:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
+    ) -> None:
+        self.end(*(("FAIL", _said(error)) if error else ()))
+
+    def _tell(self, kind: str, **fields: Any) -> None:
+        self._seq += 1
+        up = round(time.monotonic(), 3)
+        self.run.event(kind, trial=self.number, attempt=1, worker_seq=self._seq, said=time.time(),
+                       up=up, **fields)  # fmt: skip
+
+    def _metrics(self, state: str) -> None:
+        last = self._rows[-1]["val"] if self._rows else {}
+        _write(self._path / "metrics.json", json.dumps({
+            "trial": self.number, "state": state, "epochs": self._rows, "val": last,
+            "holdout": None,
+        }))  # fmt: skip
+
+
+def lightning_callback(trial: Trial) -> Any:
+    """A callback for `lightning.Trainer(callbacks=[...])`: its metrics after each validation.
+
+    Metrics that begin with "train" belong to the training, all others to validation; "val_" and
+    "train_" before their names are dropped.
+    """
+    from lightning.pytorch.callbacks import Callback
+
+    class AtftCallback(Callback):  # type: ignore[misc]
+        def on_train_batch_end(
+            self, trainer: Any, module: Any, out: Any, batch: Any, i: int
+        ) -> None:
+            trial.progress(trainer.current_epoch + 1, i + 1, int(trainer.num_training_batches))
+
+        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+            train, val = _by_part({k: float(v) for k, v in trainer.callback_metrics.items()})
+            trial.epoch(trainer.current_epoch + 1, train=train, val=val)
+            if trial.stop_asked():
+                trainer.should_stop = True
+
+    return AtftCallback()
+
+
+def transformers_callback(trial: Trial) -> Any:
+    """A callback for `transformers.Trainer(callbacks=[...])`: its metrics after each evaluation."""
+    from transformers import TrainerCallback
+
+    class AtftCallback(TrainerCallback):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.train: dict[str, float] = {}
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            numbers = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, (int, float))}
+            self.train |= {k: v for k, v in numbers.items() if not k.startswith(("eval_", "epoch"))}
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            trial.progress(int(state.epoch or 0) + 1, state.global_step, state.max_steps)
+            if trial.stop_asked():
+                control.should_training_stop = True
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None,
+                        **_: Any) -> None:  # fmt: skip
+            numbers = {k: float(v) for k, v in (metrics or {}).items() if k != "epoch"}
+            val = {k.removeprefix("eval_"): v for k, v in numbers.items()}
+            trial.epoch(round(state.epoch or 0), train=self.train, val=val)
+
+    return AtftCallback()
+
+
+def _by_part(metrics: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    train = {k[6:] or k: v for k, v in metrics.items() if k.startswith("train_")}
+    rest = {k: v for k, v in metrics.items() if not k.startswith("train_")}
+    return train, {k.removeprefix("val_"): v for k, v in rest.items()}
+
+
+def _free(wanted: Path) -> Path:
+    if not _NAME.fullmatch(wanted.name):
+        raise ValueError(f"{wanted.name!r}: 1 to 64 letters, digits, '.', '_' or '-'")
+    path, count = wanted, 1
+    while path.exists():
+        if count == 1 and any(path.iterdir()) and not (path / "run.json").exists():
+            raise ValueError(f"{wanted} holds something that is no run")
+        if not any(path.iterdir()):
+            path.rmdir()
+            break
+        count += 1
+        path = wanted.with_name(f"{wanted.name}.{count}")
+    return path
+
+
+def _locked(path: Path) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK)
+    os.write(fd, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+    return fd
+
+
+def _start_time() -> float:
+    """Clock ticks after boot at which this process started: with its number it is one of a kind."""
+    stat = Path("/proc/self/stat").read_text(encoding="utf-8")
+    return float(stat.rpartition(")")[2].split()[19])
+
+
+def _write(path: Path, text: str) -> None:
+    """Old or new, never half of it."""
+    half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    half.write_text(text + "\n", encoding="utf-8")
+    half.replace(path)
+
+
+def _finite(value: Any) -> Any:
+    """What JSON can hold; numbers of other libraries as Python's, without those that are none."""
+    if isinstance(value, dict):
+        kept = {str(key): _finite(each) for key, each in value.items()}
+        return {
+            key: each for key, each in kept.items() if each is not None or value.get(key) is None
+        }
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value)
+    return number if math.isfinite(number) else None
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return str(value) if isinstance(value, (int, float)) else json.dumps(str(value))
+
+
+def _said(error: BaseException) -> str:
+    first = str(error).strip().splitlines()[:1]
+    return f"{type(error).__name__}: {first[0]}" if first else type(error).__name__

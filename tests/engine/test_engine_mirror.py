@@ -1,0 +1,120 @@
+"""Any study of Optuna is shown as a run, and not a byte of it is changed."""
+
+import hashlib
+import json
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+
+import optuna
+import pytest
+
+from atft_core.engine.mirror import watch
+from atft_core.errors import EngineError, UsageError
+from atft_core.launch import program, watching
+from atft_core.run.directory import RunDirectory, write_request
+from atft_core.run.status import evidence, read_status
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+@pytest.fixture
+def db(tmp_path):
+    return tmp_path / "their s?#.db"
+
+
+def study_of(db, name="theirs", **options):
+    storage = optuna.storages.RDBStorage(
+        "sqlite:///x.db", engine_kwargs={"creator": lambda: sqlite3.connect(db)}
+    )
+    return optuna.create_study(study_name=name, storage=storage, load_if_exists=True, **options)
+
+
+def objective(trial):
+    x = trial.suggest_float("x", -5, 5)
+    trial.set_user_attr("seconds", 3.5)
+    for step in range(3):
+        trial.report(x + step, step)
+    if x > 4:
+        raise ValueError("too far")
+    if x < -4:
+        raise optuna.TrialPruned
+    return x
+
+
+def test_trials_curves_and_values_are_told_once(db, tmp_path):
+    study = study_of(db, direction="maximize")
+    study.enqueue_trial({"x": 4.5})
+    study.enqueue_trial({"x": -4.5})
+    study.optimize(objective, n_trials=5, catch=(ValueError,))
+    before = hashlib.sha256(db.read_bytes()).hexdigest()
+    mirror = watch(str(db), "", tmp_path)
+    mirror.look()
+    mirror.look()
+    assert hashlib.sha256(db.read_bytes()).hexdigest() == before
+    state = evidence(RunDirectory(mirror.run.path))
+    assert [trial.state for trial in state.trials.values()][:2] == ["FAIL", "PRUNED"]
+    for trial in study.trials[2:]:
+        known = state.trials[trial.number]
+        assert (known.value, known.params) == (trial.value, trial.params)
+        assert [row.metric("value", 1) for row in known.epochs] == [
+            *trial.intermediate_values.values()
+        ]
+        assert known.epochs[-1].metric("seconds", 1) == 3.5
+    assert state.best.value == study.best_value and state.lost == 0
+    study.optimize(objective, n_trials=2, catch=(ValueError,))
+    mirror.look()
+    again = evidence(RunDirectory(mirror.run.path))
+    assert (len(again.trials), again.n_trials) == (7, 7)
+
+
+def test_a_study_that_minimises_is_shown_with_the_best_first(db, tmp_path):
+    study = study_of(db, direction="minimize")
+    study.optimize(lambda trial: trial.suggest_float("x", 1, 2), n_trials=4)
+    with watching(str(db), "theirs") as place:
+        run = RunDirectory(place)
+        state, status = read_status(run)
+        assert status.name == "RUNNING" and state.best.value == -study.best_value
+        assert "minimises" in state.alerts[0].text
+        asked = write_request(run, "stop", {}, user="u", host="h", t=time.time())
+        give_up = time.monotonic() + 30
+        while asked not in evidence(run).answered:
+            assert time.monotonic() < give_up
+            time.sleep(0.2)
+        assert evidence(run).answered[asked] == (
+            False, "this study is only watched; ask the program that runs it",
+        )  # fmt: skip
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "error", "said"),
+    [
+        (lambda db: None, "", UsageError, "There is no study"),
+        (lambda db: db.write_text("no database at all " * 100), "", EngineError, "no studies of"),
+        (lambda db: [study_of(db, n) for n in "ab"], "", UsageError, "which study"),
+        (study_of, "other", UsageError, "has none"),
+        (lambda db: study_of(db, directions=["minimize", "maximize"]), "", UsageError, "several"),
+    ],
+)
+def test_what_cannot_be_watched_says_why(db, tmp_path, make, name, error, said):
+    make(db)
+    with pytest.raises(error, match=said):
+        watch(str(db), name, tmp_path)
+
+
+def test_it_ends_with_whoever_started_it(db):
+    study_of(db).optimize(lambda trial: 1.0, n_trials=1)
+    process = subprocess.Popen(
+        program("atft_core.engine.mirror"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with closing(process.stdin), closing(process.stdout):
+        process.stdin.write(json.dumps({"place": f"sqlite:///{db}"}).encode() + b"\n")
+        process.stdin.flush()
+        assert "run_dir" in json.loads(process.stdout.readline())
+        process.stdin.close()
+        assert process.wait(20) == 0

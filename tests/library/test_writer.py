@@ -1,0 +1,121 @@
+"""One file that any program may copy: what it writes, atft reads as its own."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from atft_core import writer
+from atft_core.run.directory import RunDirectory, write_request
+from atft_core.run.lock import Holder
+from atft_core.run.status import evidence, read_status
+from atft_core.writer import Run
+
+FILE = Path(writer.__file__)
+
+
+def state_of(path):
+    return read_status(RunDirectory(Path(path)))
+
+
+def test_a_run_is_read_as_it_was_told(tmp_path):
+    with Run(tmp_path / "mine", epochs=3, trials=2, objective="ic", about={"lr": 0.1}) as run:
+        for number, bonus in enumerate((0.0, 0.1)):
+            with run.trial(lr=0.1, opt="adam") as trial:
+                for epoch in range(1, 4):
+                    trial.progress(epoch, 1, 2)
+                    told = {1: {"ic": epoch / 100 + bonus, "ic_se": 0.01}, 5: {"ic": 0.5}}
+                    trial.epoch(epoch, train={"loss": 1 / epoch}, val=told)
+            _, status = state_of(run.path)
+            assert (status.name, trial.number) == ("RUNNING", number)
+    state, status = state_of(tmp_path / "mine")
+    assert (status.name, state.lost, len(state.trials)) == ("FINISHED", 0, 2)
+    assert [row.metric("ic", 5) for row in state.trials[0].epochs] == [0.5] * 3
+    assert state.best.number == 1 and state.best.value == pytest.approx(0.12)
+    assert state.trials[0].params == {"lr": 0.1, "opt": "adam"}
+    assert RunDirectory(tmp_path / "mine").holder() is Holder.NOBODY
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
+    assert (
+        "Epoch 3/3 trial 1 Val Metrics ic 0.13" in RunDirectory(tmp_path / "mine").log.read_text()
+    )
+    assert Run(tmp_path / "mine", epochs=1).path.name == "mine.2"
+
+
+def test_what_is_smaller_when_better(tmp_path):
+    with Run(tmp_path / "r", epochs=1, objective="-loss") as run, run.trial() as trial:
+        trial.epoch(1, val={"loss": 0.25})
+        assert trial.value == -0.25
+
+
+def test_no_number_is_made_up(tmp_path):
+    numpy = pytest.importorskip("numpy")
+    with Run(tmp_path / "r", epochs=2, objective="ic") as run:
+        with run.trial() as trial:
+            trial.epoch(1, train={"loss": float("nan")}, val={"ic": float("inf")})
+        with run.trial(x=numpy.float32(0.5)) as trial:
+            trial.epoch(1, val={"ic": numpy.float64(0.5), "n": numpy.int64(3)})
+    state = evidence(RunDirectory(run.path))
+    first, second = state.trials.values()
+    assert (first.state, first.value, first.reason) == ("FAIL", None, "no epoch told ic")
+    assert (second.value, second.epochs[0].metric("n", 1), second.params["x"]) == (0.5, 3, 0.5)
+
+
+def test_whoever_raises_has_failed_and_says_why(tmp_path):
+    with pytest.raises(ZeroDivisionError), Run(tmp_path / "r", epochs=2) as run, run.trial():
+        _ = 1 / 0
+    state, status = state_of(run.path)
+    assert (status.name, status.reason) == ("FAILED", "ZeroDivisionError: division by zero")
+    assert (state.trials[0].state, state.trials[0].value) == ("FAIL", None)
+
+
+def test_whoever_is_killed_is_dead_and_nothing_else(tmp_path):
+    code = (
+        "import os, sys; from atft_core.writer import Run\n"
+        "trial = Run(sys.argv[1], epochs=2).trial(); trial.epoch(1, val={'loss': 1.0})\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "r")], check=False)
+    assert done.returncode == -signal.SIGKILL
+    state, status = state_of(tmp_path / "r")
+    assert status.name == "DIED" and len(state.trials[0].epochs) == 1 and state.lost == 0
+
+
+def test_a_stop_is_heard_and_anything_else_is_answered(tmp_path):
+    with Run(tmp_path / "r", epochs=9, objective="ic") as run, run.trial() as trial:
+        assert not trial.stop_asked()
+        directory = RunDirectory(run.path)
+        ids = [write_request(directory, op, {"now": False}, user="u", host="h", t=1.0)
+               for op in ("prune", "stop")]  # fmt: skip
+        (run.path / "requests" / "broken.json").write_text("[1")
+        trial.epoch(1, val={"ic": 0.1})
+        assert trial.stop_asked() and run.stop == "after"
+    state, status = state_of(run.path)
+    assert (status.name, status.reason) == ("STOPPED", "stopped on request")
+    assert [state.answered[i][0] for i in ids] == [False, True]
+    assert state.answered["broken"][0] is False
+
+
+def test_a_directory_that_is_something_else_is_left_alone(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "panel.parquet").touch()
+    with pytest.raises(ValueError, match="holds something that is no run"):
+        Run(tmp_path / "data", epochs=1)
+    with pytest.raises(ValueError, match="letters, digits"):
+        Run(tmp_path / "a b", epochs=1)
+
+
+def test_a_copy_of_the_file_needs_nothing_but_python(tmp_path):
+    (tmp_path / "atft_writer.py").write_text(FILE.read_text())
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from atft_writer import Run\n"
+        "with Run(sys.argv[1] + '/r', epochs=1) as run, run.trial() as trial:\n"
+        "    trial.epoch(1, val={'loss': 1.0})\n"
+        "outside = {n.partition('.')[0] for n in sys.modules} - set(sys.stdlib_module_names)\n"
+        "assert outside <= {'__main__', 'atft_writer'}, outside"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, str(tmp_path)], check=True)
+    assert state_of(tmp_path / "r")[1].name == "FINISHED"
+    assert json.loads((tmp_path / "r" / "trial_0" / "metrics.json").read_text())["state"]
