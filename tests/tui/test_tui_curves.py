@@ -12,8 +12,12 @@ from atft_core.run.epochs import EpochRow
 from atft_core.run.journal import Journal
 from atft_core.run.state import State, Trial
 from atft_tui.charts.curve import Curve, Curves
-from atft_tui.charts.metrics import loss, metrics, rank_ic
+from atft_tui.charts.metrics import judged_by, loss, metrics
 from atft_tui.panes.curves import drawn
+
+
+def rank_ic(horizon):
+    return judged_by(State(horizon=horizon))
 
 
 def row(epoch, value=0.04, *, error=0.01, **parts):

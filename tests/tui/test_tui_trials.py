@@ -112,7 +112,7 @@ def test_sorting_goes_through_the_columns_and_back_to_the_usual_order():
 def test_within_the_noise_of_the_best_means_by_its_error(state):
     bound = noise_bound(state)
     assert bound == pytest.approx(0.045 - 0.01645, abs=1e-5)
-    near = [t.number for t in state.trials.values() if near_best(t, 1, bound)]
+    near = [t.number for t in state.trials.values() if near_best(t, state, bound)]
     assert near == [0, 1]
     assert noise_bound(State()) is None
 
@@ -218,3 +218,16 @@ async def test_keys_in_a_text_field_take_effect_in_their_order(book, live):
 def test_every_column_says_what_it_is(state):
     notes = Notes(trials={1: Note("looks good")})
     assert [column.name for column in columns(state, notes) if not column.says] == []
+
+
+def test_of_another_objective_the_table_shows_what_its_program_tells():
+    trials = {n: trial(n) for n in range(2)}
+    for number, each in trials.items():
+        each.epochs[-1].val["1"] = {"loss": 0.5 - number / 10, "loss_se": 0.01, "accuracy": 0.6}
+        each.value = -each.epochs[-1].val["1"]["loss"]
+    state = State(trials=trials, objective="-loss", n_trials=2, max_epochs=1)
+    heads = [column.head for column in columns(state)]
+    assert heads[:5] == ["#", "state", "ep", "loss", "+-"] and "accura" in heads
+    assert not {"RankIC", "IC", "t", "sign"} & set(heads)
+    assert [t.number for t in in_order(state)] == [1, 0], "the smaller loss first"
+    assert noise_bound(state) == pytest.approx(-0.4 - 0.01645, abs=1e-5)
