@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ok
 # As many at once as there are cores; a file stays together, since its tests share what they set up.
 AT_ONCE := -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test slow test-all lint types drills bench audit clean setup
+.PHONY: demo test slow test-all lint types drills bench audit release clean setup
 
 demo: $(STAMP)
 	@$(BIN)/atft-tui --demo
@@ -28,8 +28,8 @@ bench: $(STAMP)
 	for kind in feed step console engine; do $(BIN)/atft bench $$kind --out benchmarks/results/$$kind.json; done
 
 lint: $(STAMP)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks .ci
+	$(BIN)/ruff format --check src tests benchmarks .ci
 	$(BIN)/lint-imports
 
 types: $(STAMP)
@@ -39,6 +39,10 @@ types: $(STAMP)
 audit: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check 'pip-audit>=2.10'
 	$(BIN)/pip-audit --disable-pip --no-deps -r constraints.txt
+
+# Version, changelog, tag and wheel have to agree; says what is missing.
+release: $(STAMP)
+	$(BIN)/python .ci/release.py
 
 setup: $(STAMP)
 

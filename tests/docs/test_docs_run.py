@@ -13,7 +13,7 @@ def place(tmp_path):
     return tmp_path
 
 
-PAGES = ["plugins", "library", "trainers", "exports"]
+PAGES = ["tutorial", "howto", "plugins", "library", "trainers", "exports"]
 
 
 @pytest.mark.parametrize("page", PAGES)

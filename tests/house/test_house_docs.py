@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import reference
 from typer.testing import CliRunner
 
 from atft_core.cli.app import app
@@ -116,7 +117,12 @@ def test_every_path_of_the_annotated_tree_exists():
             assert (folder if not line.startswith(" ") else folder / name).exists(), line
 
 
+def test_the_reference_says_what_the_code_says():
+    assert reference.PAGE.read_text() == reference.page()
+
+
 if __name__ == "__main__":
+    reference.PAGE.write_text(reference.page())
     README.write_text(with_keys(README.read_text()))
     FEATURE_PAGE.write_text(feature_page())
     CONSOLE_PAGE.write_text(with_alerts(CONSOLE_PAGE.read_text()))
