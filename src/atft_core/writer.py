@@ -268,7 +268,7 @@ def lightning_callback(trial: Trial) -> Any:
     """
     from lightning.pytorch.callbacks import Callback
 
-    class AtftCallback(Callback):  # type: ignore[misc]
+    class AtftCallback(Callback):
         def on_train_batch_end(
             self, trainer: Any, module: Any, out: Any, batch: Any, i: int
         ) -> None:
@@ -287,7 +287,7 @@ def transformers_callback(trial: Trial) -> Any:
     """A callback for `transformers.Trainer(callbacks=[...])`: its metrics after each evaluation."""
     from transformers import TrainerCallback
 
-    class AtftCallback(TrainerCallback):  # type: ignore[misc]
+    class AtftCallback(TrainerCallback):
         def __init__(self) -> None:
             self.train: dict[str, float] = {}
 

@@ -93,10 +93,10 @@ def test_a_snapshot_with_any_byte_changed_is_ignored(tmp_path):
 @pytest.mark.parametrize(
     ("path", "to"),
     [
-        (("trials", "0", "value"), "0.99"), (("trials", "0", "number"), "zz"), (("seq",), "x"),
-        (("trials", "0", "epochs", "newest", "seconds"), "x"), (("n_trials",), 10**600),
-        (("trials", "0", "epochs", "newest", "val"), 5), (("alerts", 0, "text"), 4),
-        (("trials", "0", "epochs", "newest", "val"), {"1": 5}), (("horizon",), None),
+        (("trials", "value", 0), "0.99"), (("trials", "number", 1), "zz"), (("epochs", 0), "x"),
+        (("trials", "params", 0), 5), (("trials", "value", 1), 1e300), (("trials", "value"), [1.0]),
+        (("trials", "mishaps", 0), [5]), (("epochs", 1), -1), (("state", "n_trials"), 10**600),
+        (("state", "alerts", 0, "text"), 4), (("state", "horizon"), None), (("state", "seq"), "x"),
     ],
 )  # fmt: skip
 def test_values_of_other_types_are_not_believed_whatever_the_checksum(tmp_path, path, to):
@@ -105,7 +105,7 @@ def test_values_of_other_types_are_not_believed_whatever_the_checksum(tmp_path, 
     run = written(log, tmp_path / "run")
     save(run, load(run))
     head, rest = parts(run)
-    inner = head["state"]
+    inner = head
     for key in path[:-1]:
         inner = inner[key]
     assert path[-1] in inner or isinstance(inner, list)
@@ -115,14 +115,20 @@ def test_values_of_other_types_are_not_believed_whatever_the_checksum(tmp_path, 
 
 
 @pytest.mark.parametrize("line", [b"[5]", b"[]", b"{", b'[{"val": 5}]', b"7"])
-def test_forged_epochs_are_none_and_end_nothing(tmp_path, line):
+@pytest.mark.parametrize("place", [0, 1])
+def test_forged_epochs_are_none_and_end_nothing(tmp_path, line, place):
     run = written(sweep([0.01, 0.02]), tmp_path / "run")
     save(run, load(run))
     head, rest = parts(run)
-    put(run, head, b"\n".join([line, *rest.split(b"\n")[1:]]))
+    lines = rest.split(b"\n")
+    lines[place] = line
+    put(run, head, b"\n".join(lines))
     rows = load_start(run).state.trials[0].epochs
     newest = rows[-1]
-    assert list(rows) == [newest]
+    if place == 0:
+        assert newest.metric("rank_ic", 1) is None and newest.epoch == len(rows)
+    else:
+        assert list(rows) == [newest]
 
 
 def test_epochs_of_a_snapshot_are_decoded_when_they_are_looked_at(tmp_path):
@@ -154,9 +160,9 @@ def test_evidence_is_what_the_log_says_whatever_the_snapshot_says(tmp_path):
     run = written(dry_run(), tmp_path / "run")
     truth = evidence(run)
     save(run, load(run))
-    state = parts(run)[0]["state"]
-    state["trials"]["0"]["value"] = 7.7
-    forged(run, state=state)
+    trials = parts(run)[0]["trials"]
+    trials["value"][0] = 7.7
+    forged(run, trials=trials)
     assert load(run).trials[0].value == 7.7, "it is good for a look"
     assert evidence(run) == truth
 

@@ -42,8 +42,7 @@ def _rows(value: Any) -> str:
     return "[\n  " + ",\n  ".join(map(_compact, value)) + "\n ]" if many else _compact(value)
 
 
-def _compact(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, default=str)
+_compact = json.JSONEncoder(allow_nan=False, default=str).encode  # made once, not for each row
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, MutableSequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from sys import intern
 from typing import Any, overload
 
@@ -81,13 +82,23 @@ def _decoded(text: memoryview) -> list[EpochRow]:
         return []
 
 
+_NOTHING: Any = (0.0, 0.0, 0, 0, {}, {}, {}, None)
+"""Of an epoch but its number."""
+
+
 class Later:
     """Rows that are still text. All copies of the epochs share them, decoded once."""
 
-    def __init__(self, text: memoryview, count: int, newest: EpochRow) -> None:
-        self.count, self.newest = count, newest
-        self._text = text
+    def __init__(self, text: memoryview, count: int, newest: memoryview) -> None:
+        """`text`: a list of all, `newest`: a list of the last one alone."""
+        self.count = count
+        self._text, self._last = text, newest
         self._rows: list[EpochRow] = []
+
+    @cached_property
+    def newest(self) -> EpochRow:
+        """The last one; one that says nothing where the text was forged."""
+        return next(iter(_decoded(self._last)), EpochRow(self.count, *_NOTHING))
 
     def rows(self) -> list[EpochRow]:
         """All of them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -67,6 +67,28 @@ def made(cls: type[T], raw: dict[str, Any], **own: Any) -> T:
     if key := misfit(raw, fitting(cls), own):
         raise ValueError(f"{cls.__name__}.{key} cannot be {raw[key]!r:.60}")
     return cls(**{**raw, **own})
+
+
+def rows_of(
+    cls: type[Any], columns: dict[str, list[Any]], names: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """The fields of many, each as a column of the same length; ValueError for other types.
+
+    The types of a column are looked at together.
+    """
+    known = fitting(cls)
+    for name in names:
+        wanted, column = known[name], columns[name]
+        kinds = set(map(type, column))
+        good = kinds <= wanted.types
+        if good and kinds & NUMBERS:
+            good = all(-MOST < value < MOST for value in column if type(value) in NUMBERS)
+        if good and wanted.members is not None:
+            good = all(fits(value, wanted) for value in column if value)
+        if not good:
+            raise ValueError(f"{cls.__name__}.{name} has values of other types")
+    for values in zip(*(columns[name] for name in names), strict=True):
+        yield dict(zip(names, values, strict=True))
 
 
 def _fits(hint: Any) -> Fits:

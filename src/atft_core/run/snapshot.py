@@ -3,8 +3,10 @@
 It is for looking only: gates and checks fold the whole log. It is used where the log still ends
 there as it did, so that it never speaks of another one.
 
-A checksum of all that follows, a line of JSON with everything but epochs, then a line for each
-trial with its epochs: these are most of it, and decoded when somebody looks at them.
+A checksum of all that follows, a line of JSON with everything but epochs, then for each trial that
+has some two lines: its newest epoch, and all of them. These are most of it, and decoded when
+somebody looks at them. Trials stand there as columns, a list for each field, which are read in a
+third of the time that an object for each would take.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,17 +24,18 @@ from atft_core import __version__
 from atft_core.errors import AtftError
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
-from atft_core.run.epochs import Epochs, Later, epoch_row
+from atft_core.run.epochs import Epochs, Later
 from atft_core.run.files import open_regular, write_atomically
-from atft_core.run.fits import made
+from atft_core.run.fits import made, rows_of
 from atft_core.run.foreign import DAMAGE
 from atft_core.run.journal import Tail
 from atft_core.run.judge.criteria import Result, Verdict, check
 from atft_core.run.stages import stage_from_json
-from atft_core.run.state import State, from_json, to_json
+from atft_core.run.state import State, Trial, from_json, to_json
 
-SHAPE = 10
+SHAPE = 11
 """Of what a snapshot holds; another one is folded again."""
+_FIELDS = tuple(field.name for field in fields(Trial) if field.name != "epochs")
 _WINDOW = 4096
 """Bytes before the offset by which a log is recognised."""
 
@@ -52,11 +55,12 @@ def save(run: RunDirectory, state: State) -> None:
     ValueError for what JSON cannot hold.
     """
     offset = run.events.stat().st_size
-    held, lines = to_json(state), []
-    for trial in held["trials"].values():
-        rows = trial["epochs"]
-        trial["epochs"] = {"count": len(rows), "newest": rows[-1] if rows else None}
-        lines.append(_json(rows))
+    held, lines = to_json(replace(state, trials={})), []
+    trials = state.trials.values()
+    for trial in trials:
+        rows = [vars(row) for row in trial.epochs]
+        lines += [_json(rows[-1:]), _json(rows)] if rows else []
+    columns = {name: [vars(trial)[name] for trial in trials] for name in _FIELDS}
     value = {
         "atft": __version__,
         "shape": SHAPE,
@@ -64,6 +68,8 @@ def save(run: RunDirectory, state: State) -> None:
         "before": _hash_before(run.events, offset),
         "results": [asdict(result) for result in _checked(state)],
         "state": held,
+        "trials": columns,
+        "epochs": [len(trial.epochs) for trial in trials],
     }
     lines.insert(0, _json(value))
     crc = reduce(lambda crc, line: zlib.crc32(line, crc), lines, 0)
@@ -108,20 +114,29 @@ def _start(run: RunDirectory, data: bytes) -> Start:
         raise ValueError("it was made by another version")
     if saved["before"] != _hash_before(run.events, offset):
         raise ValueError("it is of another log")
-    _put_back(saved["state"]["trials"], data, head_end + 1)
+    state = from_json(saved["state"])
+    state.trials = _trials(saved["trials"], saved["epochs"], data, head_end + 1)
     results = [made(Result, raw, verdict=Verdict(raw["verdict"])) for raw in saved["results"]]
-    return Start(from_json(saved["state"]), Tail(run.events, offset), results)
+    return Start(state, Tail(run.events, offset), results)
 
 
-def _put_back(trials: Any, data: bytes, start: int) -> None:
-    """Give each trial its epochs, as text: one of the lines that begin at `start`."""
+def _trials(columns: Any, counts: Any, data: bytes, start: int) -> dict[int, Trial]:
+    """All trials, with their epochs as text: the lines that begin at `start`."""
     whole = memoryview(data)  # a hundred megabytes after a long night: no copy of them
-    for trial in trials.values():
-        end = data.index(b"\n", start)
-        count, newest = trial["epochs"]["count"], trial["epochs"]["newest"]
-        later = Later(whole[start:end], count, epoch_row(newest)) if newest is not None else None
-        trial["epochs"] = Epochs(later=later)
-        start = end + 1
+    found: dict[int, Trial] = {}
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("no numbers of epochs")
+    for fields_of_one, count in zip(rows_of(Trial, columns, _FIELDS), counts, strict=True):
+        later = None
+        if count:
+            middle = data.index(b"\n", start)
+            end = data.index(b"\n", middle + 1)
+            later = Later(whole[middle + 1 : end], count, whole[start:middle])
+            start = end + 1
+        trial = Trial.__new__(Trial)
+        vars(trial).update(fields_of_one, epochs=Epochs(later=later))
+        found[trial.number] = trial
+    return found
 
 
 def _hash_before(path: Path, offset: int) -> str:
