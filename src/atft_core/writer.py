@@ -7,15 +7,16 @@
             for epoch in range(1, 11):
                 ...
                 trial.epoch(epoch, train={"loss": 0.5}, val={"ic": 0.03})
-                if trial.stop_asked():     # `atft stop`, or S in the console
+                if trial.stop_asked():     # `atft stop`, or x in the console
                     break
 
 Python's standard library alone, 3.9 or newer, Linux. Whoever is killed is seen as DIED, whoever
 raises as FAILED with the reason. Numbers that are not finite are left out, never made up.
-`lightning_callback` and `transformers_callback` tell a trial of those trainers' epochs.
+`lightning_callback` and `transformers_callback` tell a trial of those trainers' epochs. Of several
+ranks one writes: make the run where RANK is 0.
 
-The format: `events.jsonl` has one JSON object per line, {"seq", "t", "kind", ..., "crc"}, the last
-being the CRC-32 of the line before it; `engine.lock` is locked while the run is at work.
+`events.jsonl` has one JSON object per line, {"seq", "t", "kind", ..., "crc"}: the CRC-32 of the line
+before it. `engine.lock` is locked while the run is at work.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from typing import Any
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_PERIOD = 0.5
+"""Seconds between two words about progress."""
 _LAST = 3
 """A trial is worth the median of so many last epochs: the best one would be selection."""
 
@@ -50,6 +54,9 @@ def summed(text: str) -> str:
 
 class Run:
     """A run at work; a context manager."""
+
+    DURABLE = True
+    """Whether what is told survives a power cut."""
 
     def __init__(
         self,
@@ -70,21 +77,20 @@ class Run:
         said; `about`: settings, kept in config.toml.
         ValueError for a directory that cannot be one.
         """
-        self.path = _free(Path(directory).absolute())
+        self.path = _made(Path(directory).absolute())
         self.objective, self.horizon, self.epochs = objective, horizon, epochs
-        self.path.mkdir(parents=True, mode=0o700)
         self.path.chmod(0o700)
         for part in ("logs", "requests"):
             (self.path / part).mkdir()
         self._seq, self._numbers, self._answered = 0, 0, set()  # type: int, int, set[str]
         self._lock = _locked(self.path / "engine.lock")
-        self._file = os.open(
-            self.path / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640
-        )
+        self._file = os.open(self.path / "events.jsonl", _APPEND, 0o640)
         self.stop = ""
         """"now" or "after", once somebody has asked for the end."""
         study = name or self.path.name
-        config = "\n".join(f"{key} = {_toml(value)}" for key, value in (about or {}).items())
+        config = "\n".join(
+            f"{_toml(str(k))} = {_toml(value)}" for k, value in (about or {}).items()
+        )
         _write(self.path / "config.toml", f"[about]\n{config}\n")
         self.event("run_started", run=self.path.name, study_name=study, n_trials=trials,
                    max_epochs=epochs, horizon=horizon, objective=objective,
@@ -113,7 +119,7 @@ class Run:
         record = {"seq": self._seq, "t": t, "kind": kind, **_finite(fields)}
         text = json.dumps(record, allow_nan=False, separators=(",", ":"))
         os.write(self._file, (summed(text) + "\n").encode())
-        if kind != "progress":
+        if self.DURABLE and kind != "progress":
             os.fsync(self._file)
 
     def log(self, text: str) -> None:
@@ -170,7 +176,7 @@ class Trial:
     def __init__(self, run: Run, number: int, params: dict[str, Any]) -> None:
         self.run, self.number = run, number
         self._rows: list[dict[str, Any]] = []
-        self._seq, self._since, self._state = 0, time.time(), ""
+        self._seq, self._since, self._state, self._progressed = 0, time.time(), "", 0.0
         self._path = run.path / f"trial_{number}"
         self._path.mkdir()
         _write(self._path / "params.json", json.dumps({"params": _finite(params)}))
@@ -180,8 +186,13 @@ class Trial:
                   start_time=_start_time())  # fmt: skip
         run.log(f"Trial {number} " + " ".join(f"{key}={value}" for key, value in params.items()))
 
-    def progress(self, epoch: int, batch: int, batches: int, phase: str = "train") -> None:
-        """Where in an epoch it is."""
+    def progress(self, epoch: int, batch: int, batches: float, phase: str = "train") -> None:
+        """Where in an epoch it is; told twice a second at most."""
+        now = time.monotonic()
+        if now - self._progressed < _PERIOD and batch < batches:
+            return
+        self._progressed = now
+        batches = int(batches) if math.isfinite(batches) else 0
         self._tell("progress", epoch=epoch, phase=phase, batch=batch, batches=batches)
 
     def epoch(
@@ -216,10 +227,10 @@ class Trial:
 
     @property
     def value(self) -> float | None:
-        """What it is worth: the median of the objective over its last epochs."""
+        """The median of the objective over its last epochs; None where the last one had none."""
         name, horizon = self.run.objective.lstrip("-"), str(self.run.horizon)
         told = [row["val"].get(horizon, {}).get(name) for row in self._rows[-_LAST:]]
-        known = [value for value in told if value is not None]
+        known = [value for value in told if value is not None] if told[-1:] != [None] else []
         sign = -1 if self.run.objective.startswith("-") else 1
         return sign * statistics.median(known) if known else None
 
@@ -228,7 +239,7 @@ class Trial:
         if self._state:
             return
         if state == "COMPLETE" and self.value is None:
-            state, reason = "FAIL", f"no epoch told {self.run.objective}"
+            state, reason = "FAIL", f"its last epoch told no {self.run.objective}"
         self._state = state
         value = None if state == "FAIL" else self.value
         self.run.event("worker_exited", trial=self.number, attempt=1, ok=True, reason=reason)
@@ -272,10 +283,12 @@ def lightning_callback(trial: Trial) -> Any:
         def on_train_batch_end(
             self, trainer: Any, module: Any, out: Any, batch: Any, i: int
         ) -> None:
-            trial.progress(trainer.current_epoch + 1, i + 1, int(trainer.num_training_batches))
+            trial.progress(trainer.current_epoch + 1, i + 1, trainer.num_training_batches)
 
         def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-            train, val = _by_part({k: float(v) for k, v in trainer.callback_metrics.items()})
+            told = {k: float(v) for k, v in trainer.callback_metrics.items()}
+            train = {k[6:]: v for k, v in told.items() if k.startswith("train_")}
+            val = {k.removeprefix("val_"): v for k, v in told.items() if k[:6] != "train_"}
             trial.epoch(trainer.current_epoch + 1, train=train, val=val)
             if trial.stop_asked():
                 trainer.should_stop = True
@@ -290,6 +303,7 @@ def transformers_callback(trial: Trial) -> Any:
     class AtftCallback(TrainerCallback):
         def __init__(self) -> None:
             self.train: dict[str, float] = {}
+            self.count = 0
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             numbers = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, (int, float))}
@@ -304,15 +318,10 @@ def transformers_callback(trial: Trial) -> Any:
                         **_: Any) -> None:  # fmt: skip
             numbers = {k: float(v) for k, v in (metrics or {}).items() if k != "epoch"}
             val = {k.removeprefix("eval_"): v for k, v in numbers.items()}
-            trial.epoch(round(state.epoch or 0), train=self.train, val=val)
+            self.count += 1  # an evaluation need not be an epoch
+            trial.epoch(self.count, train=self.train, val=val)
 
     return AtftCallback()
-
-
-def _by_part(metrics: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-    train = {k[6:] or k: v for k, v in metrics.items() if k.startswith("train_")}
-    rest = {k: v for k, v in metrics.items() if not k.startswith("train_")}
-    return train, {k.removeprefix("val_"): v for k, v in rest.items()}
 
 
 def _free(wanted: Path) -> Path:
@@ -328,6 +337,16 @@ def _free(wanted: Path) -> Path:
         count += 1
         path = wanted.with_name(f"{wanted.name}.{count}")
     return path
+
+
+def _made(wanted: Path) -> Path:
+    while True:
+        path = _free(wanted)
+        try:
+            path.mkdir(parents=True, mode=0o700)
+        except FileExistsError:  # another process was faster
+            continue
+        return path
 
 
 def _locked(path: Path) -> int:
@@ -369,11 +388,10 @@ def _finite(value: Any) -> Any:
 
 
 def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return str(value) if isinstance(value, (int, float)) else json.dumps(str(value))
+    if isinstance(value, float):
+        return repr(value)
+    plain = value if isinstance(value, (bool, int)) else str(value)
+    return json.dumps(plain, ensure_ascii=False)
 
 
 def _said(error: BaseException) -> str:

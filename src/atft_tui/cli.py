@@ -16,6 +16,7 @@ from atft_core.launch import watching
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.files import read_json
+from atft_core.run.foreign import clean
 from atft_core.run.runbook import Runbook, load
 from atft_core.run.shipped import shipped, typed
 from atft_tui import demo, plain
@@ -74,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         code = _main(args)
     except AtftError as error:
-        sys.stderr.write(f"atft-tui: {error}\n")
+        told = "\n".join(clean(line) for line in f"atft-tui: {error}".split("\n"))
+        sys.stderr.write(f"{told}\n")
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
@@ -92,6 +94,9 @@ def _main(args: argparse.Namespace) -> int:
     if args.serve is not None:
         return _serve(args)
     refusal = "" if _in_browser() else attached.why_not(os.environ)
+    if refusal and args.watch:
+        with watching(args.watch, args.study) as directory:
+            return plain.status(directory, refusal)
     if refusal:
         return plain.dry_run_of_demo(refusal) if args.demo else plain.status(args.dir, refusal)
     if not args.watch:
@@ -151,7 +156,7 @@ def _given_to(run: RunDirectory) -> list[str]:
     split = [part for word in typed for part in _option_and_value(word)]
     cwd, found = Path(str(facts.get("cwd", ""))), []
     for option, value in pairwise(split):
-        if option in ("--config", "--data-path"):
+        if option in _PATHS:
             there = (cwd / value).exists()  # else the name of a preset
             found += [option, str(cwd / value) if there else value]
         elif option == "--set":
@@ -159,10 +164,14 @@ def _given_to(run: RunDirectory) -> list[str]:
     return found
 
 
+_PATHS = ("--config", "--data-path", "--plugin")
+"""Options of a start that name files."""
+
+
 def _option_and_value(word: str) -> list[str]:
     """`--config=FILE` as two words."""
     option, equals, value = word.partition("=")
-    return [option, value] if equals and option in ("--config", "--data-path") else [word]
+    return [option, value] if equals and option in _PATHS else [word]
 
 
 def _in_browser() -> bool:

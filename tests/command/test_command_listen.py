@@ -2,8 +2,10 @@
 
 import pytest
 
+from atft_core.command.files import scripts
 from atft_core.command.listen import Ear
 from atft_core.config.command import CommandConfig
+from atft_core.config.hashing import config_hash
 from atft_core.config.load import resolve, with_values
 from atft_core.config.schema import Config
 from atft_core.errors import ConfigError, NonFiniteLossError
@@ -57,6 +59,21 @@ def test_what_a_trial_is_judged_by_cannot_be_nan(text):
     assert other == [(1, {"loss": 0.5}, {"1": {}})]
 
 
+@pytest.mark.parametrize("epoch", ["ends", "begins"])
+def test_epochs_may_be_counted_from_0(epoch):
+    patterns = (r"epoch (?P<epoch>\d+)", r"ic=(?P<ic>\S+)")
+    ends = ["ic=0.1", "epoch 0", "ic=0.2", "epoch 1"]
+    begins = ["epoch 0", "ic=0.1", "epoch 1", "ic=0.2"]
+    lines = ends if epoch == "ends" else begins
+    found = heard(lines, patterns=patterns, epoch=epoch)
+    assert [(n, val["1"]["ic"]) for n, _, val in found] == [(1, 0.1), (2, 0.2)]
+
+
+def test_a_program_that_goes_on_counts_as_it_did_before():
+    ear = Ear(CommandConfig(argv=("x",), patterns=(LINE,), value="ic"), 1, 0)
+    assert ear.hear("epoch 3: loss 1 ic 2")["epoch"] == 4
+
+
 def test_a_program_may_print_anything():
     lines = ["\x00\x1b]52;", "epoch 99999999999999999999: loss x ic y", "{" * 9999, '{"a":1e999}',
              *(f'{{"m{i}": {i}}}' for i in range(500)), '{"epoch": 1}']  # fmt: skip
@@ -72,6 +89,7 @@ def test_a_program_may_print_anything():
         ({"patterns": ["(?P<x"]}, "is no regular expression"),
         ({"patterns": ["x"]}, "has no named group"),
         ({"value": "a b"}, "value"),
+        ({"params": {"seed": 3}}, r"\{seed\} stands for what the trial has"),
     ],
 )
 def test_a_command_that_cannot_be_is_refused(values, said):
@@ -87,6 +105,28 @@ def test_a_program_is_not_searched_for_the_settings_of_our_model():
     assert list(found.search) == ["command.params.lr"]
     again = with_values(found, {"command.params.lr": 0.5})
     assert again.command.params == {"lr": 0.5}
+
+
+@pytest.mark.parametrize("key", ["model.hidden", "command.params.lr", "train.seed"])
+def test_what_is_searched_has_to_reach_the_program(key):
+    values = {"command.argv": ["x"], "command.params": {"lr": 0.1}}
+    with pytest.raises(ConfigError, match=f"never told {key}, which is searched"):
+        with_values(Config(), {**values, "search": {key: {"choices": [1, 2]}}})
+    told = {**values, "command.argv": ["x", "{lr}", "{seed}"]}
+    if key != "model.hidden":
+        with_values(Config(), {**told, "search": {key: {"choices": [1, 2]}}})
+
+
+def test_another_program_is_another_experiment():
+    one, other = (
+        config_hash(with_values(Config(), {"command.argv": ["python", "-m", name], "search": {}}))
+        for name in ("toy", "real")
+    )
+    assert one != other
+
+
+def test_text_that_is_a_program_is_no_file():
+    assert scripts(["python", "-c", "import os. " * 400]) == []
 
 
 def test_what_is_smaller_when_better_is_negated():

@@ -6,8 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
-from drill import assert_log_equals_study, atft, kill, wait_for, wait_for_end
+from drill import assert_log_equals_study, atft, kill, refused, wait_for, wait_for_end
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.processes.alive import start_time
@@ -151,6 +152,68 @@ def test_a_program_that_ignores_the_end_is_killed(tmp_path):
     atft("stop", run.path, "--now")
     wait_for_end(run)
     assert not group_of(worker)
+
+
+SLOW_TO_SAVE = """
+import os, pathlib, signal, subprocess, sys, time
+job = pathlib.Path(os.environ["ATFT_JOB_DIR"])
+def save(*_):
+    print("saving", flush=True)
+    time.sleep(3)
+    print("saved", flush=True)
+    (job / "saved").touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, save)
+subprocess.Popen(["sleep", "600"], start_new_session=True)
+while True:
+    print(".", flush=True)
+    time.sleep(0.2)
+"""
+
+
+def test_a_program_may_save_what_it_has_and_leaves_nobody_behind(tmp_path):
+    script = tmp_path / "save.py"
+    script.write_text(SLOW_TO_SAVE)
+    run = begun(tmp_path, "well", **{"command.argv": json.dumps([sys.executable, str(script)])})
+    state = wait_for(run, lambda s: s.trials and s.trials[0].phase == "train")
+    worker = state.trials[0].pid
+    daemons = [p.pid for p in psutil.Process(worker).children(recursive=True)]
+    assert len(daemons) == 2
+    atft("stop", run.path, "--now")
+    _, status = wait_for_end(run)
+    assert status.name == "STOPPED"
+    assert (run.trial(0).path / "saved").exists()
+    assert "saving\nsaved" in run.trial(0).log.read_text()
+    assert not any(start_time(pid) for pid in daemons)
+
+
+def test_what_a_killed_worker_had_started_does_not_stay(tmp_path):
+    script = tmp_path / "train.sh"
+    script.write_text("#!/bin/bash\nsleep 600 &\nwhile true; do echo .; sleep 0.2; done\n")
+    argv = json.dumps(["bash", str(script)])
+    run = begun(tmp_path, "well", **{"command.argv": argv, "engine.max_retries": 0})
+    state = wait_for(run, lambda s: s.trials and s.trials[0].phase == "train")
+    worker = state.trials[0].pid
+    left = [p.pid for p in psutil.Process(worker).children(recursive=True)]
+    assert len(left) >= 2
+    os.kill(worker, 9)
+    wait_for_end(run)
+    assert not any(start_time(pid) for pid in left)
+
+
+def test_a_run_of_somebody_else_does_not_run_its_program_when_it_is_resumed(tmp_path, monkeypatch):
+    run = begun(tmp_path, "well", epochs=20)
+    wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    atft("stop", run.path, "--now")
+    wait_for_end(run)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    assert "which you have not started here" in refused("resume", run.path)
+    atft("plugins", "allow", run.config)
+    (tmp_path / "train.py").write_text(SCRIPT + "# edited\n")
+    assert "has changed since this run started" in refused("resume", run.path)
+    (tmp_path / "train.py").write_text(SCRIPT)
+    atft("resume", run.path)
+    assert load(run).end_state == "FINISHED"
 
 
 def test_what_cannot_be_started_is_said_before_any_trial(tmp_path):

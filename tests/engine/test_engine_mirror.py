@@ -91,6 +91,27 @@ def test_a_study_that_minimises_is_shown_with_the_best_first(db, tmp_path):
     assert not place.exists()
 
 
+def test_a_trial_at_work_is_told_to_its_end(db, tmp_path):
+    study = study_of(db, direction="maximize")
+    mirror = watch(str(db), "", tmp_path)
+    run = RunDirectory(mirror.run.path)
+    mirror.look()
+    trial = study.ask()
+    mirror.look()
+    trial.suggest_float("x", 0, 1)
+    for step in range(3):
+        trial.report(step / 10, step)
+        mirror.look()
+    known = evidence(run).trials[0]
+    assert known.params == trial.params and [row.epoch for row in known.epochs] == [1, 2]
+    trial.set_user_attr("seconds", 2.0)
+    study.tell(trial, 0.2)
+    mirror.look()
+    known = evidence(run).trials[0]
+    assert [row.epoch for row in known.epochs] == [1, 2, 3]
+    assert known.epochs[-1].metric("seconds", 1) == 2.0 and known.value == 0.2
+
+
 @pytest.mark.parametrize(
     ("make", "name", "error", "said"),
     [

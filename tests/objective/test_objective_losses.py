@@ -15,6 +15,7 @@ from atft_core.objective.losses import (
     composite,
     horizon_weights,
     quantile,
+    resolve,
     sharpe,
     term_gradients,
 )
@@ -302,6 +303,7 @@ def test_a_term_of_a_plug_in_is_one_of_them(monkeypatch):
     pred = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
     ours = LossConfig(rank_ic=0.5, cs_ic=0, sharpe=0, huber=0)
     both = LossConfig(rank_ic=0.25, cs_ic=0, sharpe=0, huber=0, own={"half": 0.5})
+    resolve(both)
     total, values = composite(pred, rank, gauss, y, mask, both, HORIZONS)
     assert torch.isclose(total, composite(pred, rank, gauss, y, mask, ours, HORIZONS)[0])
     assert set(values) == {"rank_ic", "own.half"}
@@ -309,4 +311,4 @@ def test_a_term_of_a_plug_in_is_one_of_them(monkeypatch):
     assert norms["own.half"] == pytest.approx(norms["rank_ic"])
     unknown = LossConfig(own={"other": 1.0})
     with pytest.raises(UsageError, match="TERMS has no 'other'; there are half"):
-        composite(pred, rank, gauss, y, mask, unknown, HORIZONS)
+        resolve(unknown)

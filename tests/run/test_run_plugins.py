@@ -1,5 +1,6 @@
 """Code of a user's own: found by name, run only as it was allowed, and harmless where it fails."""
 
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -29,6 +30,7 @@ CRITERIA = {"trials": Criterion(trials, ">", "trials", "infrastructure")}
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(plugins, "_LOADED", {})
+    monkeypatch.setattr(plugins, "_FAILED", {})
 
 
 def written(tmp_path, text, name="mine.py"):
@@ -138,6 +140,39 @@ def test_a_criterion_that_is_not_to_be_had_or_fails_is_unknown_and_says_why(tmp_
     found = judged(log)
     assert found.verdict == "UNKNOWN"
     assert found.note == "the plug-in fails: ZeroDivisionError: division by zero"
+
+
+def test_two_runs_have_each_their_own_code(tmp_path):
+    first, second = (
+        allowed(written(tmp_path, CRITERION.replace("VALUE", text), "mine.py")) for text in "12"
+    )
+    logs = [dry_run(identity={"plugins": {"mine.py": each.sum}}) for each in (first, second)]
+    assert [judged(log).value for log in (*logs, *logs)] == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize(("text", "said"), [("Measure", "gives"), ("sys.exit(3)", "fails")])
+def test_a_criterion_that_answers_nonsense_ends_nothing(tmp_path, text, said):
+    code = "import sys\n" + CRITERION.replace("Measure(value=VALUE, n=1)", text)
+    source = allowed(written(tmp_path, code))
+    found = judged(dry_run(identity={"plugins": {"mine.py": source.sum}}))
+    assert found.verdict == "UNKNOWN" and said in found.note
+
+
+def test_a_file_that_fails_is_not_run_at_every_look(tmp_path):
+    witness = tmp_path / "witness"
+    path = written(tmp_path, f"open({str(witness)!r}, 'a').write('x')\nraise SystemExit(1)")
+    source = allowed(path)
+    log = dry_run(identity={"plugins": {"mine.py": source.sum}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert {judged(log).verdict for _ in range(3)} == {"UNKNOWN"}
+    assert witness.read_text() == "x"
+
+
+def test_what_was_allowed_can_be_taken_back(tmp_path):
+    source = allowed(written(tmp_path, "TERMS = {}"))
+    plugins.forget(source)
+    assert not source.allowed
 
 
 def test_a_runbook_brings_criteria_that_were_allowed(tmp_path):

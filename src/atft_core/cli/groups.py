@@ -81,10 +81,23 @@ def plugins_allow(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Python files.")],
     json: Json = False,
 ) -> None:
-    """Let files run as plug-ins, with the content that they have now. They run as you."""
+    """Let files run as plug-ins, with the content that they have now. They run as you.
+
+    A run's config.toml: the program that it starts, where somebody else has begun that run.
+    """
     from atft_core.cli import plugins as command
 
     command.allow(files, as_json=json)
+
+
+@plugins.command("forget", epilog="Example: atft plugins forget tail.py")
+def plugins_forget(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Python files.")],
+) -> None:
+    """Let files run no more, with the content that they have now."""
+    from atft_core.cli import plugins as command
+
+    command.forget(files)
 
 
 @plugins.command("list", epilog="Example: atft plugins list --json")

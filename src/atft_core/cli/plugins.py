@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from atft_core.cli.output import print_json, say, table
+from atft_core.config.load import read_resolved
 from atft_core.run import plugins
 
 
@@ -22,9 +24,20 @@ def allowed(files: Iterable[Path]) -> tuple[str, ...]:
 
 def allow(files: Sequence[Path], *, as_json: bool) -> None:
     """Let files run from now on, and say what each brings."""
-    for path in allowed(files):
-        plugins.load(plugins.read(Path(path)))
+    for name in allowed(file for file in files if file.suffix != ".toml"):
+        plugins.load(plugins.read(Path(name)))
+    for path in (file for file in files if file.suffix == ".toml"):
+        argv = read_resolved(path).command.argv
+        plugins.allow_command(argv)
+        say(f"allowed to run: {' '.join(argv)}", to=sys.stderr)
     show(as_json=as_json)
+
+
+def forget(files: Sequence[Path]) -> None:
+    """Let files run no more."""
+    for path in files:
+        plugins.forget(plugins.read(path.expanduser().absolute()))
+        say(f"{path} is not allowed to run any more")
 
 
 def show(*, as_json: bool) -> None:

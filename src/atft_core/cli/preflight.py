@@ -13,6 +13,7 @@ from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
 from atft_core.engine.local import environment
 from atft_core.engine.prepare import Prepared, prepare
+from atft_core.engine.programs import Programs, programs_of
 from atft_core.errors import AtftError
 from atft_core.launch import program
 from atft_core.run.directory import RunDirectory, create
@@ -57,7 +58,7 @@ def _checked(run: RunDirectory, config: Config, prepared: Prepared) -> Json:
     facts = {"cache": str(prepared.cache), "config_hash": identity["config_hash"]}
     write_json(run.run_json, {**facts, "identity": identity})
     done = subprocess.run(
-        program("atft_core.train.preflight", run.path),
+        program(programs_of(config, Programs()).preflight, run.path),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -79,6 +80,8 @@ def _show(found: Json, config: Config) -> None:
     say(table(rows))
     estimate = found["estimate"]
     trials = scale(config.engine.n_trials, config.train.max_epochs)
+    if not estimate:  # of a program of the user's own nothing is known
+        return
     say(
         f"About {estimate['epoch_seconds']:.1f} s per epoch; {trials} take about "
         f"{duration(estimate['sweep_seconds'])} and {size(estimate['disk_bytes'])} of disk."

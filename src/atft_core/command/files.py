@@ -12,12 +12,19 @@ from atft_core.errors import DataError
 
 def scripts(argv: Sequence[str]) -> list[str]:
     """Words that are files: what the program is made of."""
-    return [word for word in argv if Path(word).suffix and Path(word).is_file()]
+    return [word for word in argv if _is_script(word)]
 
 
 def scripts_of(command: CommandConfig) -> dict[str, str]:
-    """Name and sum of each: an edited script is another version of the code."""
-    return {Path(path).name: _sum(path) for path in scripts(command.argv)}
+    """Path and sum of each: an edited script is another version of the code."""
+    return {path: _sum(path) for path in scripts(command.argv)}
+
+
+def _is_script(word: str) -> bool:
+    try:
+        return bool(Path(word).suffix) and Path(word).is_file()
+    except (OSError, ValueError):  # a program as text, longer than any name
+        return False
 
 
 def hash_of(inputs: Sequence[str]) -> str:

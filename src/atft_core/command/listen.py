@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from atft_core.config.command import CommandConfig
@@ -14,6 +15,7 @@ from atft_core.errors import NonFiniteLossError
 from atft_core.run.events import Json
 
 _HORIZON = re.compile(r"h(\d{1,4})_(\w+)")
+_MOST_EPOCHS = 10**9
 _MOST = 200
 """Metrics of an epoch; a program may print anything."""
 
@@ -21,11 +23,15 @@ _MOST = 200
 class Ear:
     """Hears lines and makes rows of epochs of them, as metrics.json has them."""
 
-    def __init__(self, command: CommandConfig, horizon: int) -> None:
+    def __init__(self, command: CommandConfig, horizon: int, first: int | None = None) -> None:
+        """`first`: the number that the program gives its first epoch, where that is known: 0 or 1;
+        else the first one that it tells decides.
+        """
+        self.first = first
         self._patterns = [re.compile(text) for text in command.patterns]
         self._begins = command.epoch == "begins"
         self._value, self._horizon = command.value.removeprefix("-"), horizon
-        self._epoch = 0
+        self._epoch: int | None = None
         """Which is under way, where epochs begin."""
         self._told: dict[str, float] = {}
         self._since = time.time()
@@ -33,21 +39,29 @@ class Ear:
     def hear(self, line: str) -> Json | None:
         """The row of an epoch that this line ends; NonFiniteLossError where its value is none."""
         numbers = dict(self._numbers(line))
-        epoch = numbers.pop("epoch", None)
+        epoch = self._counted(numbers.pop("epoch", None))
         if epoch is None:
             self._note(numbers)
             return None
         if not self._begins:
             self._note(numbers)
-            return self._row(int(epoch))
-        row = self._row(self._epoch) if self._epoch and epoch != self._epoch else None
-        self._epoch = int(epoch)
+            return self._row(epoch)
+        row = self._row(self._epoch) if self._epoch not in (None, epoch) else None
+        self._epoch = epoch
         self._note(numbers)
         return row
 
     def rest(self) -> Json | None:
         """The row of the epoch that the end of the program ended."""
-        return self._row(self._epoch) if self._begins and self._epoch else None
+        return self._row(self._epoch) if self._begins and self._epoch is not None else None
+
+    def _counted(self, told: float | None) -> int | None:
+        """The epoch, from 1; None for a number that is none."""
+        if told is None or not 0 <= told < _MOST_EPOCHS:
+            return None
+        if self.first is None:
+            self.first = 0 if told < 1 else 1
+        return int(told) - self.first + 1
 
     def _numbers(self, line: str) -> Iterator[tuple[str, float]]:
         if line.lstrip()[:1] == "{":
@@ -62,7 +76,7 @@ class Ear:
         room = _MOST - len(self._told)
         self._told |= dict(list(numbers.items())[:room])
 
-    def _row(self, epoch: int) -> Json:
+    def _row(self, epoch: int | None) -> Json:
         told, began, now = self._told, self._since, time.time()
         self._told, self._since = {}, now
         train: Json = {}
@@ -76,7 +90,7 @@ class Ear:
             else:
                 place = val[str(self._horizon)]
             if not math.isfinite(number):
-                self._refuse(plain, number, epoch, of_value=place is not train)
+                self._refuse(plain, number, epoch or 0, of_value=place is not train)
                 continue
             place[plain] = int(number) if plain in ("days", "n") else number
         return {
@@ -97,7 +111,8 @@ def _of_json(line: str) -> Iterator[tuple[str, float]]:
         return
     for key, value in found.items() if isinstance(found, dict) else ():
         if isinstance(value, int | float) and not isinstance(value, bool):
-            yield re.sub(r"\W", "_", str(key)).lower(), float(value)
+            with suppress(OverflowError):  # a whole number of four hundred digits
+                yield re.sub(r"\W", "_", str(key)).lower(), float(value)
 
 
 def _number(text: str) -> float | None:

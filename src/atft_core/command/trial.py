@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+from atft_core.command.files import scripts_of
 from atft_core.command.listen import Ear
 from atft_core.command.program import Program, die_of
-from atft_core.config.command import PLACES
+from atft_core.config.command import PLACES, CommandConfig
+from atft_core.config.hashing import code_version, with_plugins
 from atft_core.config.load import read_resolved, with_values
 from atft_core.config.schema import Config
 from atft_core.errors import EngineError, RunDirectoryError
@@ -39,12 +43,16 @@ def run_trial(
         for row in rows:
             reporter.epoch_ended(row)
         argv = words(config, run, trial, threads)
-        seen = {"feed": "program", "command": argv, "cwd": str(Path.cwd()), "pid": os.getpid()}
-        reporter.settings({**seen, "seed": config.train.seed})
+        place = _place(run)
+        seen = {"feed": "program", "command": argv, "cwd": str(place), "pid": os.getpid()}
+        code = with_plugins(code_version(), code_sums(run, config.command))
+        reporter.settings({**seen, "seed": config.train.seed, "code": code})
         log.info("Runs %s", " ".join(argv))
         told = Told(run, trial, config, reporter, rows)
         try:
-            word.state, word.value = told.see_through(argv, _environment(run, trial, attempt))
+            signal.signal(signal.SIGTERM, _end)
+            environment = _environment(run, trial, attempt)
+            word.state, word.value = told.see_through(argv, environment, place)
         except Exception as error:
             told.write(state_of(error))
             raise
@@ -68,19 +76,23 @@ class Told:
     ) -> None:
         self._files, self._trial = run.trial(trial), trial
         self._config, self._reporter, self._rows = config, reporter, rows
-        self._ear = Ear(config.command, config.objective.horizon)
+        earlier: Any = read_json(self._files.metrics) or {}
+        first = earlier.get("counts_from") if isinstance(earlier, dict) else None
+        self._ear = Ear(config.command, config.objective.horizon, first)
 
-    def see_through(self, argv: list[str], environment: dict[str, str]) -> tuple[str, float | None]:
+    def see_through(
+        self, argv: list[str], environment: dict[str, str], place: Path
+    ) -> tuple[str, float | None]:
         """How it ended, and its value; EngineError with its last line where it failed."""
         try:
-            program = Program(argv, environment)
+            program = Program(argv, environment, place)
         except OSError as error:
             raise EngineError(f"{argv[0]} cannot be started: {error.strerror or error}") from error
         try:
             for line in program.lines(LISTEN_SECONDS):
                 self._hear(line)
         except BaseException as error:
-            program.end(self._config.command.stop_seconds)
+            program.end(self._config.command.stop_seconds, _print)
             if isinstance(error, Interrupted):
                 log.info("Ordered to %s after epoch %d", error.op, self.epoch)
                 self.write(ENDINGS[error.op])
@@ -100,7 +112,7 @@ class Told:
         best = max(self._rows, key=self._figure, default={})
         write_json(self._files.metrics, {
             "trial": self._trial, "state": state, "best_epoch": best.get("epoch"),
-            "epochs": self._rows, "val": last, "holdout": None,
+            "epochs": self._rows, "val": last, "holdout": None, "counts_from": self._ear.first,
         })  # fmt: skip
 
     def _hear(self, line: str | None) -> None:
@@ -111,8 +123,7 @@ class Told:
         self._reporter.epoch = self.epoch + 1
         self._reporter.tell("train")
         if line:
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+            _print(line)
             self._take(self._ear.hear(line))
 
     def _obey(self) -> None:
@@ -121,8 +132,11 @@ class Told:
             raise Interrupted(order["op"])
 
     def _take(self, row: Json | None) -> None:
-        """An epoch; one that an earlier attempt has told is not told again."""
-        if row is None or row["epoch"] <= self.epoch:
+        """An epoch; one that was told is not told again, be it by an earlier attempt."""
+        if row is None:
+            return
+        if row["epoch"] <= self.epoch:
+            log.info("Epoch %d was told before: that stands", row["epoch"])
             return
         self._rows.append(row)
         self.write("running")
@@ -162,6 +176,23 @@ class Told:
         return float("-inf") if value is None else value
 
 
+def _print(line: str) -> None:
+    """Into the trial's log."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """SIGTERM: the program is ended in order; no last word, so the trial goes on later."""
+    raise SystemExit(128 + number)
+
+
+def _place(run: RunDirectory) -> Path:
+    """Where the run was started: words of argv are relative to it, on any machine."""
+    place = Path(str(run.facts().get("cwd", "")))
+    return place if place.is_dir() else Path.cwd()
+
+
 def _failure(program: Program) -> Exception:
     """What its last line says of why it failed, in the words that verdicts are made of."""
     said = f"exit code {program.code}: {program.last[:300]}"
@@ -189,3 +220,9 @@ def _environment(run: RunDirectory, trial: int, attempt: int) -> dict[str, str]:
         "ATFT_JOB_RUN": str(run.path), "ATFT_JOB_TRIAL": str(trial),
         "ATFT_JOB_ATTEMPT": str(attempt), "ATFT_JOB_DIR": str(run.trial(trial).path),
     }  # fmt: skip
+
+
+def code_sums(run: RunDirectory, command: CommandConfig) -> dict[str, str]:
+    """Of plug-ins and scripts, as the run's identity has them."""
+    plugins = run.facts().get("identity", {}).get("plugins") or {}
+    return {**plugins, **scripts_of(command)}

@@ -47,8 +47,16 @@ class CommandConfig(Section):
                 raise ValueError(f"{text!r} has no named group, as (?P<rank_ic>\\S+)")
         return patterns
 
+    @property
+    def places(self) -> set[str]:
+        """What argv has a place for."""
+        parsed = (part for word in self.argv for part in Formatter().parse(word))
+        return {name for _, name, _, _ in parsed if name}
+
     @model_validator(mode="after")
     def _words_are_known(self) -> CommandConfig:
+        if taken := [name for name in self.params if name in PLACES]:
+            raise ValueError(f"params: {{{taken[0]}}} stands for what the trial has already")
         for word in self.argv:
             try:
                 names = [name for _, name, _, _ in Formatter().parse(word) if name is not None]

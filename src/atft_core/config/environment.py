@@ -17,8 +17,10 @@ from atft_core.config.secret import VARIABLE as STORAGE
 from atft_core.errors import ConfigError
 from atft_core.run.settings.environ import IDLE, ORIGINAL, PREFIX, Applied, Inactive, own_name
 
-_OTHERS = ("ATFT_NOTIFY", "ATFT_ALERT_", STORAGE)
-"""Beginnings of names that are about alerts (docs/console.md), or hold what nobody should see."""
+_OTHERS = ("ATFT_NOTIFY", "ATFT_ALERT_", "ATFT_JOB_", "ATFT_PLUGINS_", STORAGE)
+"""Beginnings of names that are about alerts (docs/console.md), that programs of a user's own are
+told, or that hold what nobody should see.
+"""
 Status = Literal["applied", "accepted, inactive"]
 
 

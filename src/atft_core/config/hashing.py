@@ -12,7 +12,7 @@ from atft_core.config.keys import dump, flatten
 from atft_core.config.schema import Config
 from atft_core.run.settings.environ import IDLE
 
-SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name", "command.argv")
+SCALE_KEYS = ("engine.n_trials", "train.max_epochs", "engine.study_name")
 """What differs between the stages of one experiment."""
 PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "data.feed", "engine.group",
               "engine.slots", "train.devices_per_trial", "engine.storage", "engine.executor",

@@ -304,6 +304,17 @@ class Config(Section):
         return {**given, "search": {}} if named else given
 
     @model_validator(mode="after")
+    def _a_program_hears_what_is_searched(self) -> Config:
+        heard = {f"command.params.{name}" for name in self.command.places}
+        heard |= {"train.seed"} if "seed" in self.command.places else set()
+        if self.command.argv and (deaf := sorted(set(self.search) - heard)):
+            raise ValueError(
+                f"the program is never told {deaf[0]}, which is searched: write "
+                "{NAME} of command.params into command.argv"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _objective_is_labelled(self) -> Config:
         if self.objective.horizon not in self.label.horizons:
             raise ValueError(

@@ -36,7 +36,10 @@ def start_next(session: Session, end: ev.RunEnded) -> None:
         facts = session.run.facts()
         runbook = load(Path(facts["runbook"]))
         stage = runbook.stage(key)
-        config = with_values(session.config, stage_values(stage))
+        values = stage_values(stage)
+        if session.config.command.argv and not stage.command:
+            values["command.argv"] = runbook.config.get("command", {}).get("argv", ())
+        config = with_values(session.config, values)
         run_dir = start_engine(
             {
                 "config": dump(config),

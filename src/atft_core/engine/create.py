@@ -77,6 +77,8 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     lock = EngineLock(run.lock)
     write_atomically(run.config, to_toml(config, spec.origins).encode())
     plugins.keep(config.plugins.files, run.plugins)
+    if config.command.argv:
+        plugins.allow_command(config.command.argv)
     run.events.unlink(missing_ok=True)  # of a start that was killed right here
     with Journal(run.events) as journal:
         journal.append(_started(spec, config, prepared, run, stage))

@@ -37,7 +37,7 @@ def follow(session: Session, trial: Asked, worker: Worker) -> Steps[End]:
         elif over or session.why_interrupt:
             session.ends[number] = End(ordered=True, over=over)
             workers.tell(session.run, number, "stop")
-            for waiting in workers.end(worker, patience=workers.GRACE_SECONDS):
+            for waiting in workers.end(worker, patience=workers.grace(session.config)):
                 drain_and_report(session, trial)
                 yield waiting
         elif not told and (_given_up(session, number) or (news and trial.trial.should_prune())):
@@ -65,7 +65,7 @@ def end_workers(session: Session) -> None:
         session.ends[worker.trial] = End(ordered=True)
         with suppress(OSError):  # it is ended, whether or not the word can be left
             workers.tell(session.run, worker.trial, "stop")
-    see_through(*(workers.end(worker, patience=workers.GRACE_SECONDS) for worker in found))
+    see_through(*(workers.end(worker, patience=workers.grace(session.config)) for worker in found))
 
 
 def _timed_out(session: Session, seconds: float) -> str:

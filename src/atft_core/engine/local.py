@@ -23,7 +23,13 @@ from atft_core.run.faults import after, before
 from atft_core.run.files import open_to_write, read_json
 from atft_core.run.lock import Holder, owner, probe
 from atft_core.run.plugins import VOUCHED
-from atft_core.run.processes.alive import alive, signal_group, signal_listener, start_time
+from atft_core.run.processes.alive import (
+    alive,
+    clear_group,
+    signal_group,
+    signal_listener,
+    start_time,
+)
 from atft_core.run.processes.cgroups import oom_kills
 
 
@@ -109,7 +115,9 @@ class Local:
         return f"its worker (pid {who.get('pid')}) is at work on {host}: end it there, or wait"
 
     def ended(self, worker: Worker, outcome: Outcome) -> None:
-        """The sampler sees which card is lost."""
+        """The sampler sees which card is lost. What a killed worker had started goes, too."""
+        if worker.pid and not worker.running():
+            clear_group(worker.pid)
 
     def nodes(self) -> tuple[Node, ...]:
         """There is just this machine."""
@@ -165,7 +173,7 @@ def command(
 
 
 def vouching(run: RunDirectory) -> dict[str, str]:
-    """What lets a process use the run's plug-ins: its engine has made sure of them."""
+    """What lets a process use the run's plug-ins: its engine would not have begun with others."""
     facts: Any = read_json(run.run_json)
     sums = facts.get("identity", {}).get("plugins") if isinstance(facts, dict) else None
     return {VOUCHED: ",".join(sums.values())} if sums else {}

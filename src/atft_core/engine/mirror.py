@@ -43,7 +43,9 @@ _STATES = {TrialState.COMPLETE: "COMPLETE", TrialState.PRUNED: "PRUNED", TrialSt
 
 
 class Watched(Run):
-    """A run that belongs to another program."""
+    """A run that belongs to another program; what is shown of it need survive nothing."""
+
+    DURABLE = False
 
     def _answer(self, path: Path) -> None:
         said = "this study is only watched; ask the program that runs it"
@@ -59,13 +61,14 @@ class Mirror:
         self._sign = -1.0 if study.directions[0] is StudyDirection.MINIMIZE else 1.0
         trials = storage.get_all_trials(self._id, deepcopy=False)
         steps = [step for trial in trials for step in trial.intermediate_values]
-        self._first = min((0, *steps)) if steps and min(steps) <= 0 else 1
+        self._first: int | None = min(*steps, 1) if steps else None
         self._told: dict[int, int] = {}
         """Epochs that were told, by the number of each trial that is known."""
+        self._params: dict[int, dict[str, Any]] = {}
         self._over: set[int] = set()
         name = study.study_name if NAME.fullmatch(study.study_name) else "study"
         objective = "-value" if self._sign < 0 else "value"
-        most = max((step - self._first + 1 for step in steps), default=1)
+        most = max(steps) - (self._first or 0) + 1 if steps else 1
         self.run = Watched(
             directory / name, epochs=most, trials=max(1, len(trials)), objective=objective,
             name=study.study_name, program=place,
@@ -86,7 +89,14 @@ class Mirror:
         began = _seconds(trial.datetime_start)
         if trial.number not in self._told:
             self._begin(trial, began)
+        params = {name: _plain(value) for name, value in trial.params.items()}
+        if self._params.get(trial.number) != params:  # they are drawn one after the other
+            self._params[trial.number] = params
+            self.run.event("trial_asked", at=began, trial=trial.number, params=params)
+            self.run.event("worker_started", at=began, trial=trial.number, attempt=1)
         rows = list(self._rows(trial))
+        if not trial.state.is_finished():
+            rows = rows[:-1]  # what else it tells of itself is known at its end
         ended = _seconds(trial.datetime_complete) if trial.state.is_finished() else time.time()
         known = self._told[trial.number]
         for place, (epoch, val) in enumerate(rows[known:], start=known + 1):
@@ -105,9 +115,6 @@ class Mirror:
         if len(self._told) > self._planned:
             self._planned += 1
             self.run.event("trial_enqueued", params={}, request=f"trial {number}")
-        params = {name: _plain(value) for name, value in trial.params.items()}
-        self.run.event("trial_asked", at=began, trial=number, params=params)
-        self.run.event("worker_started", at=began, trial=number, attempt=1)
 
     def _end(self, trial: FrozenTrial, ended: float) -> None:
         state = _STATES[trial.state]
@@ -126,11 +133,14 @@ class Mirror:
         own = {name: float(value) for name, value in trial.user_attrs.items()
                if isinstance(value, int | float) and not isinstance(value, bool)}  # fmt: skip
         told = sorted(trial.intermediate_values.items())
+        if told and self._first is None:
+            self._first = min(told[0][0], 1)
+        first = 1 if self._first is None else self._first
         if not told and trial.state.is_finished() and trial.value is not None:
-            told = [(self._first, trial.value)]
+            told = [(first, trial.value)]
         for place, (step, value) in enumerate(told, start=1):
             extra = own if trial.state.is_finished() and place == len(told) else {}
-            yield step - self._first + 1, {**extra, "value": value}
+            yield max(1, step - first + 1), {**extra, "value": value}
 
 
 def watch(place: str, name: str, directory: Path) -> Mirror:
@@ -149,7 +159,7 @@ def watch(place: str, name: str, directory: Path) -> Mirror:
         hint = f"There are: {names}. Name one with --study."
         raise UsageError(f"{shown}: which study?" if named else f"{shown} has none.", hint=hint)
     if len(named[0].directions) > 1:
-        raise UsageError(f"{names} has several objectives; only one can be watched.")
+        raise UsageError(f"{named[0].study_name} has several objectives; only one can be watched.")
     return Mirror(get_storage(storage), named[0], directory, shown)
 
 

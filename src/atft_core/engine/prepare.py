@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from atft_core.data.panel import open_panel
 from atft_core.data.splits import folds_of, split_facts
 from atft_core.engine.space import distributions, planned
 from atft_core.run.events import Json
-from atft_core.run.plugins import sums_of
+from atft_core.run.plugins import installed_versions, sums_of
 
 Progress = Callable[[str, float], None]
 
@@ -29,14 +29,21 @@ class Prepared:
     identity: Json
 
 
-def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> Prepared:
+def prepare(
+    config: Config,
+    *,
+    demo: bool,
+    progress: Progress | None = None,
+    sums: Mapping[str, str] | None = None,
+) -> Prepared:
     """Check the search space, build the cache where needed, cut the splits.
 
+    `sums`: of the plug-ins of a run that has begun, wherever their files are by now.
     Raises ConfigError or DataError; nothing of a run exists then.
     """
     distributions(config)
     planned(config)
-    sums = sums_of(config.plugins.files)
+    sums = _sums(config) if sums is None else sums
     if config.command.argv:
         return _of_a_command(config, sums, demo=demo)
     cache = ensure_cache(config, progress)
@@ -52,7 +59,13 @@ def prepare(config: Config, *, demo: bool, progress: Progress | None = None) -> 
     return Prepared(cache, facts, split, identity)
 
 
-def _identity(config: Config, data: str, sums: dict[str, str], *, demo: bool) -> Json:
+def _sums(config: Config) -> dict[str, str]:
+    """Of the files, and of the installed packages that terms or parts may come from."""
+    packages = installed_versions() if config.loss.own or config.model.own else {}
+    return {**packages, **sums_of(config.plugins.files)}
+
+
+def _identity(config: Config, data: str, sums: Mapping[str, str], *, demo: bool) -> Json:
     """What makes a run the same experiment as another one."""
     return {
         "data_hash": data,
@@ -60,11 +73,11 @@ def _identity(config: Config, data: str, sums: dict[str, str], *, demo: bool) ->
         "code": with_plugins(code_version(), {**sums, **scripts_of(config.command)}),
         "demo": demo,
         "hung_seconds": config.engine.hung_seconds,
-        **({"plugins": sums} if sums else {}),
+        **({"plugins": dict(sums)} if sums else {}),
     }
 
 
-def _of_a_command(config: Config, sums: dict[str, str], *, demo: bool) -> Prepared:
+def _of_a_command(config: Config, sums: Mapping[str, str], *, demo: bool) -> Prepared:
     """A program reads its own data: the files that it is said to read stand for them."""
     found = hash_of(config.command.inputs)
     words = " ".join(config.command.argv)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Protocol
 
+from atft_core.config.schema import Config
 from atft_core.engine.outcome import Outcome
 from atft_core.engine.slots import Node, Slot, Slots
 from atft_core.run.causes import RANK_LOST, caused
@@ -144,6 +145,11 @@ def kill(worker: Worker, patient: Callable[[], bool]) -> Generator[Worker, None,
     while worker.running() and patient():
         worker.signal(signal.SIGKILL)
         yield worker
+
+
+def grace(config: Config) -> float:
+    """From the request to stop to SIGTERM; a program is asked to end first."""
+    return GRACE_SECONDS + (config.command.stop_seconds if config.command.argv else 0.0)
 
 
 def _ended(worker: Worker, seconds: float) -> Generator[Worker, None, bool]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from atft_core.config.schema import Config
 from atft_core.data.panel import Panel
+from atft_core.run import plugins
 from atft_core.train import results
 from atft_core.train.loop import mixed_seed, predict_days, silent, train_epoch
 from atft_core.train.phases import enter
@@ -58,6 +60,8 @@ def train_one(
     and may raise to end it. Uses the CPU threads that torch is set to, and plain eager mode. Raises
     ConfigError, DataError, or NonFiniteLossError where training diverges.
     """
+    for file in config.plugins.files:
+        plugins.load(plugins.read(Path(file)))
     setup = make_setup(config, panel)
     learner = equip(setup, build_learner(setup, trial))
     trained, seed = Trained(setup, learner), mixed_seed(config.train.seed, trial)

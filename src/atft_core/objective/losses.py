@@ -209,12 +209,22 @@ def active_terms(loss: LossConfig) -> dict[str, float]:
     return {name: weight for name, weight in loss.weights.items() if weight > 0}
 
 
+def resolve(loss: LossConfig) -> None:
+    """Find the terms of plug-ins, once and before the step is compiled, which could not trace it.
+
+    UsageError where no plug-in has one.
+    """
+    for name in loss.own:
+        _own[f"{OWN}{name}"] = plugins.find("TERMS", name, {})
+
+
 def term(name: str) -> Term:
-    """The function of a term; UsageError where no plug-in has it."""
-    if name.startswith(OWN):
-        own: Term = plugins.find("TERMS", name.removeprefix(OWN), {})
-        return own
-    return TERMS[name]
+    """The function of a term."""
+    return TERMS[name] if name in TERMS else _own[name]
+
+
+_own: dict[str, Term] = {}
+"""Terms of plug-ins that were resolved."""
 
 
 def horizon_weights(loss: LossConfig, horizons: Sequence[int]) -> tuple[float, ...]:

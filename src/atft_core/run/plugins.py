@@ -9,9 +9,10 @@ may come from anybody, and names its plug-ins by their sums alone.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -67,8 +68,39 @@ def read(path: Path) -> Source:
 
 def allow(source: Source) -> None:
     """From now on this content runs wherever this user names it."""
+    _keep(f"{source.sum}.py", source.code)
+
+
+def forget(source: Source) -> None:
+    """Take that back."""
+    (_store() / f"{source.sum}.py").unlink(missing_ok=True)
+
+
+def allow_command(argv: Sequence[str]) -> None:
+    """From now on runs may start this program, also where they are resumed."""
+    text = json.dumps(list(argv)).encode()
+    _keep(f"{hashlib.sha256(text).hexdigest()}.json", text)
+
+
+def knows_command(argv: Sequence[str]) -> bool:
+    """Whether this user has started, or allowed, a run of this program."""
+    text = json.dumps(list(argv)).encode()
+    return (_store() / f"{hashlib.sha256(text).hexdigest()}.json").is_file()
+
+
+def refuse_strange(sums: object, directory: Path) -> None:
+    """UsageError where a run has a plug-in of a content that this user has not allowed."""
+    for name, wanted in sums.items() if isinstance(sums, Mapping) else ():
+        if str(name).endswith(".py") and _found(str(name), str(wanted), None) is None:
+            raise UsageError(
+                f"This run uses the plug-in {name}, which is not allowed to run here.",
+                hint=_HOW.format(directory / Path(str(name)).name),
+            )
+
+
+def _keep(name: str, content: bytes) -> None:
     _store().mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomically(_store() / f"{source.sum}.py", source.code)
+    write_atomically(_store() / name, content)
 
 
 def sums_of(files: Iterable[str]) -> dict[str, str]:
@@ -103,8 +135,10 @@ def enter(sums: object, directory: Path | None = None) -> None:
     user has not allowed, or that fails.
     """
     for name, wanted in sums.items() if isinstance(sums, Mapping) else ():
-        if str(wanted) in _LOADED:
+        if str(wanted) in _LOADED or not str(name).endswith(".py"):  # or of a package
             continue
+        if said := _FAILED.get(str(wanted)):
+            raise UsageError(said)
         source = _found(str(name), str(wanted), directory)
         if source is None:
             where = directory / str(name) if directory else f"the run's plugins/{name}"
@@ -127,15 +161,32 @@ def load(source: Source) -> None:
     module.__file__ = str(source.path)
     try:
         exec(compile(source.code, str(source.path), "exec"), module.__dict__)  # noqa: S102 -- it is what a plug-in is
-    except Exception as error:  # whatever the user's code raises
-        raise UsageError(f"The plug-in {source.path} fails: {_place(error)}.") from error
-    _LOADED[source.sum] = _tables(module, str(source.path))
+        _LOADED[source.sum] = _tables(module, str(source.path))
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
+        said = error.message if isinstance(error, UsageError) else ""
+        _FAILED[source.sum] = said or f"The plug-in {source.path} fails: {_place(error)}."
+        raise UsageError(_FAILED[source.sum]) from error
 
 
-def table(name: str) -> dict[str, Any]:
-    """What the plug-ins that were entered, and installed packages, have in a table."""
-    held = [tables.get(name, {}) for tables in (*_installed().values(), *_LOADED.values())]
+def table(name: str, sums: object = None) -> dict[str, Any]:
+    """What installed packages and the plug-ins that were entered have in a table.
+
+    `sums`: only those of one run, as its log has them; two may have different ones of one name.
+    """
+    files = _LOADED
+    if sums is not None:
+        of_run = [str(each) for each in sums.values()] if isinstance(sums, Mapping) else []
+        files = {each: _LOADED[each] for each in of_run if each in _LOADED}
+    held = [tables.get(name, {}) for tables in (*_installed().values(), *files.values())]
     return {key: value for each in held for key, value in each.items()}
+
+
+def installed_versions() -> dict[str, str]:
+    """Packages that offer tables, and their versions."""
+    return {
+        f"{point.dist.name}": str(point.dist.version)
+        for point in entry_points(group=GROUP) if point.dist is not None
+    }  # fmt: skip
 
 
 def find(name: str, key: str, built_in: Mapping[str, Any]) -> Any:
@@ -144,7 +195,7 @@ def find(name: str, key: str, built_in: Mapping[str, Any]) -> Any:
         return built_in[key]
     own = table(name)
     if key not in own:
-        known = ", ".join((*built_in, *own))
+        known = ", ".join((*built_in, *own)) or "none"
         raise UsageError(
             f"{name} has no {key!r}; there are {known}.",
             hint="Name the file that has it with --plugin.",
@@ -154,6 +205,8 @@ def find(name: str, key: str, built_in: Mapping[str, Any]) -> Any:
 
 _LOADED: dict[str, dict[str, dict[str, Any]]] = {}
 """Tables of files, by the file's sum."""
+_FAILED: dict[str, str] = {}
+"""What those said that failed: they are not run again at every look."""
 
 
 @cache
@@ -163,7 +216,7 @@ def _installed() -> dict[str, dict[str, dict[str, Any]]]:
     for point in entry_points(group=GROUP):
         try:
             found[point.name] = _tables(point.load(), point.value)
-        except Exception as error:  # whatever a package raises
+        except (Exception, SystemExit) as error:  # whatever a package raises
             raise UsageError(
                 f"The plug-in {point.value} of an installed package fails: {_place(error)}."
             ) from error
@@ -199,7 +252,7 @@ def _vouched() -> list[str]:
     return os.environ.get(VOUCHED, "").split(",")
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """What went wrong, and in which line."""
     if isinstance(error, UsageError):
         return error.message.rstrip(".")

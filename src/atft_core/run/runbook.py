@@ -192,10 +192,10 @@ def _criterion(reader: TableReader, gpu: str) -> CriterionSpec:
 
 
 def _horizon(reader: TableReader, criterion: Criterion, *, named: bool) -> int | None:
-    """Of which the number is; a program of the user's own may know of none, and means 1."""
+    """Of which the number is; without it, of any metric that is told, the objective's."""
     if not criterion.needs_horizon:
         return None
-    return reader.count("horizon") if named or reader.has("horizon") else 1
+    return reader.count("horizon") if named or reader.has("horizon") else None
 
 
 def _check_bars(reader: TableReader, spec: CriterionSpec, criterion: Criterion) -> None:

@@ -26,6 +26,7 @@ from atft_core.data.panel import Panel
 from atft_core.data.splits import Split, split_of
 from atft_core.errors import ConfigError, DataError, RunDirectoryError
 from atft_core.model.atft import ATFT, Stocks
+from atft_core.objective.losses import resolve
 from atft_core.objective.significance import newey_west_mean
 from atft_core.run import plugins
 from atft_core.run.directory import RunDirectory
@@ -87,6 +88,7 @@ def make_setup(config: Config, panel: Panel, rank: int = 0) -> Setup:
             f"{list(panel.horizons)}.",
             hint="Start a new run: the cache is built at its start.",
         )
+    resolve(config.loss)
     split = split_of(config, panel.dates_T)
     device = choose_device(config.train.device)
     if device.type == "cuda" and config.train.devices_per_trial > 1:

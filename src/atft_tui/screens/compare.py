@@ -54,7 +54,7 @@ class DifferencesPane(Pane):
 
 
 def _results(view: View) -> list[tuple[str, Callable[[Trial], str]]]:
-    h = view.state.horizon
+    h, own = view.state.horizon, view.state.judged_by
 
     def metric(name: str) -> Callable[[Trial], str]:
         return lambda trial: ratio(trial.last(name, h))
@@ -62,8 +62,8 @@ def _results(view: View) -> list[tuple[str, Callable[[Trial], str]]]:
     return [
         ("state", _state),
         ("epochs", lambda trial: str(len(trial.epochs))),
-        (f"val RankIC, h = {h}", metric("rank_ic")),
-        ("its error", metric("rank_ic_se")),
+        (f"val {'RankIC' if own == 'rank_ic' else own}, h = {h}", metric(own)),
+        ("its error", metric(f"{own}_se")),
         ("val IC", metric("ic")),
         ("sign ratio", metric("sign_ratio")),
         ("less the best baseline", metric("baseline_diff")),

@@ -108,7 +108,8 @@ def _traceback(texts: Sequence[str], width: int) -> list[Content]:
 def _checkpoints(trial: Trial, view: View) -> list[Content]:
     """What a resume, or a look at the holdout, would start from."""
     kept = view.about.checkpoints if view.about else ()
-    values = [(row.metric("rank_ic", view.state.horizon), row.epoch) for row in trial.epochs]
+    wanted, horizon = view.state.objective, view.state.horizon
+    values = [(row.objective(wanted, horizon), row.epoch) for row in trial.epochs]
     best = max((pair for pair in values if pair[0] is not None), default=(None, None))[1]
     lines = [
         Content(f" {each.epoch:>5}{size(each.size):>11}{duration(view.now - each.t):>8} ago"

@@ -173,10 +173,10 @@ def criterion_of(name: str, state: State) -> Criterion:
         return ours
     try:
         plugins.enter(state.identity.get("plugins"))
-        found = plugins.table("CRITERIA").get(name)
+        found = plugins.table("CRITERIA", state.identity.get("plugins", {})).get(name)
     except UsageError as error:
         return _absent(error.message, f"`atft plugins allow`: {error.hint}")
-    if not isinstance(found, Criterion):
+    if not isinstance(found, Criterion) or found.comparison not in _HOLDS:
         return _absent("this version of atft has no such criterion", "a newer version of atft")
     return replace(found, measure=_guarded(found.measure))
 
@@ -192,10 +192,13 @@ def _guarded(measure: Measuring) -> Measuring:
     @wraps(measure)
     def guarded(state: State, spec: CriterionSpec) -> Measure:
         try:
-            return measure(state, spec)
-        except Exception as error:  # noqa: BLE001 -- whatever it raises
+            found: object = measure(state, spec)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever it raises
             note = f"the plug-in fails: {type(error).__name__}: {clean(str(error), 200)}"
             return Measure(value=None, note=note)
+        if isinstance(found, Measure):
+            return found
+        return Measure(value=None, note=f"the plug-in gives {clean(repr(found), 60)}, no Measure")
 
     return guarded
 

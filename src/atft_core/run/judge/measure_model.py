@@ -94,19 +94,19 @@ def metric(name: str) -> Callable[[State, CriterionSpec], Measure]:
     """What the best complete trial told of a metric at its last epoch, with NAME_se if it did."""
 
     def told(state: State, spec: CriterionSpec) -> Measure:
-        found = _last(state)
-        if found is None or spec.horizon is None:
+        found, horizon = _last(state), spec.horizon or state.horizon
+        if found is None:
             return Measure(
                 value=None, note="no trial is complete", awaits="the end of a complete trial"
             )
         trial, row = found
-        value = finite(row.metric(name, spec.horizon))
+        value = finite(row.metric(name, horizon))
         return Measure(
             value=value,
-            n=int(row.metric("days", spec.horizon) or row.metric("n", spec.horizon) or 0),
-            stderr=finite(row.metric(f"{name}_se", spec.horizon)),
+            n=int(row.metric("days", horizon) or row.metric("n", horizon) or 0),
+            stderr=finite(row.metric(f"{name}_se", horizon)),
             source=place(trial.number, row.epoch), final=settled(state),
-            note="" if value is not None else f"{name} was not told at horizon {spec.horizon}",
+            note="" if value is not None else f"{name} was not told at horizon {horizon}",
             awaits="" if value is not None else f"an epoch with {name}",
         )  # fmt: skip
 

@@ -22,6 +22,7 @@ from typing import Literal
 
 from atft_core.run.epochs import EpochRow
 from atft_core.run.events import Decision, Json
+from atft_core.run.foreign import clean
 from atft_core.run.judge.measure_model import MIN_DAYS, ONE_SIDED_90, luck, tried
 from atft_core.run.stages import RuleSpec
 from atft_core.run.state import ENDED, State, Trial
@@ -80,20 +81,22 @@ def early_signs(state: State, rule: RuleSpec, trial: Trial | None) -> Decision |
     rows = _rows_at(state, rule, trial)
     if trial is None or rows is None:
         return None
-    rank_ic, ic = rows[-1].metric("rank_ic", state.horizon), rows[-1].metric("ic", state.horizon)
-    series = [row.metric("rank_ic", state.horizon) for row in rows[SETTLING_EPOCHS:]]
+    rank_ic, ic = _figure(state, rows[-1]), rows[-1].metric("ic", state.horizon)
+    series = [_figure(state, row) for row in rows[SETTLING_EPOCHS:]]
     rises = _slope([value for value in series if value is not None]) > 0
+    if state.judged_by != "rank_ic":  # a program of the user's own tells no IC beside it
+        ic = rank_ic
     if rank_ic is None or ic is None:
-        return _stop(state, rule, trial, "RankIC is undefined", {"epoch": rows[-1].epoch})
+        return _stop(state, rule, trial, f"{_word(state)} is undefined", {"epoch": rows[-1].epoch})
     evidence: Json = {"epoch": rows[-1].epoch, "rank_ic": rank_ic, "ic": ic, "rises": rises,
-                      "rank_ic_se": rows[-1].metric("rank_ic_se", state.horizon)}  # fmt: skip
+                      "rank_ic_se": _error(state, rows[-1])}  # fmt: skip
     good = [text for text, holds in (
-        (f"RankIC {rank_ic:.4f} reaches {rule.bar:g}", rank_ic >= rule.bar),
-        ("RankIC rises", rises),
+        (f"{_word(state)} {rank_ic:.4f} reaches {rule.bar:g}", rank_ic >= rule.bar),
+        (f"{_word(state)} rises", rises),
         (f"IC {ic:.4f} is not below 0", ic >= 0),
     ) if holds]  # fmt: skip
     if not good:
-        said = f"RankIC {rank_ic:.4f} is below {rule.bar:g} and does not rise, IC {ic:.4f}"
+        said = f"{_word(state)} {rank_ic:.4f} is below {rule.bar:g} and does not rise, IC {ic:.4f}"
         return _stop(state, rule, trial, said, evidence)
     said = ", ".join(good)
     return _go_on(rule, trial, said, evidence)
@@ -104,15 +107,14 @@ def second_look(state: State, rule: RuleSpec, trial: Trial | None) -> Decision |
     rows = _rows_at(state, rule, trial)
     if trial is None or rows is None:
         return None
-    rank_ic = rows[-1].metric("rank_ic", state.horizon)
-    error = _error(rows[-1], state.horizon)
+    rank_ic, error = _figure(state, rows[-1]), _error(state, rows[-1])
     evidence: Json = {"epoch": rows[-1].epoch, "rank_ic": rank_ic, "rank_ic_se": error}
     if rank_ic is None:
-        return _stop(state, rule, trial, "RankIC is undefined", evidence)
+        return _stop(state, rule, trial, f"{_word(state)} is undefined", evidence)
     if error is None:
         return None
     upper = rank_ic + ONE_SIDED_90 * error
-    said = f"RankIC {rank_ic:.4f} +- {error:.4f}, at best {upper:.4f}, against {rule.bar:g}"
+    said = f"{_word(state)} {rank_ic:.4f} +- {error:.4f}, at best {upper:.4f}, against {rule.bar:g}"
     if upper < rule.bar:
         return _stop(state, rule, trial, said, evidence)
     return _go_on(rule, trial, said, evidence)
@@ -185,8 +187,8 @@ def _best(state: State, rule: RuleSpec) -> tuple[Trial, float, float, Json] | No
     }
     known = [
         (rank_ic, error, trial) for trial, row in last.values()
-        if (rank_ic := row.metric("rank_ic", state.horizon)) is not None
-        and (error := _error(row, state.horizon)) is not None
+        if (rank_ic := _figure(state, row)) is not None
+        and (error := _error(state, row)) is not None
     ]  # fmt: skip
     if over < due or not known:
         return None
@@ -202,10 +204,21 @@ def _over(state: State) -> list[Trial]:
     return [trial for trial in state.trials.values() if trial.state in ENDED]
 
 
-def _error(row: EpochRow, horizon: int) -> float | None:
-    """Standard error of the RankIC; None when it rests on too few days to be one."""
-    days = row.metric("days", horizon) or 0
-    return row.metric("rank_ic_se", horizon) if days >= MIN_DAYS else None
+def _word(state: State) -> str:
+    return "RankIC" if state.judged_by == "rank_ic" else clean(state.objective, 40)
+
+
+def _figure(state: State, row: EpochRow) -> float | None:
+    """What the study maximises."""
+    return row.objective(state.objective, state.horizon)
+
+
+def _error(state: State, row: EpochRow) -> float | None:
+    """Its standard error; None when it rests on too few days to be one."""
+    days = row.metric("days", state.horizon)
+    if days is None and state.judged_by != "rank_ic":  # a program need not tell them
+        days = MIN_DAYS
+    return row.metric(f"{state.judged_by}_se", state.horizon) if (days or 0) >= MIN_DAYS else None
 
 
 def _go_on(rule: RuleSpec, trial: Trial | None, reason: str, evidence: Json) -> Decision:

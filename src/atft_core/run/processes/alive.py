@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 _BOOT_TICKS_FIELD = 19  # starttime, counted from the field after the command name
@@ -59,6 +61,19 @@ def signal_listener(pid: int, started: float, signal_number: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return True
+
+
+def clear_group(pid: int) -> None:
+    """Kill what is left of a session that a process now gone had begun.
+
+    No process gets a number again while a group is called by it: what has this one is of that one.
+    """
+    for path in Path("/proc").iterdir():
+        if path.name.isdecimal():
+            with suppress(OSError):
+                of_it = os.getpgid(int(path.name)) == pid == os.getsid(int(path.name))
+                if of_it and int(path.name) != pid:
+                    os.kill(int(path.name), signal.SIGKILL)
 
 
 def signal_group(pid: int, started: float, signal_number: int) -> bool:
