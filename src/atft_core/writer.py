@@ -15,8 +15,8 @@ raises as FAILED with the reason. Numbers that are not finite are left out, neve
 `lightning_callback` and `transformers_callback` tell a trial of those trainers' epochs. Of several
 ranks one writes: make the run where RANK is 0.
 
-`events.jsonl` has one JSON object per line, {"seq", "t", "kind", ..., "crc"}: the CRC-32 of the line
-before it. `engine.lock` is locked while the run is at work.
+`events.jsonl` has one JSON object per line, {"seq", "t", "kind", ..., "crc"}: the CRC-32 of what
+stands before it. `engine.lock` is locked while the run is at work.
 """
 
 from __future__ import annotations

@@ -114,6 +114,7 @@ def test_console_reports_what_it_sends_and_needs_beside_a_plain_app():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.environ.get("DRILLS") != "all", reason="two minutes; with DRILLS=all")
 @pytest.mark.parametrize(
     ("script", "options", "names"),
     [

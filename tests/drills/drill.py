@@ -16,6 +16,8 @@ from atft_core.run.status import load, read_status
 
 ALL = os.environ.get("DRILLS") == "all"
 """Whether each drill has its turn at every place and moment (`make drills`): hours, not minutes."""
+slowest = pytest.mark.skipif(not ALL, reason="half a minute and more; with DRILLS=all")
+"""For what a shorter drill beside it shows nearly as well."""
 FAST = [
     "model.hidden=16", "model.heads=2", "model.lookback=10", "train.threads=1",
     "train.block_days=8", "search={}", "split.warmup=20", 'objective.lightgbm="off"',

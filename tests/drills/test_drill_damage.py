@@ -8,7 +8,16 @@ import subprocess
 
 import pytest
 import torch
-from drill import assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
+from drill import (
+    assert_log_equals_study,
+    atft,
+    kill,
+    refused,
+    slowest,
+    start,
+    wait_for,
+    wait_for_end,
+)
 
 from atft_core.run.status import read_status
 from atft_core.run.verdict.diagnose import verdict_line
@@ -57,6 +66,7 @@ def test_what_would_make_another_experiment_of_it_is_refused_until_put_back(pane
     finishes(run)
 
 
+@slowest
 def test_what_can_be_made_again_is_made_again(panel, home):
     cache = home / "cache"
     run = stopped(panel, home, "--set", f"data.cache_dir={cache}")
@@ -76,6 +86,7 @@ def test_what_can_be_made_again_is_made_again(panel, home):
     assert [path.name for path in cache.iterdir()] == [old.name]
 
 
+@slowest
 def test_a_cache_that_moved_is_found_again(panel, home, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "before"))
     run = stopped(panel, home)
@@ -85,6 +96,7 @@ def test_a_cache_that_moved_is_found_again(panel, home, monkeypatch):
     assert run.facts()["cache"].startswith(str(home / "after"))
 
 
+@slowest
 def test_a_file_in_the_way_of_a_trial_stops_the_run_and_not_the_trial(panel, home):
     run = stopped(panel, home, "--set", "engine.max_retries=0")
     checkpoints = run.trial(0).checkpoints
@@ -138,6 +150,7 @@ def test_a_worker_that_lost_its_engine_is_not_given_a_rival(panel, home):
     assert wait_for_end(run)[1].reason == "stopped on request"
 
 
+@slowest
 def test_an_engine_whose_lock_file_was_removed_is_still_seen_and_stopped(panel, home):
     run = start(panel, home / "out", trials=1, epochs=2000)
     state = wait_for(run, lambda s: s.trials and s.trials[0].epochs)
@@ -149,6 +162,7 @@ def test_an_engine_whose_lock_file_was_removed_is_still_seen_and_stopped(panel, 
     assert (status.name, state.engines) == ("STOPPED", 1)
 
 
+@slowest
 def test_a_stop_that_is_not_answered_is_no_success_and_obeyed_later(panel, home):
     run = start(panel, home / "out", trials=1, epochs=2000)
     state = wait_for(run, lambda s: s.trials and s.trials[0].epochs)
@@ -210,6 +224,7 @@ def test_a_disk_that_fills_at_once_pauses_the_run_until_there_is_room(panel, sma
     assert_log_equals_study(run)
 
 
+@slowest
 def test_a_run_that_waits_for_room_can_be_stopped(panel, small_disk):
     run = start(panel, small_disk / "out", trials=1, epochs=200)
     wait_for(run, lambda s: s.trials and s.trials[0].epochs)

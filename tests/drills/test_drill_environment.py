@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from drill import FAST, atft, start, wait_for, wait_for_end
+from drill import FAST, atft, slowest, start, wait_for, wait_for_end
 from small_book import events
 
 from atft_core.run import events as ev
@@ -43,6 +43,7 @@ def test_a_weight_from_the_environment_reaches_the_loss_of_the_worker(panel, hom
     assert state.trials[0].settings["loss"]["rank_ic"] == 0.6
 
 
+@slowest
 def test_a_resumed_run_reads_its_own_settings_and_not_the_environment(panel, home, monkeypatch):
     run = start(panel, home / "out", trials=1, epochs=6)
     wait_for(run, lambda state: state.trials and state.trials[0].epochs)

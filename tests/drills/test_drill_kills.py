@@ -10,7 +10,17 @@ import time
 from pathlib import Path
 
 import pytest
-from drill import ALL, assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
+from drill import (
+    ALL,
+    assert_log_equals_study,
+    atft,
+    kill,
+    refused,
+    slowest,
+    start,
+    wait_for,
+    wait_for_end,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MOMENTS = {
@@ -57,6 +67,7 @@ def test_a_killed_engine_leaves_its_worker_at_work_and_is_resumed(panel, home, m
     assert_log_equals_study(run)
 
 
+@slowest
 def test_a_trial_that_was_computed_by_hand_is_taken_up_by_the_next_engine(panel, home):
     run = start(panel, home / "out", epochs=25)
     state = wait_for(run, at("middle"))

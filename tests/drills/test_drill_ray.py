@@ -12,7 +12,7 @@ from pathlib import Path
 import empty
 import psutil
 import pytest
-from drill import ALL, kill, wait_for
+from drill import ALL, kill, slowest, wait_for
 from test_drill_faults import assert_whole
 
 from atft_core.run import events as ev
@@ -98,6 +98,7 @@ def test_a_node_that_is_gone_costs_its_trials_one_epoch_at_most(panel, home, clu
     assert_whole(run, trials=4, epochs=8)
 
 
+@slowest
 def test_the_loss_of_a_node_is_told_and_a_new_one_is_used(panel, home, cluster):
     run, engine = begun(panel, home, cluster, trials=12, epochs=6)
     all_at_work(run)
@@ -206,6 +207,7 @@ def test_a_node_that_does_not_see_the_run_is_named_before_any_trial(panel, home,
     assert f"it does not see {run.path}" in state.end_reason
 
 
+@slowest
 def test_a_node_that_joins_and_does_not_see_the_run_is_left_out(panel, home, cluster):
     before = unseeing(home)
     run, engine = begun(panel, home, cluster, trials=12, epochs=14)
@@ -245,6 +247,7 @@ def test_a_node_that_cannot_write_fails_no_trial_and_is_used_once_it_can(panel, 
     assert_whole(run, trials=30, epochs=14)
 
 
+@slowest
 def test_a_node_whose_card_is_lost_is_left_out(panel, home, cluster):
     next(node for node in reversed(cluster.nodes) if node.alive).kill()
     ill = cluster.add(ATFT_EMPTY_LOST="1")

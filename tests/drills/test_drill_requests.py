@@ -8,7 +8,17 @@ from datetime import datetime, timedelta
 
 import optuna
 import pytest
-from drill import FAST, assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
+from drill import (
+    FAST,
+    assert_log_equals_study,
+    atft,
+    kill,
+    refused,
+    slowest,
+    start,
+    wait_for,
+    wait_for_end,
+)
 from small_book import events, run_stage, write_book
 
 from atft_core.run import events as ev
@@ -70,6 +80,7 @@ def test_a_queued_stage_does_not_start_when_the_gate_stays_closed(panel, home):
     wait_for_end(dry)
 
 
+@slowest
 def test_a_used_up_time_budget_stops_the_run_and_resuming_goes_on(panel, home):
     run = start(panel, home / "out", "--until", soon(15), trials=1, epochs=120)
     state, status = wait_for_end(run)
@@ -167,6 +178,7 @@ def test_an_enqueued_trial_survives_the_engine_and_is_asked_for_once(panel, home
     assert_log_equals_study(run)
 
 
+@slowest
 def test_a_trial_that_only_the_study_heard_of_is_completed_by_the_next_engine(panel, home):
     run = start(panel, home / "out", "--set", SEARCH, trials=1, epochs=5000)
     wait_for(run, lambda state: state.trials and state.trials[0].epochs)
@@ -212,6 +224,7 @@ def test_a_stopped_worker_is_said_to_be_stopped(live):
         os.kill(worker, signal.SIGCONT)
 
 
+@slowest
 def test_a_run_without_a_process_has_no_stacks(panel, home):
     run = start(panel, home / "out", trials=1, epochs=1)
     wait_for_end(run)

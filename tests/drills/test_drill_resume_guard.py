@@ -4,7 +4,7 @@ import shutil
 from collections import Counter
 
 import pytest
-from drill import assert_log_equals_study, atft, refused, start, wait_for, wait_for_end
+from drill import assert_log_equals_study, atft, refused, slowest, start, wait_for, wait_for_end
 from small_book import events
 
 from atft_core.run import events as ev
@@ -12,6 +12,7 @@ from atft_core.run import events as ev
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+@slowest
 def test_requests_of_any_shape_are_answered_once_and_the_engine_goes_on(panel, home):
     run = start(panel, home / "out", trials=2, epochs=5)
     wait_for(run, lambda state: state.trials and state.trials[0].epochs)

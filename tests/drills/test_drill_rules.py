@@ -1,7 +1,7 @@
 """Rules on real runs: advice changes nothing; one that acts prunes the trial or ends the sweep."""
 
 import pytest
-from drill import assert_log_equals_study, atft
+from drill import assert_log_equals_study, atft, slowest
 from small_book import SETS, events, write_book
 
 from atft_core.run import events as ev
@@ -45,6 +45,7 @@ def test_a_rule_that_acts_prunes_the_trial_with_its_reason(place, panel):
     assert_log_equals_study(run)
 
 
+@slowest
 def test_a_sweep_ends_when_a_rule_says_that_it_is_enough(place, panel):
     run = run_with(place / "enough", panel, ENOUGH, trials=6, epochs=2)
     state = load(run)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from drill import atft, start, wait_for, wait_for_end
+from drill import atft, slowest, start, wait_for, wait_for_end
 from small_book import begin, events, run_stage, write_book
 
 from atft_core.config.keys import dump
@@ -30,6 +30,7 @@ def queued(run):
     return [event.text for event in events(run, ev.Alert) if "next stage" in event.text]
 
 
+@slowest
 def test_a_stopped_run_starts_nothing_until_it_is_resumed_and_finished(panel, home):
     book = write_book(home)
     dry, short = begin("dry", book, panel, "--then", "short"), RunDirectory(home / "short")

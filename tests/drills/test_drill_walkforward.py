@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
-from drill import FAST, atft, kill, refused, wait_for, wait_for_end
+from drill import FAST, atft, kill, refused, slowest, wait_for, wait_for_end
 from scipy.stats import spearmanr
 
 from atft_core.run.directory import RunDirectory
@@ -99,6 +99,7 @@ def test_a_rolling_window_keeps_its_length(place, panel):
     assert len(lengths) == 1
 
 
+@slowest
 def test_a_walk_whose_engine_is_killed_goes_on_to_the_same_result(place, panel, run):
     output = place / "killed"
     walk(panel, output, "--detach")

@@ -5,6 +5,8 @@ import pytest
 import torch
 from train_panels import make_config, make_panel
 
+from atft_core.objective.losses import rank_ic
+from atft_core.run import plugins
 from atft_core.train import compiled
 from atft_core.train.compiled import compile_step, missing_compiler, worth_compiling
 from atft_core.train.flops import step_flops
@@ -27,13 +29,30 @@ def test_it_pays_on_cuda_unless_told_otherwise():
     assert [worth_compiling(CPU, w) for w in ("auto", "on", "off")] == [False, True, False]
 
 
+class Today(torch.nn.Module):
+    """A part of a plug-in."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.linear, self.past = torch.nn.Linear(sizes.features, sizes.hidden), sizes.lookback - 1
+
+    def forward(self, z_BND, x_TNF, valid_TN):
+        return self.linear(x_TNF[self.past :])
+
+
+OWN = {"loss__own": {"half": 0.5}, "model__own": ["today"]}
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler has many, none of them ours
-def test_the_compiled_step_learns_what_the_eager_one_does():
+@pytest.mark.parametrize("own", [{}, OWN], ids=["ours", "with plug-ins"])
+def test_the_compiled_step_learns_what_the_eager_one_does(monkeypatch, own):
+    tables = {"TERMS": {"half": lambda *seen: 0.5 * rank_ic(*seen)}, "BLOCKS": {"today": Today}}
+    monkeypatch.setattr(plugins, "_LOADED", {"": tables})
     losses, scores = [], []
     for compile_it in (False, True):
         setup, feed, learner = scene(
-            model__dropout=0.0, model__graph_dropout=0.0, model__market_noise=0.0
+            model__dropout=0.0, model__graph_dropout=0.0, model__market_noise=0.0, **own
         )
         learner.eval_days = 8  # several blocks, the last of which overlaps
         if compile_it:

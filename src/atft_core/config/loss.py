@@ -42,7 +42,7 @@ class LossConfig(Section):
     @property
     def weights(self) -> dict[str, float]:
         """Weight of every term by its name, ours first."""
-        ours = {name: float(getattr(self, name)) for name in built_in_terms()}
+        ours = {name: float(getattr(self, name)) for name in BUILT_IN}
         return ours | {f"{OWN}{name}": weight for name, weight in self.own.items()}
 
     @model_validator(mode="after")
@@ -52,6 +52,5 @@ class LossConfig(Section):
         return self
 
 
-def built_in_terms() -> list[str]:
-    """Names of the loss terms that have a key of their own."""
-    return [name for name in LossConfig.model_fields if name not in ("own", "horizon_weights")]
+BUILT_IN = tuple(name for name in LossConfig.model_fields if name not in ("own", "horizon_weights"))
+"""Loss terms that have a key of their own. Made once: a compiled step cannot look for them."""

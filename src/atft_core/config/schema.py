@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from atft_core.config.command import CommandConfig
 from atft_core.config.engine import EngineConfig, RayConfig
-from atft_core.config.loss import LossConfig, Name, built_in_terms
+from atft_core.config.loss import BUILT_IN, LossConfig, Name
 from atft_core.config.search import Choice, Range, default_search
 from atft_core.config.section import Section
 from atft_core.config.split import SplitConfig
@@ -205,7 +205,7 @@ class Phase(Section):
 
     @model_validator(mode="after")
     def _terms_exist(self) -> Phase:
-        known = built_in_terms()
+        known = list(BUILT_IN)
         if unknown := sorted(set(self.loss) - set(known)):
             raise ValueError(f"loss has no {unknown}; there are {known}")
         return self

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atft_core.config.keys import get
 from atft_core.config.load import with_values
-from atft_core.config.loss import OWN, LossConfig, built_in_terms
+from atft_core.config.loss import BUILT_IN, OWN, LossConfig
 from atft_core.config.schema import Config
 from atft_core.config.search import Choice, Range
 from atft_core.objective.losses import active_terms, composite, horizon_weights
@@ -59,7 +59,7 @@ def every_loss_term_counts(scene: Scene) -> Outcome:
 
 def _alone(loss: LossConfig, name: str) -> LossConfig:
     """The loss with one term of weight 1."""
-    none = dict.fromkeys(built_in_terms(), 0.0)
+    none = dict.fromkeys(BUILT_IN, 0.0)
     if name.startswith(OWN):
         return loss.model_copy(update={**none, "own": {name.removeprefix(OWN): 1.0}})
     return loss.model_copy(update={**none, "own": {}, name: 1.0})
