@@ -20,6 +20,7 @@ from atft_core.run.foreign import clean
 from atft_core.run.runbook import Runbook, load
 from atft_core.run.shipped import shipped, typed
 from atft_tui import demo, plain
+from atft_tui.farewell import watched
 from atft_tui.terminal import attached
 
 _EPILOG = """\
@@ -103,7 +104,8 @@ def _main(args: argparse.Namespace) -> int:
         return _run(load(_runbook_path(args)), args)
     with watching(args.watch, args.study) as directory:
         args.dir = directory
-        return _run(load(shipped("runbook.toml")), args)
+        again = ["--watch", args.watch, *(["--study", args.study] if args.study else [])]
+        return _run(load(shipped("runbook.toml")), args, again)
 
 
 def _check_directory(directory: Path | None) -> None:
@@ -194,7 +196,8 @@ def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run(runbook: Runbook, args: argparse.Namespace) -> int:
+def _run(runbook: Runbook, args: argparse.Namespace, again: Sequence[str] = ()) -> int:
+    """`again`: how to come back, where that is not by the run's directory."""
     with collecting_later():
         from atft_tui.app import ConsoleApp
         from atft_tui.bindings import refuse_taken_hotkeys
@@ -209,5 +212,6 @@ def _run(runbook: Runbook, args: argparse.Namespace) -> int:
     app = ConsoleApp(runbook, args.dir, _options(runbook, args), output)
     attached.exit_on_hangup(app.remember)
     app.run(mouse=not args.no_mouse)
-    sys.stdout.write("\n".join(app.farewell()) + "\n")
+    said = watched(again) if again else app.farewell()
+    sys.stdout.write("\n".join(said) + "\n")
     return app.return_code or 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from atft_tui.format import shown_path
@@ -27,6 +28,11 @@ def farewell(view: View | None) -> list[str]:
         f"  come back   {_typed('atft-tui')} {where}",
         f"  look        {_typed('atft')} status {where}",
     ]
+
+
+def watched(again: Sequence[str]) -> list[str]:
+    """Of a study that belongs to another program: nothing of it is kept here."""
+    return [f"The study goes on by itself. Come back: {_typed('atft-tui')} {shlex.join(again)}"]
 
 
 def _typed(command: str) -> str:

@@ -78,7 +78,8 @@ def _data(view: View) -> str:
     if not facts.get("path"):
         return ""
     if facts.get("command"):
-        return clean(str(facts["command"]), 60)
+        words = str(facts["command"])
+        return clean(words if " " in words else Path(words).name, 60)
     path = Path(str(facts["path"]))
     name = path.parent.name if path.stem in ("panel", "data") and path.parent.name else path.stem
     return clean(f"{name} {facts.get('stocks', '?')}x{facts.get('days', '?')}")
