@@ -144,7 +144,8 @@ def _fixed(state: State) -> list[Column]:
     # Of a program of the user's own: what it tells instead of what our model tells.
     told = {name for t in state.trials.values() for name in _newest(t, h)} - {own, f"{own}_se"}
     others = [metric(name, clean(name, 6), f"validation {name}") for name in sorted(told)]
-    kept = [column for column in known if column.name not in _OURS]
+    head_and_error = [column for column in known if column.name in (own, f"{own}_se")][:2]
+    kept = [c for c in known if c.name not in _OURS or c in head_and_error]
     return kept + others[:_OTHERS]
 
 

@@ -230,4 +230,6 @@ def test_of_another_objective_the_table_shows_what_its_program_tells():
     assert heads[:5] == ["#", "state", "ep", "loss", "+-"] and "accura" in heads
     assert not {"RankIC", "IC", "t", "sign"} & set(heads)
     assert [t.number for t in in_order(state)] == [1, 0], "the smaller loss first"
+    names = [column.name for column in columns(State(trials=trials, objective="ic"))]
+    assert (names.count("ic"), names.count("ic_se")) == (1, 1)
     assert noise_bound(state) == pytest.approx(-0.4 - 0.01645, abs=1e-5)
