@@ -25,6 +25,7 @@ from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, probe
+from atft_core.run.processes.alive import clear_group
 
 LOOK_SECONDS = 60.0
 """For the run's storage to answer."""
@@ -152,4 +153,5 @@ def _kept(run: RunDirectory, worker: LocalWorker, number: str) -> str:
     finally:  # Ray interrupts a task that is cancelled
         for waiting in kill(worker, lambda: True):
             wait([waiting], TICK_SECONDS)
+        clear_group(worker.pid)  # what a program of the user's own has left
     return worker.fate().reason
