@@ -12,8 +12,8 @@
 
 Python's standard library alone, 3.9 or newer, Linux. Whoever is killed is seen as DIED, whoever
 raises as FAILED with the reason. Numbers that are not finite are left out, never made up.
-`lightning_callback` and `transformers_callback` tell a trial of those trainers' epochs. Of several
-ranks one writes: make the run where RANK is 0.
+Of several ranks one writes: make the run where RANK is 0. `atft_core.callbacks` tells a trial of
+the epochs of Lightning and of Hugging Face's Trainer.
 
 `events.jsonl` has one JSON object per line, {"seq", "t", "kind", ..., "crc"}: the CRC-32 of what
 stands before it. `engine.lock` is locked while the run is at work.
@@ -30,6 +30,7 @@ import socket
 import statistics
 import struct
 import sys
+import threading
 import time
 import uuid
 import zlib
@@ -82,6 +83,7 @@ class Run:
         self.path.chmod(0o700)
         for part in ("logs", "requests"):
             (self.path / part).mkdir()
+        self._pid, self._turn = os.getpid(), threading.Lock()
         self._seq, self._numbers, self._answered = 0, 0, set()  # type: int, int, set[str]
         self._lock = _locked(self.path / "engine.lock")
         self._file = os.open(self.path / "events.jsonl", _APPEND, 0o640)
@@ -108,23 +110,29 @@ class Run:
 
     def trial(self, **params: Any) -> Trial:
         """The next trial, with its parameters; a context manager."""
-        number = self._numbers
-        self._numbers += 1
+        with self._turn:
+            number = self._numbers
+            self._numbers += 1
         return Trial(self, number, params)
 
     def event(self, kind: str, *, at: float | None = None, **fields: Any) -> None:
         """Add a line to the log; on disk when this returns. `at`: when it happened, if not now."""
-        self._seq += 1
+        if os.getpid() != self._pid:  # a fork: the run is its parent's
+            return
         t = round(time.time() if at is None else at, 3)
-        record = {"seq": self._seq, "t": t, "kind": kind, **_finite(fields)}
-        text = json.dumps(record, allow_nan=False, separators=(",", ":"))
-        os.write(self._file, (summed(text) + "\n").encode())
+        with self._turn:
+            self._seq += 1
+            record = {"seq": self._seq, "t": t, "kind": kind, **_finite(fields)}
+            text = json.dumps(record, allow_nan=False, separators=(",", ":"))
+            os.write(self._file, (summed(text) + "\n").encode())
         if self.DURABLE and kind != "progress":
             os.fsync(self._file)
 
     def log(self, text: str) -> None:
         """Add a line to the log that people read."""
-        with (self.path / "logs" / "ml_training.log").open("a", encoding="utf-8") as file:
+        with (self.path / "logs" / "ml_training.log").open(
+            "a", encoding="utf-8", errors="replace"
+        ) as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def stop_asked(self) -> bool:
@@ -137,7 +145,7 @@ class Run:
 
     def close(self, state: str = "FINISHED", reason: str = "") -> None:
         """Say how it ended: FINISHED, STOPPED or FAILED."""
-        if self._file < 0:
+        if self._file < 0 or os.getpid() != self._pid:
             return
         if state == "FINISHED" and self.stop:
             state, reason = "STOPPED", "stopped on request"
@@ -212,7 +220,7 @@ class Trial:
             "epoch": int(epoch), "seconds": now - self._since if seconds is None else seconds,
             "batches": 0, "batches_available": 0,
             "time": {"train_start": self._since, "train_end": now},
-            "train": train or {}, "val": found,
+            "train": _numbers(train or {}), "val": {h: _numbers(each) for h, each in found.items()},
         })  # fmt: skip
         self._since = now
         self._rows.append(row)
@@ -271,59 +279,6 @@ class Trial:
         }))  # fmt: skip
 
 
-def lightning_callback(trial: Trial) -> Any:
-    """A callback for `lightning.Trainer(callbacks=[...])`: its metrics after each validation.
-
-    Metrics that begin with "train" belong to the training, all others to validation; "val_" and
-    "train_" before their names are dropped.
-    """
-    from lightning.pytorch.callbacks import Callback
-
-    class AtftCallback(Callback):
-        def on_train_batch_end(
-            self, trainer: Any, module: Any, out: Any, batch: Any, i: int
-        ) -> None:
-            trial.progress(trainer.current_epoch + 1, i + 1, trainer.num_training_batches)
-
-        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-            told = {k: float(v) for k, v in trainer.callback_metrics.items()}
-            train = {k[6:]: v for k, v in told.items() if k.startswith("train_")}
-            val = {k.removeprefix("val_"): v for k, v in told.items() if k[:6] != "train_"}
-            trial.epoch(trainer.current_epoch + 1, train=train, val=val)
-            if trial.stop_asked():
-                trainer.should_stop = True
-
-    return AtftCallback()
-
-
-def transformers_callback(trial: Trial) -> Any:
-    """A callback for `transformers.Trainer(callbacks=[...])`: its metrics after each evaluation."""
-    from transformers import TrainerCallback
-
-    class AtftCallback(TrainerCallback):
-        def __init__(self) -> None:
-            self.train: dict[str, float] = {}
-            self.count = 0
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            numbers = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, (int, float))}
-            self.train |= {k: v for k, v in numbers.items() if not k.startswith(("eval_", "epoch"))}
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            trial.progress(int(state.epoch or 0) + 1, state.global_step, state.max_steps)
-            if trial.stop_asked():
-                control.should_training_stop = True
-
-        def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None,
-                        **_: Any) -> None:  # fmt: skip
-            numbers = {k: float(v) for k, v in (metrics or {}).items() if k != "epoch"}
-            val = {k.removeprefix("eval_"): v for k, v in numbers.items()}
-            self.count += 1  # an evaluation need not be an epoch
-            trial.epoch(self.count, train=self.train, val=val)
-
-    return AtftCallback()
-
-
 def _free(wanted: Path) -> Path:
     if not _NAME.fullmatch(wanted.name):
         raise ValueError(f"{wanted.name!r}: 1 to 64 letters, digits, '.', '_' or '-'")
@@ -365,7 +320,7 @@ def _start_time() -> float:
 def _write(path: Path, text: str) -> None:
     """Old or new, never half of it."""
     half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    half.write_text(text + "\n", encoding="utf-8")
+    half.write_text(text + "\n", encoding="utf-8", errors="replace")
     half.replace(path)
 
 
@@ -387,11 +342,17 @@ def _finite(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
+def _numbers(told: dict[Any, Any]) -> dict[str, float]:
+    """Those that are numbers; a metric that is none is left out."""
+    found = {str(key): _finite(value) for key, value in told.items()}
+    return {k: v for k, v in found.items() if type(v) in (int, float)}
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     plain = value if isinstance(value, (bool, int)) else str(value)
-    return json.dumps(plain, ensure_ascii=False)
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _said(error: BaseException) -> str:

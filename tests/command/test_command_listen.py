@@ -85,6 +85,7 @@ def test_a_program_may_print_anything():
     ("values", "said"),
     [
         ({"argv": ["a", "{nothing}"]}, r"\{nothing\} stands for nothing; there are epochs, trial"),
+        ({"argv": ["{epochs:999999999}"]}, "stands by itself, without a format"),
         ({"argv": ["{"]}, "write {{ for a brace"),
         ({"patterns": ["(?P<x"]}, "is no regular expression"),
         ({"patterns": ["x"]}, "has no named group"),

@@ -1,5 +1,6 @@
 """Programs of the user's own: whatever they do, the run says what it was and goes on."""
 
+import hashlib
 import json
 import os
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from drill import assert_log_equals_study, atft, kill, refused, wait_for, wait_for_end
+from drill import assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
 
 from atft_core.run.directory import RunDirectory
 from atft_core.run.processes.alive import start_time
@@ -154,6 +155,30 @@ def test_a_program_that_ignores_the_end_is_killed(tmp_path):
     assert not group_of(worker)
 
 
+def test_a_program_that_ends_early_is_complete_with_what_it_told(tmp_path):
+    run = begun(tmp_path, "well", epochs=9, **{"command.argv": json.dumps(
+        [sys.executable, str(tmp_path / "train.py"), "well", "3", "{x}"])})  # fmt: skip
+    state, status = wait_for_end(run)
+    assert (status.name, epochs_of(run), state.trials[0].crashes) == ("FINISHED", [1, 2, 3], 0)
+    assert_log_equals_study(run)
+
+
+def test_copied_code_that_run_json_alone_names_does_not_run(panel, home):
+    run = start(panel, home / "out", epochs=60)
+    wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    atft("stop", run.path, "--now")
+    wait_for_end(run)
+    witness = home / "witness"
+    run.plugins.mkdir()
+    code = f"open({str(witness)!r}, 'w').close()\nTERMS = {{'e': print}}\n"
+    (run.plugins / "evil.py").write_text(code)
+    facts = json.loads(run.run_json.read_text())
+    facts["identity"]["plugins"] = {"evil.py": hashlib.sha256(code.encode()).hexdigest()}
+    run.run_json.write_text(json.dumps(facts))
+    atft("resume", run.path, code=None)
+    assert not witness.exists()
+
+
 SLOW_TO_SAVE = """
 import os, pathlib, signal, subprocess, sys, time
 job = pathlib.Path(os.environ["ATFT_JOB_DIR"])
@@ -208,6 +233,7 @@ def test_a_run_of_somebody_else_does_not_run_its_program_when_it_is_resumed(tmp_
     wait_for_end(run)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
     assert "which you have not started here" in refused("resume", run.path)
+    assert "which you have not started here" in refused("worker", run.path, "--trial", 0)
     atft("plugins", "allow", run.config)
     (tmp_path / "train.py").write_text(SCRIPT + "# edited\n")
     assert "has changed since this run started" in refused("resume", run.path)

@@ -116,9 +116,14 @@ def test_a_trial_at_work_is_told_to_its_end(db, tmp_path):
     ("make", "name", "error", "said"),
     [
         (lambda db: None, "", UsageError, "There is no study"),
-        (lambda db: db.write_text("no database at all " * 100), "", EngineError, "no studies of"),
+        (
+            lambda db: db.write_text("no database at all " * 100),
+            "",
+            EngineError,
+            "is no SQLite database",
+        ),
         (lambda db: [study_of(db, n) for n in "ab"], "", UsageError, "which study"),
-        (study_of, "other", UsageError, "has none"),
+        (study_of, "other", UsageError, "has no study 'other'"),
         (lambda db: study_of(db, directions=["minimize", "maximize"]), "", UsageError, "several"),
     ],
 )

@@ -1,9 +1,11 @@
 """One file that any program may copy: what it writes, atft reads as its own."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,30 @@ def test_whoever_is_killed_is_dead_and_nothing_else(tmp_path):
     assert done.returncode == -signal.SIGKILL
     state, status = state_of(tmp_path / "r")
     assert status.name == "DIED" and len(state.trials[0].epochs) == 1 and state.lost == 0
+
+
+def test_a_fork_writes_nothing_and_threads_lose_nothing(tmp_path):
+    with Run(tmp_path / "r", epochs=20, trials=4, objective="ic") as run:
+        if (child := os.fork()) == 0:
+            run.event("trial_asked", trial=99, params={})
+            run.close("FAILED")
+            os._exit(0)
+        os.waitpid(child, 0)
+
+        def work():
+            with run.trial() as trial:
+                for epoch in range(1, 21):
+                    trial.epoch(epoch, val={"ic": 0.1, "note": "text", "none": None})
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    state, status = state_of(run.path)
+    assert (status.name, state.lost, sorted(state.trials)) == ("FINISHED", 0, [0, 1, 2, 3])
+    assert {len(trial.epochs) for trial in state.trials.values()} == {20}
+    assert set(state.trials[0].epochs[0].val["1"]) == {"ic"}
 
 
 def test_a_stop_is_heard_and_anything_else_is_answered(tmp_path):

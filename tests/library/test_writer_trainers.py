@@ -2,9 +2,10 @@
 
 import pytest
 
+from atft_core.callbacks import lightning_callback, transformers_callback
 from atft_core.run.directory import RunDirectory
 from atft_core.run.status import evidence
-from atft_core.writer import Run, lightning_callback, transformers_callback
+from atft_core.writer import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 torch = pytest.importorskip("torch")

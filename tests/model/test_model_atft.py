@@ -289,5 +289,5 @@ def test_a_part_of_a_plug_in_adds_to_what_the_others_say(monkeypatch):
     model(*given).sum().backward()
     assert model.own[0].linear.weight.grad.abs().sum() > 0
     assert model.own[0].linear.weight in set(model.blocks()["encoder"])
-    with pytest.raises(UsageError, match="BLOCKS has no 'other'"):
+    with pytest.raises(UsageError, match=r"model\.own names 'other', which nobody has"):
         build(own=("other",))

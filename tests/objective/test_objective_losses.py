@@ -310,5 +310,7 @@ def test_a_term_of_a_plug_in_is_one_of_them(monkeypatch):
     norms = term_gradients(pred, rank, gauss, y, mask, both, HORIZONS)
     assert norms["own.half"] == pytest.approx(norms["rank_ic"])
     unknown = LossConfig(own={"other": 1.0})
-    with pytest.raises(UsageError, match="TERMS has no 'other'; there are half"):
+    with pytest.raises(
+        UsageError, match=r"loss\.own names 'other', which nobody has; there are: half"
+    ):
         resolve(unknown)

@@ -55,27 +55,27 @@ def judged(log):
 def test_a_file_runs_with_the_content_that_was_allowed_and_no_other(tmp_path):
     witness = tmp_path / "witness"
     touch = f"import pathlib\npathlib.Path({str(witness)!r}).touch()"
-    path = written(tmp_path, f"TERMS = {{'a': 1}}\n{touch}")
+    path = written(tmp_path, f"TERMS = {{'a': print}}\n{touch}")
     with pytest.raises(UsageError, match="not allowed to run") as caught:
         plugins.load(plugins.read(path))
     assert "atft plugins allow" in caught.value.hint and not witness.exists()
     plugins.load(allowed(path))
-    assert plugins.table("TERMS") == {"a": 1} and witness.exists()
+    assert plugins.table("TERMS") == {"a": print} and witness.exists()
     path.write_text(path.read_text() + "\n")
     with pytest.raises(UsageError, match="has changed since"):
         plugins.sums_of([str(path)])
 
 
 def test_somebody_elses_run_cannot_bring_its_own_code(tmp_path, monkeypatch):
-    source = plugins.read(written(tmp_path, "TERMS = {'a': 1}"))
+    source = plugins.read(written(tmp_path, "TERMS = {'a': print}"))
     (tmp_path / "run" / "plugins").mkdir(parents=True)
-    written(tmp_path, "TERMS = {'a': 1}", "run/plugins/mine.py")
+    written(tmp_path, "TERMS = {'a': print}", "run/plugins/mine.py")
     with pytest.raises(UsageError, match=r"uses the plug-in mine\.py, which is not allowed"):
         plugins.enter({"mine.py": source.sum}, tmp_path / "run" / "plugins")
     assert plugins.table("TERMS") == {}
     monkeypatch.setenv(plugins.VOUCHED, source.sum)  # as an engine tells its workers
     plugins.enter({"mine.py": source.sum}, tmp_path / "run" / "plugins")
-    assert plugins.table("TERMS") == {"a": 1}
+    assert plugins.table("TERMS") == {"a": print}
 
 
 @pytest.mark.parametrize("sums", [{"../../x.py": "../y"}, {"x.py": 3}, {"x.py": "a" * 64}])
@@ -92,6 +92,8 @@ def test_sums_of_a_damaged_log_lead_nowhere(tmp_path, sums):
         ("x = (", "line 1: SyntaxError"),
         ("import nothing_like_this", "No module named 'nothing_like_this'"),
         ("TERMS = [1]", "TERMS is no dict of names and functions"),
+        ("TERMS = {'a': 3}", "TERMS['a'] is no function"),
+        ("CRITERIA = {'a': print}", "CRITERIA['a'] is no Criterion"),
         ("x = 1", "holds none of TERMS, BLOCKS, CRITERIA, EXPORTERS"),
     ],
 )

@@ -203,7 +203,7 @@ async def test_a_start_waits_for_its_plan_and_for_what_was_typed(tiny, options, 
     async with console(tiny, size=WIDE, options=options) as shown:
         await shown.press("d")
         await shown.press("y", "o", "n")
-        assert shown.notices() == ["the plan is still being read"] * 3
+        assert shown.notices() == ["still reading the panel: press y again once it is shown"] * 3
         await plan_is_read(shown)
         await shown.press("e")
         await shown.type("train.seed=7")

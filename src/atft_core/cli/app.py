@@ -302,6 +302,7 @@ def predict(
     blend: Annotated[
         bool, typer.Option("--blend", help="Also the equal mean with the run's LightGBM.")
     ] = False,
+    assignments: Assignments = None,
     json: Json = False,
 ) -> None:
     """Score a panel with a trained trial: a row per day, stock and horizon.
@@ -313,8 +314,9 @@ def predict(
     from atft_core.cli import predict as command
 
     command.predict(
-        run_dir, data_path, out, trials=trials or [], since=since, blend=blend, as_json=json
-    )
+        run_dir, data_path, out, trials=trials or [], since=since, blend=blend,
+        assignments=assignments or [], as_json=json,
+    )  # fmt: skip
 
 
 @app.command(epilog="Example: atft synth demo.parquet --stocks 200 --days 600 --seed 3")

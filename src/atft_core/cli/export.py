@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from atft_core.run.state import State
 
+_FORMULA = "=+-@\t\r"
 FORMATS = ("csv", "parquet", "json")
 SCORER = "scorer"
 TABLES = ("trials", "epochs", "predictions", "alphalens", "qlib")
@@ -120,12 +121,24 @@ def _table(asked: Asked, frame: pl.DataFrame) -> str:
     return f"{asked.out}: {several(frame.height, 'row')}, {several(frame.width, 'column')}"
 
 
+def _harmless(frame: pl.DataFrame) -> pl.DataFrame:
+    """Text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    import polars as pl
+
+    def safe(name: str) -> str:
+        return f"'{name}" if name[:1] in _FORMULA else name
+
+    text = pl.col(pl.String)
+    marked = pl.when(text.str.slice(0, 1).is_in(list(_FORMULA))).then("'" + text).otherwise(text)
+    return frame.with_columns(marked.name.keep()).rename(safe)
+
+
 def _encoded(frame: pl.DataFrame, shape: str) -> bytes:
     import io
 
     out = io.BytesIO()
     if shape == "csv":
-        frame.write_csv(out)
+        _harmless(frame).write_csv(out)
     elif shape == "parquet":
         frame.write_parquet(out)
     else:

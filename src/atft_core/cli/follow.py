@@ -72,7 +72,7 @@ def _until_end(run: RunDirectory, *, quiet: bool, after: int) -> tuple[State, St
 
 def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -> int:
     if ended.name != "FINISHED":
-        retry = "Put that right and start again" if ended.reason.startswith("preflight") else (
+        retry = "Put that right and start again" if state.hopeless else (
             f"Continue with `atft resume {run.path}`"
         )  # fmt: skip
         reason = ended.reason.rstrip(".") or "no reason was written"

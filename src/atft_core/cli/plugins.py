@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from atft_core.cli.output import print_json, say, table
+from atft_core.command.files import fingerprint
 from atft_core.config.load import read_resolved
 from atft_core.run import plugins
+from atft_core.run.files import read_json
 
 
 def allowed(files: Iterable[Path]) -> tuple[str, ...]:
@@ -27,10 +31,17 @@ def allow(files: Sequence[Path], *, as_json: bool) -> None:
     for name in allowed(file for file in files if file.suffix != ".toml"):
         plugins.load(plugins.read(Path(name)))
     for path in (file for file in files if file.suffix == ".toml"):
-        argv = read_resolved(path).command.argv
-        plugins.allow_command(argv)
-        say(f"allowed to run: {' '.join(argv)}", to=sys.stderr)
+        what = fingerprint(read_resolved(path), _place(path))
+        plugins.allow_command(what)
+        say(f"allowed to run: {json.dumps(what, indent=1)}", to=sys.stderr)
     show(as_json=as_json)
+
+
+def _place(config: Path) -> Path:
+    """Where the run of a config.toml would execute its program."""
+    facts: Any = read_json(config.with_name("run.json"))
+    place = Path(str(facts.get("cwd", ""))) if isinstance(facts, dict) else Path()
+    return place if place.is_dir() else Path.cwd()
 
 
 def forget(files: Sequence[Path]) -> None:

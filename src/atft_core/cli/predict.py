@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft_core.cli.output import ProgressLine, print_json, say
-from atft_core.config.load import read_resolved, with_values
+from atft_core.config.load import parse_assignment, read_resolved, with_values
 from atft_core.errors import DataError, UsageError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
@@ -33,6 +33,7 @@ def predict(
     trials: Sequence[int],
     since: str,
     blend: bool,
+    assignments: Sequence[str] = (),
     as_json: bool,
 ) -> None:
     """Score the panel and write one row per day, stock and horizon."""
@@ -46,7 +47,10 @@ def predict(
     from atft_core.data.build import scoring_panel
     from atft_core.train.predict import predict as scores_of  # slow to import: it brings torch
 
-    config = with_values(read_resolved(run.config), {"data.path": str(absolute(data_path))})
+    typed = dict(parse_assignment(text) for text in assignments)
+    config = with_values(
+        read_resolved(run.config), {**typed, "data.path": str(absolute(data_path))}
+    )
     progress = ProgressLine()
     try:
         with scoring_panel(config, progress) as panel:

@@ -17,6 +17,8 @@ def report(
 ) -> None:
     """Write the page; errors as of reading a run, UsageError where it cannot be written."""
     run = RunDirectory(run_dir)
+    if other:
+        RunDirectory(other).facts()
     found = gather(run, RunDirectory(other) if other else None)
     target = out or run.path / "report.html"
     text = page(found, cost_bps)

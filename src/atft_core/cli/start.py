@@ -13,13 +13,16 @@ from typing import Any
 from atft_core import launch
 from atft_core.cli.follow import follow
 from atft_core.cli.output import ProgressLine, print_json, say
+from atft_core.command.files import fingerprint
 from atft_core.config.keys import DESCRIPTIONS, dump
 from atft_core.config.load import Resolved, resolve
+from atft_core.config.schema import Config
 from atft_core.engine.chain import stage_values
 from atft_core.engine.create import refuse_twin
 from atft_core.engine.plan import plan_stage, unmeasurable
 from atft_core.engine.prepare import prepare
 from atft_core.errors import UsageError
+from atft_core.run import plugins
 from atft_core.run.directory import check_name, free_path
 from atft_core.run.events import Json
 from atft_core.run.foreign import clean
@@ -77,6 +80,8 @@ def run_stage(asked: StageRequest, *, detach: bool, as_json: bool) -> int:
     resolved = _resolve_stage(asked, runbook, stage)
     for warning in [*unmeasurable(stage), *_never_followed(asked, runbook, stage)]:
         say(f"warning: {warning}", to=sys.stderr)
+    if asked.then:
+        _allow_command(_resolve_stage(asked, runbook, runbook.stage(asked.then)).config)
     spec = _spec(resolved, stage.output_dir, asked.until) | {
         "stage": stage.key,
         "runbook": str(runbook.path.absolute()),
@@ -245,6 +250,7 @@ def _start(resolved: Resolved, spec: Json, *, demo: bool, detach: bool, as_json:
         prepare(resolved.config, demo=demo, progress=progress)
     finally:
         progress.close()
+    _allow_command(resolved.config)
     run_dir = launch.start_engine(spec)
     if as_json:
         print_json({"run_dir": str(run_dir)})
@@ -253,6 +259,12 @@ def _start(resolved: Resolved, spec: Json, *, demo: bool, detach: bool, as_json:
     if not as_json:
         say(f"The run goes on by itself. Watch it: atft-tui {run_dir}")
     return 0
+
+
+def _allow_command(config: Config) -> None:
+    """Whoever types a start means the program that it names."""
+    if config.command.argv:
+        plugins.allow_command(fingerprint(config, Path.cwd()))
 
 
 def deadline(text: str, now: datetime) -> float | None:

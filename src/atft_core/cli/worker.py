@@ -12,11 +12,12 @@ from pathlib import Path
 from atft_core.config.load import read_resolved
 from atft_core.engine.local import command, environment
 from atft_core.engine.programs import Programs, programs_of
+from atft_core.engine.trust import refuse_strange_code
 from atft_core.errors import RunBusyError, UsageError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import Holder, owner, probe
 from atft_core.run.state import ENDED
-from atft_core.run.status import load
+from atft_core.run.status import evidence, load
 
 
 def work(run_dir: Path, trial: int, threads: int) -> None:
@@ -39,8 +40,12 @@ def work(run_dir: Path, trial: int, threads: int) -> None:
             hint="It is watched with `atft status`. On another host its lock cannot be seen: "
             f"if that host is gone for good, rm {files.lock}",
         )
+    config = read_resolved(run.config)
+    if Path(str(run.facts().get("cwd"))).is_dir():
+        os.chdir(str(run.facts()["cwd"]))
+    refuse_strange_code(run, config, evidence(run))
     files.control.unlink(missing_ok=True)  # an order to an earlier worker
-    module = programs_of(read_resolved(run.config), Programs()).worker
+    module = programs_of(config, Programs()).worker
     words = command(run, trial, max(1, known.attempt), module, threads)
     sys.stdout.flush()
     os.execve(words[0], words, environment())  # noqa: S606 -- the worker itself, no shell

@@ -7,22 +7,40 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atft_core.config.command import CommandConfig
+from atft_core.config.schema import Config
+from atft_core.config.search import Choice
 from atft_core.errors import DataError
+from atft_core.run.events import Json
 
 
-def scripts(argv: Sequence[str]) -> list[str]:
-    """Words that are files: what the program is made of."""
-    return [word for word in argv if _is_script(word)]
+def scripts(argv: Sequence[str], place: Path = Path()) -> list[str]:
+    """Words that are files: what the program is made of. `place`: where it runs."""
+    return [word for word in argv if _is_script(word, place)]
 
 
-def scripts_of(command: CommandConfig) -> dict[str, str]:
+def scripts_of(command: CommandConfig, place: Path = Path()) -> dict[str, str]:
     """Path and sum of each: an edited script is another version of the code."""
-    return {path: _sum(path) for path in scripts(command.argv)}
+    return {path: _sum(str(place / path)) for path in scripts(command.argv, place)}
 
 
-def _is_script(word: str) -> bool:
+def fingerprint(config: Config, place: Path) -> Json:
+    """All that decides what would be executed: words, scripts, texts put into the words, where."""
+    command, prefix = config.command, "command.params."
+    texts = {name: value for name, value in command.params.items() if isinstance(value, str)}
+    drawn = {
+        key: [each for each in entry.choices if isinstance(each, str)]
+        for key, entry in config.search.items()
+        if key.startswith(prefix) and isinstance(entry, Choice)
+    }
+    return {
+        "argv": list(command.argv), "scripts": scripts_of(command, place), "texts": texts,
+        "drawn": drawn, "place": str(place.resolve()),
+    }  # fmt: skip
+
+
+def _is_script(word: str, place: Path) -> bool:
     try:
-        return bool(Path(word).suffix) and Path(word).is_file()
+        return bool(Path(word).suffix) and (place / word).is_file()
     except (OSError, ValueError):  # a program as text, longer than any name
         return False
 

@@ -15,6 +15,7 @@ from atft_core.errors import NonFiniteLossError
 from atft_core.run.events import Json
 
 _HORIZON = re.compile(r"h(\d{1,4})_(\w+)")
+_DIGITS = 300
 _MOST_EPOCHS = 10**9
 _MOST = 200
 """Metrics of an epoch; a program may print anything."""
@@ -106,13 +107,18 @@ class Ear:
 
 def _of_json(line: str) -> Iterator[tuple[str, float]]:
     try:
-        found: Any = json.loads(line)
+        found: Any = json.loads(line, parse_int=_whole)
     except (ValueError, RecursionError):
         return
     for key, value in found.items() if isinstance(found, dict) else ():
         if isinstance(value, int | float) and not isinstance(value, bool):
             with suppress(OverflowError):  # a whole number of four hundred digits
                 yield re.sub(r"\W", "_", str(key)).lower(), float(value)
+
+
+def _whole(text: str) -> float:
+    """A number of five thousand digits is none, and no reason to lose the rest of its line."""
+    return int(text) if len(text) < _DIGITS else math.nan
 
 
 def _number(text: str) -> float | None:

@@ -59,9 +59,12 @@ class CommandConfig(Section):
             raise ValueError(f"params: {{{taken[0]}}} stands for what the trial has already")
         for word in self.argv:
             try:
-                names = [name for _, name, _, _ in Formatter().parse(word) if name is not None]
+                parts = list(Formatter().parse(word))
             except ValueError as error:
                 raise ValueError(f"argv: {word!r}: {error}; write {{{{ for a brace") from error
+            names = [name for _, name, _, _ in parts if name is not None]
+            if shaped := [name for _, name, shape, turned in parts if shape or turned]:
+                raise ValueError(f"argv: {{{shaped[0]}}} stands by itself, without a format")
             if unknown := [name for name in names if name not in (*PLACES, *self.params)]:
                 known = ", ".join((*PLACES, *self.params))
                 raise ValueError(f"argv: {{{unknown[0]}}} stands for nothing; there are {known}")

@@ -17,8 +17,7 @@ from typing import BinaryIO
 
 from optuna.exceptions import StorageInternalError
 
-from atft_core.command.files import scripts_of
-from atft_core.config.hashing import code_version, config_hash, with_plugins
+from atft_core.config.hashing import code_version, config_hash
 from atft_core.config.load import read_resolved
 from atft_core.config.schema import Config
 from atft_core.engine.chain import start_next
@@ -32,10 +31,10 @@ from atft_core.engine.rebuild import why_unusable
 from atft_core.engine.session import Session
 from atft_core.engine.shared import engine_options
 from atft_core.engine.supervise import supervise
+from atft_core.engine.trust import refuse_strange_code
 from atft_core.errors import AtftError, EngineError, RunBusyError, RunDirectoryError
 from atft_core.launch import answer, answer_refusal
 from atft_core.run import events as ev
-from atft_core.run import plugins
 from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.files import open_to_write, write_json
 from atft_core.run.lock import EngineLock
@@ -84,6 +83,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
     refuse_shared(run.path)
     refuse_small_disk(run.path)
     _refuse_live(run)
+    _refuse_written_by_others(run)
     lock = EngineLock(run.lock)
     config = read_resolved(run.config)
     os.umask(0o027 if config.engine.group else 0o077)
@@ -96,7 +96,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
         engine_options(config)
     else:
         _refuse_other_study(run, begun)
-    _refuse_strange_code(run, config, begun)
+    refuse_strange_code(run, config, begun)
     demo, sums = bool(begun.identity.get("demo")), begun.identity.get("plugins") or {}
     prepared = prepare(config, demo=demo, sums=sums)
     if prepared.identity["data_hash"] != begun.identity.get("data_hash"):
@@ -130,24 +130,11 @@ def _waits_for(state: State) -> str:
     return f": it waits for {which} to come to the end"
 
 
-def _refuse_strange_code(run: RunDirectory, config: Config, begun: State) -> None:
-    """A run directory may come from anybody: of what it would run, only what this user has named.
-
-    And a script that was edited since would make another experiment of it.
-    """
-    plugins.refuse_strange(begun.identity.get("plugins"), run.plugins)
-    argv = config.command.argv
-    if argv and not plugins.knows_command(argv):
+def _refuse_written_by_others(run: RunDirectory) -> None:
+    """A run that some program has written (atft_core.writer) has no engine to go on with."""
+    if str(evidence(run).identity.get("code", "")).startswith("writer"):
         raise EngineError(
-            f"{run.path} would run {' '.join(argv)[:200]}, which you have not started here.",
-            hint=f"Read it first, it runs as you: `atft plugins allow {run.config}` allows it.",
-        )
-    code = with_plugins(code_version(), {**(begun.identity.get("plugins") or {}),
-                                         **scripts_of(config.command)})  # fmt: skip
-    if argv and code.partition("+")[2].partition("+")[2] not in str(begun.identity.get("code")):
-        raise EngineError(
-            f"A script of {' '.join(argv)[:200]} has changed since this run started.",
-            hint="Its trials would be of two programs: start a new run, or put it back.",
+            f"{run.path} was written by a program of its own.", hint="Start that program again."
         )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from atft_core import __version__
+from atft_core.command.files import fingerprint
 from atft_core.config.render import to_toml
 from atft_core.config.schema import Config
 from atft_core.engine.cluster.connect import enter_cluster
@@ -24,7 +25,13 @@ from atft_core.engine.cluster.slots import refuse_small_cluster
 from atft_core.engine.local import adopt
 from atft_core.engine.prepare import Prepared, prepare
 from atft_core.engine.shared import refuse_unreachable
-from atft_core.errors import GateClosedError, RunBusyError, RunDirectoryError, UsageError
+from atft_core.errors import (
+    EngineError,
+    GateClosedError,
+    RunBusyError,
+    RunDirectoryError,
+    UsageError,
+)
 from atft_core.run import events as ev
 from atft_core.run import plugins, user
 from atft_core.run.directory import RunDirectory, create, siblings
@@ -65,6 +72,11 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     stage = runbook.stage(spec.stage) if runbook else None
     refuse_unlabelled(stage, config)
     prepared = prepare(config, demo=bool(runbook and runbook.demo))
+    if config.command.argv and not plugins.knows_command(fingerprint(config, Path.cwd())):
+        raise EngineError(
+            f"Nobody has asked for {' '.join(config.command.argv)[:200]} here.",
+            hint="Start that stage by itself: `atft run` is how a person names a program.",
+        )
     evidence = pass_gate(runbook, stage, prepared, spec.override)
     refuse_unreachable(config)
     enter_cluster(config)
@@ -77,8 +89,6 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     lock = EngineLock(run.lock)
     write_atomically(run.config, to_toml(config, spec.origins).encode())
     plugins.keep(config.plugins.files, run.plugins)
-    if config.command.argv:
-        plugins.allow_command(config.command.argv)
     run.events.unlink(missing_ok=True)  # of a start that was killed right here
     with Journal(run.events) as journal:
         journal.append(_started(spec, config, prepared, run, stage))

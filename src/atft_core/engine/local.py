@@ -22,7 +22,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.faults import after, before
 from atft_core.run.files import open_to_write, read_json
 from atft_core.run.lock import Holder, owner, probe
-from atft_core.run.plugins import VOUCHED
+from atft_core.run.plugins import VOUCHED, allowed_of
 from atft_core.run.processes.alive import (
     alive,
     clear_group,
@@ -173,10 +173,13 @@ def command(
 
 
 def vouching(run: RunDirectory) -> dict[str, str]:
-    """What lets a process use the run's plug-ins: its engine would not have begun with others."""
+    """What lets a process use the run's plug-ins: those of them that this user has allowed, or that
+    an engine vouches for to which this process belongs.
+    """
     facts: Any = read_json(run.run_json)
     sums = facts.get("identity", {}).get("plugins") if isinstance(facts, dict) else None
-    return {VOUCHED: ",".join(sums.values())} if sums else {}
+    known = [*allowed_of(sums), *filter(None, os.environ.get(VOUCHED, "").split(","))]
+    return {VOUCHED: ",".join(known)} if known else {}
 
 
 def environment() -> dict[str, str]:

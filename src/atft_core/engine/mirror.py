@@ -33,6 +33,7 @@ from atft_core.engine.storage import Storage
 from atft_core.errors import AtftError, EngineError, UsageError
 from atft_core.launch import answer, answer_refusal
 from atft_core.run.directory import NAME
+from atft_core.run.files import open_regular
 from atft_core.writer import Run
 
 POLL_SECONDS = 2.0
@@ -152,12 +153,13 @@ def watch(place: str, name: str, directory: Path) -> Mirror:
     except AtftError:
         raise
     except Exception as error:  # a file that is none makes SQLAlchemy raise whatever comes
-        raise EngineError(f"{shown} holds no studies of Optuna: {_first_line(error)}.") from error
+        raise EngineError(f"{shown} holds no studies of Optuna that can be read.") from error
     named = [study for study in studies if name in ("", study.study_name)]
     names = ", ".join(study.study_name for study in studies) or "none"
     if len(named) != 1:
         hint = f"There are: {names}. Name one with --study."
-        raise UsageError(f"{shown}: which study?" if named else f"{shown} has none.", hint=hint)
+        none = f"no study {name!r}" if name else "no study"
+        raise UsageError(f"{shown}: which study?" if named else f"{shown} has {none}.", hint=hint)
     if len(named[0].directions) > 1:
         raise UsageError(f"{named[0].study_name} has several objectives; only one can be watched.")
     return Mirror(get_storage(storage), named[0], directory, shown)
@@ -168,8 +170,13 @@ def _opened(place: str) -> Storage:
     parts = urlsplit(place)
     if parts.scheme.startswith("sqlite") or (not parts.scheme and not _is_secret(Path(place))):
         path = Path(unquote(place.partition(":///")[2]) if parts.scheme else place)
+        if (path / "run.json").is_file():
+            raise UsageError(f"{path} is a run.", hint=f"`atft-tui {path}` shows it.")
         if not path.is_file():
             raise UsageError(f"There is no study {path}.", hint="sqlite:///study.db, or a file.")
+        with path.open("rb") as file:
+            if not file.read(16).startswith(b"SQLite format 3"):
+                raise EngineError(f"{path} is no SQLite database, so it holds no study.")
         return Storage.to_read(path)
     url, options = engine_options(with_values(Config(), {"engine.storage": place}))
     options["connect_args"]["options"] = "-c default_transaction_read_only=on"
@@ -179,7 +186,7 @@ def _opened(place: str) -> Storage:
 def _is_secret(path: Path) -> bool:
     """Whether a file holds the URL of a database, and is none itself."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(8).startswith(b"postgres")
     except OSError:
         return False

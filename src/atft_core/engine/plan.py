@@ -166,4 +166,5 @@ def _stopped(earlier: list[tuple[RunDirectory, State]]) -> str | None:
     run, state = earlier[-1]
     holder = run.holder()
     idle = holder is Holder.NOBODY and not status(state, holder, time.time()).live
-    return str(run.path) if idle and state.end_state != "FINISHED" else None
+    goes_on = state.end_state != "FINISHED" and not state.hopeless
+    return str(run.path) if idle and goes_on else None

@@ -43,8 +43,9 @@ def predictions(run: RunDirectory, state: State, number: int | None) -> pl.DataF
         kept = sorted(n for n in state.trials if run.trial(n).predictions.exists())
         raise UsageError(
             f"The predictions of trial {number} were not kept.",
-            hint=f"Those of trials {', '.join(map(str, kept))} were." if kept else
-            "`atft predict` scores a panel with it.",
+            hint=(f"Those of {', '.join(f'trial {n}' for n in kept)} were "
+                  "(engine.keep_predictions). " if kept else "")
+            + f"`atft predict {run.path} --trial {number} --data-path P` scores a panel with it.",
         ) from error  # fmt: skip
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from atft_core.config.schema import QUANTILE_LEVELS, ModelConfig
-from atft_core.errors import DataError
+from atft_core.errors import ConfigError, DataError
 from atft_core.model.graph import StockGraph
 from atft_core.model.history import EdgeMessages, NeighbourMessages, Own, SectorMessages
 from atft_core.model.layers import (
@@ -307,7 +307,11 @@ def _own(model: ModelConfig, n_features: int) -> nn.ModuleList:
     `valid_TN` says that a stock is not traded.
     """
     sizes = Sizes(n_features, model.hidden, model.lookback, model.dropout)
-    return nn.ModuleList(plugins.find("BLOCKS", name, {})(sizes) for name in model.own)
+    parts = {name: plugins.find("BLOCKS", name, {})(sizes) for name in model.own}
+    for name, part in parts.items():
+        if not isinstance(part, nn.Module):
+            raise ConfigError(f"model.own: {name} of a plug-in builds no nn.Module, but {part!r}.")
+    return nn.ModuleList(parts.values())
 
 
 def _quantiles(model: ModelConfig, n_horizons: int) -> QuantileHead | None:

@@ -98,8 +98,8 @@ def best(state: State) -> tuple[float | None, float | None]:
     if state.walks:
         pooled: Mapping[str, Any] = state.walk.get("pooled", {}).get(str(state.horizon), {})
         return finite(pooled.get("rank_ic")), finite(pooled.get("rank_ic_se"))
-    trial, h, name = state.best, state.horizon, state.judged_by
-    return (trial.last(name, h), trial.last(f"{name}_se", h)) if trial else (None, None)
+    trial, h = state.best, state.horizon
+    return (trial.last("rank_ic", h), trial.last("rank_ic_se", h)) if trial else (None, None)
 
 
 def _state(run: RunDirectory) -> tuple[State, bool]:

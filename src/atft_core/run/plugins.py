@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -26,6 +26,8 @@ from atft_core.run.files import open_regular, write_atomically
 
 TABLES = ("TERMS", "BLOCKS", "CRITERIA", "EXPORTERS")
 """Loss terms, parts of the model, criteria, exporters."""
+_ASKED = {"TERMS": "loss.own", "BLOCKS": "model.own"}
+"""The keys that name what is in a table."""
 GROUP = "atft.plugins"
 """Entry points of installed packages: each names a module with such tables."""
 VOUCHED = "ATFT_PLUGINS_VOUCHED"
@@ -76,16 +78,25 @@ def forget(source: Source) -> None:
     (_store() / f"{source.sum}.py").unlink(missing_ok=True)
 
 
-def allow_command(argv: Sequence[str]) -> None:
-    """From now on runs may start this program, also where they are resumed."""
-    text = json.dumps(list(argv)).encode()
+def allow_command(what: Mapping[str, Any]) -> None:
+    """From now on runs may start a program, also where they are resumed.
+
+    `what`: all that decides what is executed then.
+    """
+    text = json.dumps(what, sort_keys=True).encode()
     _keep(f"{hashlib.sha256(text).hexdigest()}.json", text)
 
 
-def knows_command(argv: Sequence[str]) -> bool:
-    """Whether this user has started, or allowed, a run of this program."""
-    text = json.dumps(list(argv)).encode()
+def knows_command(what: Mapping[str, Any]) -> bool:
+    """Whether this user has started, or allowed, just that."""
+    text = json.dumps(what, sort_keys=True).encode()
     return (_store() / f"{hashlib.sha256(text).hexdigest()}.json").is_file()
+
+
+def allowed_of(sums: object) -> list[str]:
+    """Those of a run's plug-ins whose content this user has allowed."""
+    told = [str(each) for each in sums.values()] if isinstance(sums, Mapping) else []
+    return [each for each in told if each.isalnum() and (_store() / f"{each}.py").is_file()]
 
 
 def refuse_strange(sums: object, directory: Path) -> None:
@@ -159,10 +170,11 @@ def load(source: Source) -> None:
         )
     module = ModuleType(f"atft_plugin_{source.sum[:12]}")
     module.__file__ = str(source.path)
+    _PATHS.add(str(source.path))
     try:
         exec(compile(source.code, str(source.path), "exec"), module.__dict__)  # noqa: S102 -- it is what a plug-in is
         _LOADED[source.sum] = _tables(module, str(source.path))
-    except (Exception, SystemExit) as error:  # whatever the user's code raises
+    except BaseException as error:  # whatever the user's code raises
         said = error.message if isinstance(error, UsageError) else ""
         _FAILED[source.sum] = said or f"The plug-in {source.path} fails: {_place(error)}."
         raise UsageError(_FAILED[source.sum]) from error
@@ -197,14 +209,16 @@ def find(name: str, key: str, built_in: Mapping[str, Any]) -> Any:
     if key not in own:
         known = ", ".join((*built_in, *own)) or "none"
         raise UsageError(
-            f"{name} has no {key!r}; there are {known}.",
-            hint="Name the file that has it with --plugin.",
+            f"{_ASKED.get(name, name)} names {key!r}, which nobody has; there are: {known}.",
+            hint="Name the file that has it: --plugin FILE.",
         )
     return own[key]
 
 
 _LOADED: dict[str, dict[str, dict[str, Any]]] = {}
 """Tables of files, by the file's sum."""
+_PATHS: set[str] = set()
+"""Of files that were run, as their frames have them."""
 _FAILED: dict[str, str] = {}
 """What those said that failed: they are not run again at every look."""
 
@@ -216,7 +230,7 @@ def _installed() -> dict[str, dict[str, dict[str, Any]]]:
     for point in entry_points(group=GROUP):
         try:
             found[point.name] = _tables(point.load(), point.value)
-        except (Exception, SystemExit) as error:  # whatever a package raises
+        except BaseException as error:  # whatever a package raises
             raise UsageError(
                 f"The plug-in {point.value} of an installed package fails: {_place(error)}."
             ) from error
@@ -228,6 +242,11 @@ def _tables(module: Any, where: str) -> dict[str, dict[str, Any]]:
     for name, held in found.items():
         if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
             raise UsageError(f"{where}: {name} is no dict of names and functions.")
+        for key, value in held.items():
+            good = hasattr(value, "comparison") if name == "CRITERIA" else callable(value)
+            if not good:
+                what = "Criterion" if name == "CRITERIA" else "function"
+                raise UsageError(f"{where}: {name}[{key!r}] is no {what}.")
     if not found:
         raise UsageError(f"{where} holds none of {', '.join(TABLES)}.")
     return found
@@ -250,6 +269,13 @@ def _store() -> Path:
 
 def _vouched() -> list[str]:
     return os.environ.get(VOUCHED, "").split(",")
+
+
+def blamed(error: BaseException) -> str:
+    """Which plug-in's line an error came from; empty where it was none of theirs."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if frame.filename in _PATHS]
+    return f"the plug-in {theirs[-1].filename}, line {theirs[-1].lineno}" if theirs else ""
 
 
 def _place(error: BaseException) -> str:

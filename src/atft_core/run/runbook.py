@@ -73,7 +73,13 @@ def _extended(path: Path) -> Table:
     table, place, passed = parse(path), path, [path.resolve()]
     while "extends" in table:
         base = place.parent / str(table.pop("extends"))
-        place = base if base.exists() else shipped(base.name)
+        try:
+            place = base if base.exists() else shipped(base.name)
+        except UsageError as error:
+            raise UsageError(
+                f"{place}: extends = {base.name!r}: there is no such runbook.",
+                hint="One beside it, or runbook.toml, cpu.toml, demo.toml.",
+            ) from error
         if place.resolve() in passed:
             raise UsageError(f"{path}: {place} extends itself.", hint="Leave `extends` out there.")
         passed.append(place.resolve())

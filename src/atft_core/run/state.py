@@ -188,6 +188,13 @@ class State:
         return max(self.complete, key=lambda trial: trial.value or 0.0, default=None)
 
     @property
+    def hopeless(self) -> bool:
+        """Whether it failed for what a resume would only meet again: all trials, or the checks."""
+        states = {trial.state for trial in self.trials.values()}
+        all_failed = states == {"FAIL"} or self.end_reason.startswith("preflight")
+        return self.end_state == "FAILED" and all_failed
+
+    @property
     def walks(self) -> bool:
         """Whether the trials are folds of a walk-forward: each on its own days, so none is best."""
         return any(FOLD in trial.params for trial in self.trials.values())

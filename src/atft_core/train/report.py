@@ -22,6 +22,7 @@ from atft_core.run.directory import TrialDirectory
 from atft_core.run.events import Epoch, Json, Progress, Settings
 from atft_core.run.files import DISK_FULL, read_json, write_json
 from atft_core.run.journal import Journal
+from atft_core.run.plugins import blamed
 
 log = logging.getLogger("atft_core.train")
 
@@ -202,7 +203,9 @@ def reason(error: Exception) -> str:
     cause = _cause(error)
     if cause:
         return caused(cause, first or type(error).__name__)
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    whose = blamed(error)
+    said = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return f"{whose}: {said}" if whose else said
 
 
 def is_its_own(error: Exception) -> bool:

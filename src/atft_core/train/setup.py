@@ -24,7 +24,7 @@ from atft_core.data.feeds import Feed
 from atft_core.data.market import market_inputs
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split, split_of
-from atft_core.errors import ConfigError, DataError, RunDirectoryError
+from atft_core.errors import ConfigError, DataError, RunDirectoryError, UsageError
 from atft_core.model.atft import ATFT, Stocks
 from atft_core.objective.losses import resolve
 from atft_core.objective.significance import newey_west_mean
@@ -72,6 +72,11 @@ def open_trial(run: RunDirectory, number: int, *, rank: int = 0) -> Setup:
     facts, config = run.facts(), read_resolved(run.config)
     if config_hash(config) != facts.get("config_hash"):
         raise RunDirectoryError(f"{run.config} is not what this run started with: was it edited?")
+    if config.command.argv:
+        raise UsageError(
+            f"{run.path} ran a program of its own: there is no model of atft in it.",
+            hint="Score with that program.",
+        )
     _enter_plugins(run, facts)
     panel = open_whole(Path(facts["cache"]))
     try:

@@ -145,7 +145,9 @@ def _why_none(view: View, width: int) -> list[str]:
     amount = scale(first.n_trials, first.max_epochs)
     said = (
         f"no run yet: press {first.hotkey} for the {clean(first.title, 30)} ({amount})",
-        "it needs a panel of daily prices: there, e sets data.path=FILE",
+        "it has a synthetic panel; press y once its plan is shown"
+        if view.runbook.demo
+        else "it needs a panel of daily prices: there, e sets data.path=FILE",
         "? lists all keys, R all runs, q leaves",
     )
     return [piece for text in said for piece in textwrap.wrap(text, max(20, width - 4))]

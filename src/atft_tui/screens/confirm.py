@@ -197,7 +197,9 @@ class ConfirmScreen(LiveScreen[Path | None]):
         if self._pane.plan is None:
             reading = not self._pane.complaint
             said = (
-                "the plan is still being read" if reading else "there is no plan: see what is wrong"
+                "still reading the panel: press y again once it is shown"
+                if reading
+                else "there is no plan: see what is wrong"
             )
             self.app.notify(said, severity="warning", markup=False)
         return self._pane.plan is None

@@ -26,6 +26,7 @@ from atft_core.errors import EngineError
 from atft_core.run.causes import cause_of, caused
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
+from atft_core.run.plugins import allowed_of
 
 STEP_SECONDS = 0.2
 """Between two looks for the answers of nodes."""
@@ -185,6 +186,7 @@ class Cluster:
         self._at_work: dict[int, RayWorker] = {}
         self._lost: set[int] = set()
         """Trials whose last worker may be alive on a node that is cut off."""
+        self._plugins = run.facts().get("identity", {}).get("plugins")
         self._umask = 0o027 if config.engine.group else 0o077
         wanted = config.engine.slots
         gpus = any(row["Resources"].get("GPU") for row in self._ray.nodes() if row["Alive"])
@@ -215,7 +217,7 @@ class Cluster:
         self._run.trial(trial).placed.unlink(missing_ok=True)
         errand = Errand(
             str(self._run.path), self._sees, trial, attempt, self._module, slot.threads,
-            self._umask, trial in self._lost,
+            self._umask, ",".join(allowed_of(self._plugins)), trial in self._lost,
         )  # fmt: skip
         avoided = self._nodes.not_to_use
         task = self._ray.remote(attend).options(

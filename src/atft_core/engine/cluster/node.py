@@ -25,6 +25,7 @@ from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
 from atft_core.run.lock import Holder, probe
+from atft_core.run.plugins import VOUCHED
 from atft_core.run.processes.alive import clear_group
 
 LOOK_SECONDS = 60.0
@@ -49,6 +50,8 @@ class Errand:
     threads: int
     umask: int
     """A group may read the run where the engine says so."""
+    vouched: str
+    """Sums of plug-ins that the engine has checked: nobody has allowed any on this machine."""
     cut_off: bool
     """Its last worker was on a node that is gone for the engine, and may not be for itself."""
 
@@ -83,6 +86,7 @@ def attend(errand: Errand) -> str:
     slot = Slot(0, threads=errand.threads)
     with _sampled(run, errand.trial):
         number = _own_number()
+        os.environ[VOUCHED] = errand.vouched
         try:
             worker = spawn(run, errand.trial, errand.attempt, errand.module, slot, kept=True)
         except OSError as error:

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except Exception as error:
         log.exception("Preflight cannot go on")
-        write_json(run.preflight, {"error": f"preflight: {reason(error)}"})
+        write_json(run.preflight, {"error": reason(error)})
         return AtftError.exit_code
     return 0
 
