@@ -196,7 +196,7 @@ async def test_the_empty_table_says_what_to_do(book, size):
     async with console(book, size=size) as shown:
         said = " ".join(shown.said("trials").split())
         assert "no run yet: press d for the dry run (1 trial x 2 epochs)" in said
-        assert "it needs a panel of daily prices: there, e sets data.path=FILE" in said
+        assert "it has a synthetic panel; press y once its plan is shown" in said
         assert "? lists all keys, R all runs, q leaves" in said
         assert all("…" not in row for row in shown.drawn("trials"))
 
