@@ -118,10 +118,15 @@ async def test_a_command_that_fails_says_why_in_a_few_clean_lines():
 async def test_a_look_that_nobody_waits_for_is_ended(monkeypatch):
     waits = [sys.executable, "-c", "import time; time.sleep(60)"]
     monkeypatch.setattr(commands.launch, "cli", lambda *args: waits)
-    children = psutil.Process().children
+
+    def children():
+        found = psutil.Process().children()  # some that others left are only names any more
+        return [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
+
     task = asyncio.create_task(commands.run(looks=True))
-    while not any(child.cmdline() == waits for child in children()):
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while not any(child.cmdline() == waits for child in children()):
+            await asyncio.sleep(0.05)
     (child,) = [child for child in children() if child.cmdline() == waits]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
