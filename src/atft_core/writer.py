@@ -130,6 +130,8 @@ class Run:
 
     def log(self, text: str) -> None:
         """Add a line to the log that people read."""
+        if os.getpid() != self._pid:
+            return
         with (self.path / "logs" / "ml_training.log").open(
             "a", encoding="utf-8", errors="replace"
         ) as file:
@@ -272,6 +274,8 @@ class Trial:
                        up=up, **fields)  # fmt: skip
 
     def _metrics(self, state: str) -> None:
+        if os.getpid() != self.run._pid:
+            return
         last = self._rows[-1]["val"] if self._rows else {}
         _write(self._path / "metrics.json", json.dumps({
             "trial": self.number, "state": state, "epochs": self._rows, "val": last,

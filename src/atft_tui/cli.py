@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -156,14 +157,16 @@ def _given_to(run: RunDirectory) -> list[str]:
         return []
     typed = [str(word) for word in facts.get("argv", [])]
     split = [part for word in typed for part in _option_and_value(word)]
-    cwd, found = Path(str(facts.get("cwd", ""))), []
+    cwd, found, plugins = Path(str(facts.get("cwd", ""))), [], []
     for option, value in pairwise(split):
-        if option in _PATHS:
+        if option == "--plugin":  # named, not allowed: whoever made this run may be anybody
+            plugins.append(str(cwd / value))
+        elif option in _PATHS:
             there = (cwd / value).exists()  # else the name of a preset
             found += [option, str(cwd / value) if there else value]
         elif option == "--set":
             found += [option, value]
-    return found
+    return found + (["--set", f"plugins.files={json.dumps(plugins)}"] if plugins else [])
 
 
 _PATHS = ("--config", "--data-path", "--plugin")

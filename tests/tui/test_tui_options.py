@@ -51,3 +51,10 @@ def test_a_run_that_does_not_say_gives_nothing(book, run, facts):
 def test_without_a_run_there_is_nothing_to_go_by(book, tmp_path):
     assert options(book) == []
     assert options(book, tmp_path) == []
+
+
+def test_the_plug_ins_of_a_run_are_named_and_not_allowed(book, run, tmp_path):
+    started_with(run, tmp_path, "--plugin", "evil.py", "--plugin=more.py")
+    names = json.dumps([str(tmp_path / "evil.py"), str(tmp_path / "more.py")])
+    found = options(book, run.path)
+    assert found == ["--set", f"plugins.files={names}"] and "--plugin" not in found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import statistics
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,11 +22,11 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.epochs import epoch_row
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
-from atft_core.train.report import Interrupted, LastWord, Reporter, log, state_of
+from atft_core.run.judge.measure import median_of_last
+from atft_core.train.report import ENDINGS, Interrupted, LastWord, Reporter, log, state_of
 
 LISTEN_SECONDS = 0.5
 """Between two looks for an order while the program says nothing."""
-ENDINGS = {"stop": "stopped", "prune": "pruned"}
 _MEMORY = ("CUDA out of memory", "OutOfMemoryError", "MemoryError", "can't allocate memory")
 
 
@@ -117,7 +116,7 @@ class Told:
 
     def _hear(self, line: str | None) -> None:
         """A line of the program, or that it has said nothing for a while."""
-        self._obey()
+        self._reporter.obey()
         if line is None:
             return
         self._reporter.epoch = self.epoch + 1
@@ -125,11 +124,6 @@ class Told:
         if line:
             _print(line)
             self._take(self._ear.hear(line))
-
-    def _obey(self) -> None:
-        order: Any = read_json(self._reporter.control)
-        if isinstance(order, dict) and order.get("op") in ENDINGS:
-            raise Interrupted(order["op"])
 
     def _take(self, row: Json | None) -> None:
         """An epoch; one that was told is not told again, be it by an earlier attempt."""
@@ -163,9 +157,8 @@ class Told:
 
     def _value(self) -> float | None:
         """The median over the last epochs, as of every trial."""
-        last = self._rows[-self._config.objective.last_epochs :]
-        known = [value for row in last if (value := self._objective(row)) is not None]
-        return statistics.median(known) if known else None
+        told = [self._objective(row) for row in self._rows]
+        return median_of_last(told, self._config.objective.last_epochs)
 
     def _objective(self, row: Json) -> float | None:
         wanted, horizon = self._config.command.value, self._config.objective.horizon

@@ -83,13 +83,13 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
     refuse_shared(run.path)
     refuse_small_disk(run.path)
     _refuse_live(run)
-    _refuse_written_by_others(run)
     lock = EngineLock(run.lock)
+    begun = evidence(run)
+    _refuse_written_by_others(run, begun)
     config = read_resolved(run.config)
     os.umask(0o027 if config.engine.group else 0o077)
     if Path(str(facts.get("cwd"))).is_dir():  # the runbook's directories are relative to it
         os.chdir(facts["cwd"])
-    begun = evidence(run)
     _refuse_edited(run, config, begun)
     enter_cluster(config)
     if config.engine.storage:  # the server is asked once it is needed, and waited for
@@ -130,9 +130,9 @@ def _waits_for(state: State) -> str:
     return f": it waits for {which} to come to the end"
 
 
-def _refuse_written_by_others(run: RunDirectory) -> None:
+def _refuse_written_by_others(run: RunDirectory, begun: State) -> None:
     """A run that some program has written (atft_core.writer) has no engine to go on with."""
-    if str(evidence(run).identity.get("code", "")).startswith("writer"):
+    if str(begun.identity.get("code", "")).startswith("writer"):
         raise EngineError(
             f"{run.path} was written by a program of its own.", hint="Start that program again."
         )

@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 from atft_core.config.load import with_values
 from atft_core.config.schema import Config
 from atft_core.config.secret import redacted
+from atft_core.engine.cluster.connect import first_line
 from atft_core.engine.shared import engine_options
 from atft_core.engine.storage import Storage
 from atft_core.errors import AtftError, EngineError, UsageError
@@ -200,10 +201,6 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | float | str | bool) else str(value)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [repr(error)])[0]
-
-
 def main() -> int:
     """Follow a study until standard input ends."""
     asked = json.loads(sys.stdin.readline())
@@ -228,7 +225,7 @@ def _follow(mirror: Mirror) -> None:
         try:
             mirror.look()
         except Exception as error:  # noqa: BLE001 -- the server is away, the file is held: it may come back
-            mirror.run.log(f"the study cannot be read just now: {_first_line(error)}")
+            mirror.run.log(f"the study cannot be read just now: {first_line(error)}")
         pause = max(POLL_SECONDS, (time.process_time() - began) / SHARE)
 
 

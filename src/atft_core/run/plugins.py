@@ -174,6 +174,8 @@ def load(source: Source) -> None:
     try:
         exec(compile(source.code, str(source.path), "exec"), module.__dict__)  # noqa: S102 -- it is what a plug-in is
         _LOADED[source.sum] = _tables(module, str(source.path))
+    except KeyboardInterrupt:  # a person's, while it loads what it needs
+        raise
     except BaseException as error:  # whatever the user's code raises
         said = error.message if isinstance(error, UsageError) else ""
         _FAILED[source.sum] = said or f"The plug-in {source.path} fails: {_place(error)}."

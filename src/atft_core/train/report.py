@@ -26,6 +26,8 @@ from atft_core.run.plugins import blamed
 
 log = logging.getLogger("atft_core.train")
 
+ENDINGS = {"stop": "stopped", "prune": "pruned"}
+"""How a trial has ended that was ordered to, by the order."""
 PERIOD = 0.5
 """Seconds between two reports of progress within a phase."""
 
@@ -89,10 +91,14 @@ class Reporter:
 
     def tick(self, phase: str, batch: int, batches: int) -> bool:
         """A block is about to begin: obey an order, else tell where we are. Once per block."""
-        order: Any = read_json(self.control)
-        if isinstance(order, dict) and order.get("op") in ("stop", "prune"):
-            raise Interrupted(order["op"])
+        self.obey()
         return self.tell(phase, batch, batches)
+
+    def obey(self) -> None:
+        """Interrupted, where the engine has left an order."""
+        order: Any = read_json(self.control)
+        if isinstance(order, dict) and order.get("op") in ENDINGS:
+            raise Interrupted(order["op"])
 
     def tell(self, phase: str, batch: int = 0, batches: int = 0) -> bool:
         """Report progress at a change of phase, else at most twice a second."""

@@ -37,7 +37,7 @@ from atft_core.train.others import Others
 from atft_core.train.phases import enter, spans_of, weights_furthest_from
 from atft_core.train.rank import join
 from atft_core.train.ranks import Alone
-from atft_core.train.report import Interrupted, Reporter, log, log_epoch
+from atft_core.train.report import ENDINGS, Interrupted, Reporter, log, log_epoch
 from atft_core.train.results import Scores
 from atft_core.train.setup import (
     Setup,
@@ -51,8 +51,6 @@ from atft_core.train.setup import (
 )
 from atft_core.train.step import Learner
 from atft_core.train.tables import write_table
-
-ENDINGS = {"stop": "stopped", "prune": "pruned"}
 
 
 @dataclass

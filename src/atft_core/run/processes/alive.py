@@ -66,8 +66,11 @@ def signal_listener(pid: int, started: float, signal_number: int) -> bool:
 def clear_group(pid: int) -> None:
     """Kill what is left of a session that a process now gone had begun.
 
-    No process gets a number again while a group is called by it: what has this one is of that one.
+    No process gets a number again while a group is called by it: what has this one is of that one,
+    unless a new process has the number.
     """
+    if start_time(pid):
+        return
     for path in Path("/proc").iterdir():
         if path.name.isdecimal():
             with suppress(OSError):
