@@ -9,9 +9,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, page):
     """Where a reader is: beside a panel."""
-    run("atft synth panel.parquet --stocks 60 --days 500", tmp_path)
+    if page != "tutorial":  # which makes it
+        run("atft synth panel.parquet --stocks 60 --days 500", tmp_path)
     return tmp_path
 
 

@@ -1,10 +1,13 @@
 """A file is old or new, never half."""
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 
-from atft_core.run.files import read_json, write_atomically, write_json
+from atft_core.run.files import read_json, remove_leftovers, write_atomically, write_json
 
 
 def test_a_value_survives_and_no_temporary_file_is_left(tmp_path):
@@ -40,3 +43,16 @@ def test_what_cannot_be_read_as_json_is_none(tmp_path):
     for name in ("torn", "bytes", "empty", "deep", "missing", "torn/below"):
         assert read_json(tmp_path / name) is None
     assert read_json(tmp_path) is None
+
+
+def test_what_a_process_that_is_gone_had_half_done_is_removed_and_nothing_else(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    ours, theirs = os.getpid(), gone.pid
+    stay = [f".a.json.{ours}.tmp", f".db.{ours}.tmp-journal", "a.tmp", ".tmp", f".b.{theirs}.tmp.x"]
+    go = [f".a.json.{theirs}.tmp", f".study.snapshot.{theirs}.tmp-journal"]
+    (tmp_path / "logs").mkdir()
+    for name in (*stay, *go, f"logs/.x.{theirs}.tmp"):
+        (tmp_path / name).write_text("x")
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted([*stay, "logs"])

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -73,15 +74,19 @@ def write_atomically(path: Path, *pieces: bytes, durable: bool = True, place: st
     after(f"write {place}")
 
 
+_HALF = re.compile(r"\..+\.(?P<pid>\d+)\.tmp(-journal)?")
+"""What is not through yet: half a file, or what SQLite keeps beside half a database."""
+
+
 def remove_leftovers(directory: Path) -> None:
     """What processes that were killed had written beside the files that they meant to replace.
 
     For whoever holds the lock of a run. Another process of this machine may be at it just now: its
     own are left alone.
     """
-    for path in directory.rglob(".*.tmp"):
-        pid = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
-        if path.is_file() and pid.isdecimal() and not Path("/proc", pid).exists():
+    for path in directory.rglob(".*.tmp*"):
+        half = _HALF.fullmatch(path.name)
+        if half and path.is_file() and not Path("/proc", half["pid"]).exists():
             path.unlink(missing_ok=True)
 
 
