@@ -21,6 +21,16 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_home(tmp_path_factory):
+    """Tests neither read nor change what the person who runs them has configured and allowed."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CACHE", "CONFIG", "STATE"):
+            patch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
+        yield
+
+
 @pytest.fixture
 def cut_short():
     """Kill a program in the middle of a commit to a study; where SQLite keeps what it replaced."""

@@ -58,6 +58,8 @@ class Run:
 
     DURABLE = True
     """Whether what is told survives a power cut."""
+    CODE = f"writer {SCHEMA}"
+    """What the run is told to have been made by."""
 
     def __init__(
         self,
@@ -76,8 +78,11 @@ class Run:
         `objective`: the validation metric that is best when largest; "-loss": when smallest.
         `horizon`: of metrics that name none, in days. `program`: what computes, this one if not
         said; `about`: settings, kept in config.toml.
-        ValueError for a directory that cannot be one.
+        ValueError for a directory that cannot be one, and for counts below 1.
         """
+        counts = {"epochs": epochs, "trials": trials, "horizon": horizon}
+        if wrong := [f"{name}={count!r}" for name, count in counts.items() if not _counts(count)]:
+            raise ValueError(f"{', '.join(wrong)}: whole numbers from 1 on")
         self.path = _made(Path(directory).absolute())
         self.objective, self.horizon, self.epochs = objective, horizon, epochs
         self.path.chmod(0o700)
@@ -85,6 +90,7 @@ class Run:
             (self.path / part).mkdir()
         self._pid, self._turn = os.getpid(), threading.Lock()
         self._seq, self._numbers, self._answered = 0, 0, set()  # type: int, int, set[str]
+        self._ends: list[str] = []
         self._lock = _locked(self.path / "engine.lock")
         self._file = os.open(self.path / "events.jsonl", _APPEND, 0o640)
         self.stop = ""
@@ -96,9 +102,9 @@ class Run:
         _write(self.path / "config.toml", f"[about]\n{config}\n")
         self.event("run_started", run=self.path.name, study_name=study, n_trials=trials,
                    max_epochs=epochs, horizon=horizon, objective=objective,
-                   identity={"hung_seconds": 1e9, "code": f"writer {SCHEMA}"})  # fmt: skip
+                   identity={"hung_seconds": 1e9, "code": self.CODE})  # fmt: skip
         self.event("engine_started", pid=os.getpid(), start_time=_start_time(),
-                   host=socket.gethostname(), code=f"writer {SCHEMA}")  # fmt: skip
+                   host=socket.gethostname(), code=self.CODE)  # fmt: skip
         words = program or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         self.event("data_ready", facts={"path": words, "command": words, "inputs": []}, split={})
         _write(self.path / "run.json", json.dumps({
@@ -151,6 +157,8 @@ class Run:
             return
         if state == "FINISHED" and self.stop:
             state, reason = "STOPPED", "stopped on request"
+        elif state == "FINISHED" and self._ends and "COMPLETE" not in self._ends:
+            state, reason = "FAILED", "no trial completed"
         self.event("run_ended", state=state, reason=reason)
         self.log(f"Run {state}" + (f": {reason}" if reason else ""))
         os.close(self._file)
@@ -251,6 +259,7 @@ class Trial:
         if state == "COMPLETE" and self.value is None:
             state, reason = "FAIL", f"its last epoch told no {self.run.objective}"
         self._state = state
+        self.run._ends.append(state)
         value = None if state == "FAIL" else self.value
         self.run.event("worker_exited", trial=self.number, attempt=1, ok=True, reason=reason)
         self.run.event("trial_ended", trial=self.number, state=state, value=value, reason=reason)
@@ -281,6 +290,10 @@ class Trial:
             "trial": self.number, "state": state, "epochs": self._rows, "val": last,
             "holdout": None,
         }))  # fmt: skip
+
+
+def _counts(count: Any) -> bool:
+    return isinstance(count, int) and not isinstance(count, bool) and count >= 1
 
 
 def _free(wanted: Path) -> Path:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def _main(args: argparse.Namespace) -> int:
     with watching(args.watch, args.study) as directory:
         args.dir = directory
         again = ["--watch", args.watch, *(["--study", args.study] if args.study else [])]
-        return _run(load(shipped("runbook.toml")), args, again)
+        return _run(replace(load(shipped("runbook.toml")), stages=()), args, again)
 
 
 def _check_directory(directory: Path | None) -> None:

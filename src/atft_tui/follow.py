@@ -40,6 +40,8 @@ PATIENCE = 0.3
 GLANCE = 0.02
 """Seconds that the first frame waits for the past: most logs are read by then."""
 
+WATCHED = "another program runs this study"
+
 
 class Follower(threading.Thread):
     """Posts a view whenever something changed."""
@@ -155,8 +157,8 @@ class Follower(threading.Thread):
 
     def _nothing(self) -> View:
         """No run yet: what the first stage will be judged by."""
-        first = self._runbook.stages[0]
-        results = tuple(check(State(), first))
+        first = next(iter(self._runbook.stages), None)
+        results = tuple(check(State(), first)) if first else ()
         return View(time.time(), self._runbook, self._strip.stages, stage=first, results=results)
 
     def _say_reading(self, run: RunDirectory) -> Callable[[int], None]:
@@ -192,7 +194,7 @@ class Follower(threading.Thread):
             diagnosis=verdict_line(state, now_status, around),
             gpus=self._recorded(now_status),
             notes=shown.notes,
-            locked=why_not(shown.run, shown.holder),
+            locked=WATCHED if state.watched else why_not(shown.run, shown.holder),
         )
 
     def _recorded(self, now: Status) -> tuple[GpuNow, ...] | None:

@@ -138,6 +138,15 @@ def test_a_kill_of_engine_or_worker_loses_nothing(tmp_path, whom):
     assert_log_equals_study(run)
 
 
+def test_a_script_that_is_edited_meanwhile_is_said_once(tmp_path):
+    run = begun(tmp_path, "well", trials=3)
+    wait_for(run, lambda s: 0 in s.trials and s.trials[0].epochs)
+    (tmp_path / "train.py").write_text(SCRIPT + "# better\n")
+    wait_for_end(run)
+    (said,) = [alert for alert in load(run).alerts if alert.key == "edited"]
+    assert "trial 1 and those after it run another program" in said.text
+
+
 def test_a_program_that_ignores_the_end_is_killed(tmp_path):
     script = tmp_path / "deaf.py"
     script.write_text(

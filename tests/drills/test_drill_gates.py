@@ -84,7 +84,7 @@ def test_a_passed_dry_run_opens_the_gate_and_is_on_record_as_evidence(passed, pa
 def test_another_configuration_closes_the_gate_again(passed, panel):
     book, dry = passed
     said = refused("short", book, panel, "--set", "model.hidden=32")
-    assert f"{dry.path}: has another configuration" in said
+    assert f"{dry.path}: has another configuration (model.hidden = 16, not 32)" in said
     assert plan("short", book, panel, "--set", "train.max_epochs=7")["gate"]["open"]
 
 

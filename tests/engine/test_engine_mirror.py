@@ -61,7 +61,7 @@ def test_trials_curves_and_values_are_told_once(db, tmp_path):
     for trial in study.trials[2:]:
         known = state.trials[trial.number]
         assert (known.value, known.params) == (trial.value, trial.params)
-        assert [row.metric("value", 1) for row in known.epochs] == [
+        assert [row.metric("reported", 1) for row in known.epochs] == [
             *trial.intermediate_values.values()
         ]
         assert known.epochs[-1].metric("seconds", 1) == 3.5

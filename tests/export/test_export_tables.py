@@ -10,6 +10,7 @@ import pytest
 from atft_core.bench.runs import long_run
 from atft_core.errors import UsageError
 from atft_core.export import shapes, tables
+from atft_core.run.state import State
 from atft_core.run.status import evidence
 from atft_core.train.tables import write_table
 
@@ -60,11 +61,19 @@ def test_trials_and_epochs_have_a_row_each_and_every_number_of_the_log(state):
 
 
 def test_columns_that_rows_disagree_about_are_text_and_none_is_left_out():
-    frame = tables._frame([{"a": 1, "b": "x"}, {"a": 2.5, "b": 3}, {"c": [1, 2]}])
+    frame = tables._frame([{"a": 1, "b": "x"}, {"a": 2.5, "b": 3}, {"c": [1, 2]}], {})
     assert frame["a"].to_list() == [1.0, 2.5, None]
     assert frame["b"].to_list() == ["x", "3", None]
     assert frame.columns == ["a", "b", "c"]
-    assert tables._frame([]).height == 0
+    assert tables._frame([], {"a": 1}).columns == ["a"]
+
+
+def test_a_run_without_trials_still_has_columns(state):
+    for table in (tables.trials, tables.epochs):
+        empty, full = table(State()), table(state)
+        assert empty.is_empty()
+        alike = [name for name in full.columns if "." not in name]
+        assert [name for name in empty.columns if "." not in name] == alike
 
 
 def test_alphalens_gets_the_factor_and_the_return_of_each_period(predicted):

@@ -14,6 +14,7 @@ from atft_core import writer
 from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.lock import Holder
 from atft_core.run.status import evidence, read_status
+from atft_core.run.verdict.diagnose import verdict_line
 from atft_core.writer import Run
 
 FILE = Path(writer.__file__)
@@ -74,6 +75,25 @@ def test_whoever_raises_has_failed_and_says_why(tmp_path):
     assert (state.trials[0].state, state.trials[0].value) == ("FAIL", None)
 
 
+def test_a_run_without_a_trial_that_completed_has_failed(tmp_path):
+    with Run(tmp_path / "r", epochs=2, objective="ic") as run, run.trial() as trial:
+        trial.epoch(1, val={"loss": 0.1})
+    _, status = state_of(run.path)
+    assert (status.name, status.reason) == ("FAILED", "no trial completed")
+    with Run(tmp_path / "none", epochs=2) as run:
+        pass
+    assert state_of(run.path)[1].name == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"trials": -1}, {"horizon": 1.5}, {"epochs": "3"}]
+)
+def test_counts_that_are_none_are_refused_before_there_is_a_run(tmp_path, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: whole numbers from 1 on"):
+        Run(tmp_path / "r", **{"epochs": 1, **wrong})
+    assert not (tmp_path / "r").exists()
+
+
 def test_whoever_is_killed_is_dead_and_nothing_else(tmp_path):
     code = (
         "import os, sys; from atft_core.writer import Run\n"
@@ -84,6 +104,8 @@ def test_whoever_is_killed_is_dead_and_nothing_else(tmp_path):
     assert done.returncode == -signal.SIGKILL
     state, status = state_of(tmp_path / "r")
     assert status.name == "DIED" and len(state.trials[0].epochs) == 1 and state.lost == 0
+    assert "resume" not in f"{status.reason} {verdict_line(state, status).action}"
+    assert "start its program again" in verdict_line(state, status).action
 
 
 def test_a_fork_writes_nothing_and_threads_lose_nothing(tmp_path):

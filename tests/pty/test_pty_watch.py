@@ -30,7 +30,9 @@ def mirrors(parent):
 def test_a_study_is_shown_as_it_grows_and_let_go_of(study, end):
     made, db = study
     with terminal(console("--watch", str(db)), size=(120, 34)) as shown:
-        shown.shows("theirs.db", "ok done", f"{made.best_value:.3f}".lstrip("0"))
+        shown.shows("theirs.db", "ok done", f"{made.best_value:.3f}".lstrip("0"), "read-only")
+        shown.press("dx")
+        shown.shows("this run is read-only: another program runs this study")
         made.optimize(lambda trial: trial.suggest_float("x", 5, 6), n_trials=1)
         shown.shows("6." if made.best_value >= 6 else f"{made.best_value:.3f}")
         (mirror,) = mirrors(shown.process.pid)

@@ -101,9 +101,11 @@ def dry_run(val=None, **changes) -> Log:
     )  # fmt: skip
 
 
-def sweep(values, *, stage="short", pruned=(), failed=(), end="FINISHED", **val) -> Log:
+def sweep(
+    values, *, stage="short", pruned=(), failed=(), end="FINISHED", identity=IDENTITY, **val
+) -> Log:
     """A sweep whose trials end with these RankICs."""
-    log = Log().start(n_trials=len(values), stage=stage)
+    log = Log().start(n_trials=len(values), stage=stage, identity=identity)
     for trial, value in enumerate(values):
         log.worker(trial)
         for number in (1, 2, 3):

@@ -78,8 +78,8 @@ def test_a_stage_gated_on_the_target_needs_it(book):
 @pytest.mark.parametrize(
     ("key", "says"),
     [
-        ("data_hash", "other data"), ("config_hash", "another configuration"),
-        ("code", "another version of the code"),
+        ("data_hash", "other data"), ("code", "another version of the code"),
+        ("config_hash", "another configuration (start with the settings that it had)"),
     ],
 )  # fmt: skip
 def test_evidence_of_something_else_does_not_count(book, key, says):
@@ -88,6 +88,13 @@ def test_evidence_of_something_else_does_not_count(book, key, says):
         found = gate(book, book.stage("short"), identity)
         assert (found.open, found.evidence) == (False, None)
         assert f"{run.path}: has {says}" in found.reason
+
+
+def test_a_run_whose_script_was_edited_meanwhile_does_not_count(book):
+    log = Log().start().worker().epoch(1).add(ev.Alert(key="edited", text="a script"))
+    run = keep(book, log.epoch(2).trial_end().end())
+    found = gate(book, book.stage("short"), IDENTITY)
+    assert f"{run.path}: ran a script that was edited meanwhile" in found.reason
 
 
 def test_evidence_without_an_identity_does_not_count(book):

@@ -9,6 +9,7 @@ from run_builders import dry_run
 from atft_core.config.hashing import with_plugins
 from atft_core.errors import UsageError
 from atft_core.run import plugins
+from atft_core.run.allowed import allow_file
 from atft_core.run.judge.criteria import check
 from atft_core.run.runbook import load
 from atft_core.run.shipped import shipped
@@ -41,7 +42,7 @@ def written(tmp_path, text, name="mine.py"):
 
 def allowed(path):
     source = plugins.read(path)
-    plugins.allow(source)
+    allow_file(source.code, path)
     return source
 
 
@@ -169,12 +170,6 @@ def test_a_file_that_fails_is_not_run_at_every_look(tmp_path):
         warnings.simplefilter("ignore")
         assert {judged(log).verdict for _ in range(3)} == {"UNKNOWN"}
     assert witness.read_text() == "x"
-
-
-def test_what_was_allowed_can_be_taken_back(tmp_path):
-    source = allowed(written(tmp_path, "TERMS = {}"))
-    plugins.forget(source)
-    assert not source.allowed
 
 
 def test_a_runbook_brings_criteria_that_were_allowed(tmp_path):

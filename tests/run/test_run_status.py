@@ -17,6 +17,8 @@ BETWEEN = sweep([0.1, 0.2], end="")
 STOPPING = Log().start().worker().add(ev.StopRequested())
 STOPPING_NOW = Log().start().worker().add(ev.StopRequested(), ev.StopRequested(now=True))
 ENDED, STOPPED = dry_run(), sweep([0.1], end="STOPPED")
+OWN = sweep([0.1], end="", identity={"code": "writer 1"})
+STUDY = sweep([0.1], end="", identity={"code": "writer 1, watching"})
 STARTED = Log().add(ev.RunStarted(run="r"), ev.DataReady())
 ENGINE, NOBODY, ELSEWHERE = Holder.ENGINE, Holder.NOBODY, Holder.UNKNOWN
 
@@ -33,6 +35,9 @@ ENGINE, NOBODY, ELSEWHERE = Holder.ENGINE, Holder.NOBODY, Holder.UNKNOWN
         (BETWEEN, ENGINE, 1700, "RUNNING", ""),
         (BETWEEN, ENGINE, 1801, "HUNG", "the engine: nothing for 1801 s"),
         (BETWEEN, NOBODY, 1, "DIED", "atft resume"),
+        (OWN, ENGINE, 90000, "RUNNING", ""),
+        (OWN, NOBODY, 1, "DIED", "its program is gone"),
+        (STUDY, ENGINE, 90000, "RUNNING", "no trial of the study is at work"),
         (STARTED, ENGINE, 1, "RUNNING", ""),
         (STARTED, NOBODY, 1, "UNKNOWN", "no engine has started"),
         (STOPPING, ENGINE, 1, "STOPPING", "after the running trial"),

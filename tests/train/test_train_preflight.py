@@ -13,13 +13,14 @@ from atft_core.data.splits import Split
 from atft_core.data.stored import to_bits, to_float32
 from atft_core.model.atft import ATFT
 from atft_core.objective import losses
+from atft_core.run import plugins
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import write_json
 from atft_core.train.against import compare
 from atft_core.train.baselines import baselines_of, read_baselines, write_baselines
 from atft_core.train.loop import middle_block
 from atft_core.train.preflight import checks, network, objective
-from atft_core.train.preflight.__main__ import main
+from atft_core.train.preflight.__main__ import main, unused
 from atft_core.train.preflight.checks import CHECKS, run_checks
 from atft_core.train.preflight.scene import Scene
 from atft_core.train.report import LastWord
@@ -312,3 +313,16 @@ def test_weights_that_no_float_holds_are_caught(tmp_path):
     given = scene(tmp_path, loss__huber=1e39)
     assert "every loss term counts" in failed(given)
     assert "not finite" in CHECKS["every loss term counts"](given).detail
+
+
+def test_what_a_plug_in_brings_and_nobody_asked_for_is_said(monkeypatch):
+    bring = {"TERMS": {"tail": print, "body": print, "drawn": print}, "BLOCKS": {"trend": print}}
+    monkeypatch.setattr(plugins, "_LOADED", {"1": bring, "2": {"TERMS": {"of_another": print}}})
+    drawn = {"loss.own.drawn": {"low": 0.0, "high": 1.0}}
+    config = make_config(loss__own={"tail": 0.1, "body": 0.0}, search=drawn)
+    said = list(unused(config, {"a.py": "1"}))
+    assert [each.split(":")[0] for each in said] == [
+        "The plug-in's loss term body has no weight",
+        "The plug-in's part of the model trend is not used",
+    ]
+    assert list(unused(make_config(), {})) == []

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from atft_core import __version__
+from atft_core.cli import completing
 from atft_core.cli.groups import cluster, config, data, plugins
+from atft_core.cli.here import here
 from atft_core.cli.looks import looks
 from atft_core.cli.options import (
     Assignments,
@@ -33,12 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=_CONTEXT,
 )
+app.add_typer(looks)
+app.add_typer(records)
+app.add_typer(here)
 app.add_typer(data, name="data")
 app.add_typer(config, name="config")
 app.add_typer(cluster, name="cluster")
 app.add_typer(plugins, name="plugins")
-app.add_typer(looks)
-app.add_typer(records)
 
 
 @app.callback()
@@ -52,14 +55,26 @@ def _root(
 
 @app.command(epilog="Example: atft run dry --data-path panel.parquet --then short --until 07:00")
 def run(
-    stage: Annotated[str, typer.Argument(help="Stage of the runbook: dry, short, full.")],
+    stage: Annotated[
+        str,
+        typer.Argument(
+            help="Stage of the runbook: dry, short, full.",
+            autocompletion=completing.stages,
+            show_default=False,
+        ),
+    ] = "",
     runbook: RunbookFile = None,
     config_files: ConfigFiles = None,
     data_path: DataPath = None,
     assignments: Assignments = None,
     plugin_files: PluginFiles = None,
     storage: Storage = None,
-    then: Annotated[str, typer.Option(help="Stage to start when this one opens its gate.")] = "",
+    then: Annotated[
+        str,
+        typer.Option(
+            help="Stage to start when this one opens its gate.", autocompletion=completing.stages
+        ),
+    ] = "",
     until: Annotated[str, typer.Option(help="Stop by this time: 07:00 or ISO.")] = "",
     override_gate: Annotated[
         str, typer.Option(metavar="REASON", help="Start although the gate is closed.")
@@ -70,7 +85,7 @@ def run(
 ) -> None:
     """Start a stage of the runbook; its gate is checked by the engine."""
     from atft_core.cli import start
-    from atft_core.cli.plugins import allowed
+    from atft_core.cli.plugins import allow_named
 
     asked = start.StageRequest(
         stage=stage,
@@ -82,7 +97,7 @@ def run(
         until=until,
         override=override_gate,
         storage=storage,
-        plugins=allowed(plugin_files or ()),
+        plugins=allow_named(plugin_files or ()),
     )
     raise typer.Exit(
         start.show_plan(asked, as_json=json)
@@ -111,7 +126,7 @@ def hpo(
 ) -> None:
     """Search hyper-parameters without a runbook: ad hoc, opens no gate."""
     from atft_core.cli import start
-    from atft_core.cli.plugins import allowed
+    from atft_core.cli.plugins import allow_named
 
     asked = start.AdHocRequest(
         output_dir=output_dir,
@@ -123,7 +138,7 @@ def hpo(
         assignments=tuple(assignments or ()),
         until=until,
         storage=storage,
-        plugins=allowed(plugin_files or ()),
+        plugins=allow_named(plugin_files or ()),
     )
     raise typer.Exit(start.run_ad_hoc(asked, detach=detach, as_json=json))
 
@@ -196,9 +211,9 @@ def preflight(
     Exit code 1 when a check fails. docs/judging.md says what each of them would catch.
     """
     from atft_core.cli import preflight as command
-    from atft_core.cli.plugins import allowed
+    from atft_core.cli.plugins import allow_named
 
-    files = allowed(plugin_files or ())
+    files = allow_named(plugin_files or ())
     raise typer.Exit(
         command.preflight(data_path, config_files or (), assignments or [], files, as_json=json)
     )
@@ -317,77 +332,3 @@ def predict(
         run_dir, data_path, out, trials=trials or [], since=since, blend=blend,
         assignments=assignments or [], as_json=json,
     )  # fmt: skip
-
-
-@app.command(epilog="Example: atft synth demo.parquet --stocks 200 --days 600 --seed 3")
-def synth(
-    path: Annotated[Path, typer.Argument(help="The parquet file to write.")],
-    stocks: Annotated[int, typer.Option(min=20, help="Number of stocks.")] = 120,
-    days: Annotated[int, typer.Option(min=60, help="Number of trading days.")] = 520,
-    signal: Annotated[float, typer.Option(min=0.0, help="Strength; 0 plants nothing.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
-    like: Annotated[
-        str,
-        typer.Option(
-            help='"planted": signal of known ceilings, with edges and market; '
-            '"original": the shape of the original data set, noise inside.'
-        ),
-    ] = "",
-    scale: Annotated[
-        float,
-        typer.Option(min=0.005, max=1.0, help="With --like original: share of its 4,484 stocks."),
-    ] = 1.0,
-    json: Json = False,
-) -> None:
-    """Write a panel with a planted signal, to try things on."""
-    from atft_core.cli import panel
-
-    panel.refuse_other_shapes(like, scale)
-    if like == "original":
-        panel.synth_original(path, scale=scale, seed=seed, as_json=json)
-        return
-    make = panel.synth_planted if like else panel.synth
-    make(path, stocks=stocks, days=days, signal=signal, seed=seed, as_json=json)
-
-
-@app.command(
-    epilog="Example: atft bench step --stocks 300 --json --out step.json",
-    context_settings={
-        "allow_extra_args": True,
-        "ignore_unknown_options": True,
-        "help_option_names": [],
-    },
-)
-def bench(
-    context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="feed, step, console or engine.")] = "",
-    out: Annotated[
-        Path | None, typer.Option(help="A file or a directory to keep the result in.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Measure this machine: ratios from one run; sizes as options (see docs/performance.md)."""
-    from atft_core.cli import bench as command
-
-    command.run(kind, context.args, out=out, as_json=json)
-
-
-@app.command(epilog="Example: atft notify --test")
-def notify(
-    test: Annotated[bool, typer.Option("--test", help="Send one alert everywhere.")] = False,
-    json: Json = False,
-) -> None:
-    """Say which alerts are told and where; --test: exit code 1 when a channel fails."""
-    from atft_core.cli import notify as command
-
-    if test:
-        raise typer.Exit(command.test(as_json=json))
-    command.show(as_json=json)
-
-
-@app.command(epilog="Example: atft doctor --json")
-def doctor(json: Json = False) -> None:
-    """Check this machine: versions, GPU, compiler, disk, environment."""
-    from atft_core.cli import doctor as command
-
-    raise typer.Exit(command.show(as_json=json))

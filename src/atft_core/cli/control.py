@@ -18,7 +18,7 @@ from atft_core.run import user
 from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.processes.alive import signal_listener
 from atft_core.run.status import evidence, load, read_status, status
-from atft_core.run.wording import several
+from atft_core.run.wording import several, signed
 
 ANSWER_SECONDS = 10.0
 
@@ -173,5 +173,5 @@ def score(run_dir: Path, trial: int, *, confirmed: bool, as_json: bool) -> None:
     say(f"Trial {trial} on the holdout, look {looks + 1} at this data:")
     for horizon, values in metrics.items():
         shown = {key: values.get(key) for key in ("rank_ic", "rank_ic_se", "rank_ic_t", "ic")}
-        text = "  ".join(f"{k} {v:+.4f}" for k, v in shown.items() if v is not None)
+        text = "  ".join(f"{k} {signed(v)}" for k, v in shown.items() if v is not None)
         say(f"  h={horizon:<3} {text}  days {values.get('days')}")

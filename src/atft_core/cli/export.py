@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft_core.cli.output import print_json, say
-from atft_core.cli.plugins import allowed
+from atft_core.cli.plugins import allow_named
 from atft_core.errors import UsageError
 from atft_core.export import exporters
 from atft_core.run import plugins
@@ -47,7 +47,7 @@ class Asked:
 
 def export(asked: Asked, *, as_json: bool) -> None:
     """Write it; UsageError for what does not exist."""
-    for file in allowed(asked.plugins):
+    for file in allow_named(asked.plugins):
         plugins.load(plugins.read(Path(file)))
     if asked.what not in (known := [*TABLES, SCORER, *exporters.there_are()]):
         raise UsageError(

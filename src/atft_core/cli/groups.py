@@ -92,17 +92,20 @@ def plugins_allow(
 
 @plugins.command("forget", epilog="Example: atft plugins forget tail.py")
 def plugins_forget(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Python files.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE|SUM...", help="Python files, also removed ones, or sums."),
+    ],
 ) -> None:
-    """Let files run no more, with the content that they have now."""
+    """Let files and programs run no more."""
     from atft_core.cli import plugins as command
 
-    command.forget(files)
+    command.forget(names)
 
 
 @plugins.command("list", epilog="Example: atft plugins list --json")
 def plugins_list(json: Json = False) -> None:
-    """What installed packages bring."""
+    """What installed packages bring, and what you have allowed to run."""
     from atft_core.cli import plugins as command
 
     command.show(as_json=json)

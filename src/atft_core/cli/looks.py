@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from atft_core.cli import completing
 from atft_core.cli.options import Json, PluginFiles, RunbookFile, RunDir
 
 looks = typer.Typer()
@@ -126,7 +127,8 @@ def export(
         typer.Argument(
             help="trials, epochs, predictions; alphalens, qlib: predictions with their names; "
             "scorer: a trial as a program that needs torch alone; "
-            "tensorboard, mlflow, or one of a plug-in: everything, there."
+            "tensorboard, mlflow, or one of a plug-in: everything, there.",
+            autocompletion=completing.exports,
         ),
     ],
     format: Annotated[

@@ -7,18 +7,26 @@ from typing import Annotated
 
 import typer
 
+from atft_core.cli import completing
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ConfigFiles = Annotated[
     list[Path] | None,
     typer.Option(
         "--config",
         metavar="FILE",
+        autocompletion=completing.presets,
         help="Configuration (TOML), or a preset as objective/rank. Of several the last wins.",
     ),
 ]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set one key, e.g. train.max_epochs=5."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set one key, e.g. train.max_epochs=5.",
+        autocompletion=completing.settings,
+    ),
 ]
 DataPath = Annotated[
     Path | None, typer.Option("--data-path", metavar="FILE", help="The panel: parquet or Arrow.")
@@ -26,7 +34,10 @@ DataPath = Annotated[
 RunbookFile = Annotated[
     Path | None,
     typer.Option(
-        "--runbook", metavar="FILE", help="Stages: a file, or cpu for a box without NVML."
+        "--runbook",
+        metavar="FILE",
+        help="Stages: a file, or cpu for a box without NVML.",
+        autocompletion=completing.runbooks,
     ),
 ]
 PluginFiles = Annotated[

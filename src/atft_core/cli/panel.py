@@ -177,3 +177,4 @@ def synth(path: Path, *, stocks: int, days: int, signal: float, seed: int, as_js
                     "seed": seed})  # fmt: skip
     else:
         say(f"{path}: {stocks} stocks x {days} days, signal {signal:g}, seed {seed}")
+        say(f"{path.with_name('sector.parquet')}: the sector of each, which the model reads, too")

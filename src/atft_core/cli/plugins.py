@@ -5,36 +5,41 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from atft_core.cli.output import print_json, say, table
 from atft_core.command.files import fingerprint
 from atft_core.config.load import read_resolved
-from atft_core.run import plugins
+from atft_core.errors import UsageError
+from atft_core.run import allowed, plugins
+from atft_core.run.allowed import SHORT, Allowed
 from atft_core.run.files import read_json
+from atft_core.run.narrate import stamp
 
 
-def allowed(files: Iterable[Path]) -> tuple[str, ...]:
+def allow_named(files: Iterable[Path]) -> tuple[str, ...]:
     """Let these files run: whoever names them on a command line means them."""
     found = []
     for path in files:
         source = plugins.read(path.expanduser().absolute())
         if not source.allowed:
-            plugins.allow(source)
+            allowed.allow_file(source.code, source.path)
         found.append(str(source.path))
     return tuple(found)
 
 
 def allow(files: Sequence[Path], *, as_json: bool) -> None:
     """Let files run from now on, and say what each brings."""
-    for name in allowed(file for file in files if file.suffix != ".toml"):
+    for name in allow_named(file for file in files if file.suffix != ".toml"):
         plugins.load(plugins.read(Path(name)))
     for path in (file for file in files if file.suffix == ".toml"):
         what = fingerprint(read_resolved(path), _place(path))
-        plugins.allow_command(what)
+        allowed.allow_program(what)
         say(f"allowed to run: {json.dumps(what, indent=1)}", to=sys.stderr)
-    show(as_json=as_json)
+    tables = _tables()
+    print_json(tables) if as_json else say(_brought(tables))
 
 
 def _place(config: Path) -> Path:
@@ -44,18 +49,52 @@ def _place(config: Path) -> Path:
     return place if place.is_dir() else Path.cwd()
 
 
-def forget(files: Sequence[Path]) -> None:
-    """Let files run no more."""
-    for path in files:
-        plugins.forget(plugins.read(path.expanduser().absolute()))
-        say(f"{path} is not allowed to run any more")
+def forget(names: Sequence[str]) -> None:
+    """Let files and programs run no more, each by its path, there or gone, or by its sum."""
+    for name in names:
+        found = _named(name)
+        if not found:
+            raise UsageError(
+                f"Nothing that is allowed to run is called {name}.",
+                hint="`atft plugins list` shows what is, each with its sum.",
+            )
+        for each in found:
+            allowed.forget(each)
+            say(f"{each.what} ({each.sum[:SHORT]}) is not allowed to run any more")
+
+
+def _named(name: str) -> list[Allowed]:
+    """Of a file every content that was allowed at its path, and the one that it has now."""
+    path = Path(name).expanduser().absolute()
+    now = plugins.read(path).sum if path.suffix == ".py" and path.is_file() else ""
+    short = name.lower() if len(name) >= SHORT else "-"
+    return [
+        each
+        for each in allowed.everything()
+        if each.sum == now or each.what == str(path) or each.sum.startswith(short)
+    ]
 
 
 def show(*, as_json: bool) -> None:
-    """Every table with what this process and installed packages bring into it."""
-    found = {name: sorted(plugins.table(name)) for name in plugins.TABLES}
+    """What installed packages bring, and what this user has allowed to run."""
+    tables, known = _tables(), allowed.everything()
     if as_json:
-        print_json(found)
+        print_json({**tables, "allowed": [asdict(each) for each in known]})
         return
-    said = [[name, ", ".join(keys) or "nothing"] for name, keys in found.items()]
-    say(table(said))
+    say(f"Installed packages bring:\n{_brought(tables)}")
+    if not known:
+        say("\nNo file and no program of your own is allowed to run.")
+        return
+    rows = [
+        [each.sum[:SHORT], each.kind, stamp(each.since), each.what, each.place] for each in known
+    ]
+    say(f"\nAllowed to run as you; `atft plugins forget FILE|SUM` takes it back:\n{table(rows)}")
+
+
+def _tables() -> dict[str, list[str]]:
+    """Every table with what this process and installed packages bring into it."""
+    return {name: sorted(plugins.table(name)) for name in plugins.TABLES}
+
+
+def _brought(tables: dict[str, list[str]]) -> str:
+    return table([[name, ", ".join(keys) or "nothing"] for name, keys in tables.items()])

@@ -78,6 +78,8 @@ def _show(found: Json, config: Config) -> None:
         for check in found["checks"]
     ]
     say(table(rows))
+    for text in found.get("warnings", ()):
+        say(f"warning: {text}")
     estimate = found["estimate"]
     trials = scale(config.engine.n_trials, config.train.max_epochs)
     if not estimate:  # of a program of the user's own nothing is known

@@ -22,7 +22,7 @@ from atft_core.engine.create import refuse_twin
 from atft_core.engine.plan import plan_stage, unmeasurable
 from atft_core.engine.prepare import prepare
 from atft_core.errors import UsageError
-from atft_core.run import plugins
+from atft_core.run import allowed
 from atft_core.run.directory import check_name, free_path
 from atft_core.run.events import Json
 from atft_core.run.foreign import clean
@@ -160,6 +160,8 @@ def _print_plan(plan: Json) -> None:
     for name in ("train", "val", "holdout") if plan["split"] else ():
         first, last = plan["split"][name]
         say(f"{name:<7} {first} .. {last}  {plan['split'][f'{name}_days']} days")
+    for file in plan["settings"].get("plugins.files", [[]])[0]:
+        say(f"plug-in {file}")
     say(f"output  {plan['output_dir']}")
     say(f"gate    {'open' if gate['open'] else 'closed'}: {gate['reason']}")
     for warning in plan["warnings"]:
@@ -169,6 +171,12 @@ def _print_plan(plan: Json) -> None:
 
 def _find(asked: StageRequest) -> tuple[Runbook, Stage]:
     runbook = load(asked.runbook or shipped("runbook.toml"))
+    if not asked.stage:
+        known = [f"{s.key} ({s.title}: {scale(s.n_trials, s.max_epochs)})" for s in runbook.stages]
+        raise UsageError(
+            f"Which stage? {runbook.path.name} has {', '.join(known)}.",
+            hint=f"Start the first with `atft run {runbook.stages[0].key} --data-path FILE`.",
+        )
     if asked.then:
         _check_then(asked, runbook.stage(asked.then))
     return runbook, runbook.stage(asked.stage)
@@ -264,7 +272,7 @@ def _start(resolved: Resolved, spec: Json, *, demo: bool, detach: bool, as_json:
 def _allow_command(config: Config) -> None:
     """Whoever types a start means the program that it names."""
     if config.command.argv:
-        plugins.allow_command(fingerprint(config, Path.cwd()))
+        allowed.allow_program(fingerprint(config, Path.cwd()))
 
 
 def deadline(text: str, now: datetime) -> float | None:

@@ -31,6 +31,7 @@ from atft_core.run.wording import (
     panel_in_brief,
     scale,
     several,
+    signed,
     size,
     trial_word,
 )
@@ -173,7 +174,7 @@ def _listing(found: Sequence[Listed]) -> str:
     for each in found:
         ended = "-" if each.ended is None else str(each.ended)
         cells = [each.stage or "ad hoc", each.status.name, f"{ended}/{each.planned}"]
-        cells += [_signed(each.rank_ic), _plain(each.rank_ic_se), size(disk_use(each.run.path))]
+        cells += [signed(each.rank_ic), _plain(each.rank_ic_se), size(disk_use(each.run.path))]
         said = f"(archived) {each.note.line}" if each.archived else each.note.line
         rows.append([str(each.run.path), *cells, said])
     return table(rows, right=(3, 4, 5, 6))
@@ -264,7 +265,7 @@ def _trials(state: State, notes: Notes) -> str:
     ]
     for trial in state.trials.values():
         cells = [trial.last(name, h) for name in names]
-        shown = [_signed(cell) for cell in [*cells, trial.value]]
+        shown = [signed(cell) for cell in [*cells, trial.value]]
         epoch = f"{len(trial.epochs)}/{state.max_epochs}"
         said = [part for part in (trial.reason or trial.phase, notes.of(trial.number).line) if part]
         word = trial_word(trial.state)
@@ -283,17 +284,12 @@ def _compared(state: State, best: Trial) -> str:
     found += [(name, b.get("rank_ic"), b.get("rank_ic_se")) for name, b in baselines.items()]
     rows = [["on the same days", f"RankIC h={h}", "+-"]]
     for name, rank_ic, spread in sorted(found, key=lambda row: -(finite(row[1]) or 0.0)):
-        rows.append([name, _signed(rank_ic), _plain(spread)])
+        rows.append([name, signed(rank_ic), _plain(spread)])
     if finite(last.get("baseline_diff")) is not None:
         paired = f"less {last.get('baseline')}, day by day"
         gain, spread = last["baseline_diff"], last.get("baseline_diff_se")
-        rows.append([paired, _signed(gain), _plain(spread)])
+        rows.append([paired, signed(gain), _plain(spread)])
     return table(rows, right=(1, 2))
-
-
-def _signed(value: object) -> str:
-    known = finite(value)
-    return "-" if known is None else f"{known:+.4f}"
 
 
 def _plain(value: object) -> str:
@@ -303,7 +299,7 @@ def _plain(value: object) -> str:
 def _folds(walk: Json) -> str:
     rows = [["fold", "trained", "judged", "days", "RankIC", "+-", "t", "seeds"]]
     for fold in walk.get("folds", []):
-        shown = [_signed(fold.get("rank_ic")), _plain(fold.get("rank_ic_se"))]
+        shown = [signed(fold.get("rank_ic")), _plain(fold.get("rank_ic_se"))]
         t = fold.get("rank_ic_t")
         spans = [" .. ".join(fold.get(part) or ("?", "?")) for part in ("train", "val")]
         last = ["-" if t is None else f"{t:.1f}", str(len(fold.get("trials", [])))]

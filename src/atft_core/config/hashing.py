@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from atft_core import __version__
 from atft_core.config.keys import dump, flatten
@@ -23,9 +24,22 @@ PLACE_KEYS = ("data.path", "data.sector", "data.cache_dir", "data.feed", "engine
 
 def config_hash(config: Config) -> str:
     """Hash of all settings but trials, epochs, names, places and those without an effect."""
+    return _digest(json.dumps(_hashed(config), sort_keys=True).encode())
+
+
+def differences(config: Config, other: Config) -> dict[str, tuple[Any, Any]]:
+    """Both values of every key that makes their hashes differ."""
+    ours, theirs = _hashed(config), _hashed(other)
+    return {
+        key: (ours.get(key), theirs.get(key))
+        for key in dict.fromkeys([*ours, *theirs])
+        if ours.get(key) != theirs.get(key)
+    }
+
+
+def _hashed(config: Config) -> dict[str, Any]:
     left_out = {*SCALE_KEYS, *PLACE_KEYS, *IDLE}
-    flat = {key: value for key, value in flatten(dump(config)).items() if key not in left_out}
-    return _digest(json.dumps(flat, sort_keys=True).encode())
+    return {key: value for key, value in flatten(dump(config)).items() if key not in left_out}
 
 
 def code_version() -> str:

@@ -132,7 +132,7 @@ def _waits_for(state: State) -> str:
 
 def _refuse_written_by_others(run: RunDirectory, begun: State) -> None:
     """A run that some program has written (atft_core.writer) has no engine to go on with."""
-    if str(begun.identity.get("code", "")).startswith("writer"):
+    if begun.written:
         raise EngineError(
             f"{run.path} was written by a program of its own.", hint="Start that program again."
         )

@@ -23,7 +23,7 @@ from atft_core.config.schema import Config
 from atft_core.engine.cluster.connect import enter_cluster
 from atft_core.engine.cluster.slots import refuse_small_cluster
 from atft_core.engine.local import adopt
-from atft_core.engine.prepare import Prepared, prepare
+from atft_core.engine.prepare import Prepared, differing, prepare
 from atft_core.engine.shared import refuse_unreachable
 from atft_core.errors import (
     EngineError,
@@ -32,8 +32,8 @@ from atft_core.errors import (
     RunDirectoryError,
     UsageError,
 )
+from atft_core.run import allowed, plugins, user
 from atft_core.run import events as ev
-from atft_core.run import plugins, user
 from atft_core.run.directory import RunDirectory, create, siblings
 from atft_core.run.events import SCHEMA_VERSION, Json
 from atft_core.run.files import write_atomically, write_json
@@ -72,12 +72,12 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
     stage = runbook.stage(spec.stage) if runbook else None
     refuse_unlabelled(stage, config)
     prepared = prepare(config, demo=bool(runbook and runbook.demo))
-    if config.command.argv and not plugins.knows_command(fingerprint(config, Path.cwd())):
+    if config.command.argv and not allowed.knows_program(fingerprint(config, Path.cwd())):
         raise EngineError(
             f"Nobody has asked for {' '.join(config.command.argv)[:200]} here.",
             hint="Start that stage by itself: `atft run` is how a person names a program.",
         )
-    evidence = pass_gate(runbook, stage, prepared, spec.override)
+    evidence = pass_gate(runbook, stage, config, prepared, spec.override)
     refuse_unreachable(config)
     enter_cluster(config)
     refuse_small_cluster(config)
@@ -110,12 +110,16 @@ def refuse_unlabelled(stage: Stage | None, config: Config) -> None:
 
 
 def pass_gate(
-    runbook: Runbook | None, stage: Stage | None, prepared: Prepared, override: str
+    runbook: Runbook | None,
+    stage: Stage | None,
+    config: Config,
+    prepared: Prepared,
+    override: str,
 ) -> str | None:
     """The run whose evidence opens the gate, None where none is needed; GateClosedError."""
     if runbook is None or stage is None or not stage.requires:
         return None
-    found = gate(runbook, stage, prepared.identity)
+    found = gate(runbook, stage, prepared.identity, differing(config))
     if not found.open and not override:
         raise GateClosedError(f"Stage {stage.key} is locked: {found.reason}")
     return str(found.evidence) if found.evidence else None

@@ -12,9 +12,11 @@ from atft_core.engine.session import Session
 from atft_core.engine.silence import Listening
 from atft_core.engine.steps import Steps, see_through
 from atft_core.engine.study import Asked, report
+from atft_core.engine.untold import untold
 from atft_core.engine.workers import Worker
 from atft_core.run import events as ev
 from atft_core.run.causes import caused
+from atft_core.run.epochs import EpochRow
 from atft_core.run.events import Epoch
 from atft_core.run.judge.rules import decisions_on_trial, stopped_by
 
@@ -54,7 +56,16 @@ def drain_and_report(session: Session, trial: Asked) -> list[Epoch]:
     for epoch in epochs:
         value = known[epoch.epoch].objective(session.state.objective, horizon)
         report(trial.trial, epoch.epoch, value)
+    if epochs and len(known) == len(epochs):
+        _warn_of_untold(session, known[epochs[0].epoch])
     return epochs
+
+
+def _warn_of_untold(session: Session, row: EpochRow) -> None:
+    known = {alert.text for alert in session.state.alerts}
+    for text in untold(session.state, session.stage, row):
+        if text not in known:
+            session.record(ev.Alert(level="warning", text=text))
 
 
 def end_workers(session: Session) -> None:

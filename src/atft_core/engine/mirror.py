@@ -35,12 +35,15 @@ from atft_core.errors import AtftError, EngineError, UsageError
 from atft_core.launch import answer, answer_refusal
 from atft_core.run.directory import NAME
 from atft_core.run.files import open_regular
+from atft_core.run.state import WATCHED
 from atft_core.writer import Run
 
 POLL_SECONDS = 2.0
 """Between two looks at a study; more where a look takes long."""
 SHARE = 0.05
 """Of a core, that looking may take."""
+REPORTED = "reported"
+"""What a trial told on its way, as a metric; its value is another thing."""
 _STATES = {TrialState.COMPLETE: "COMPLETE", TrialState.PRUNED: "PRUNED", TrialState.FAIL: "FAIL"}
 
 
@@ -48,6 +51,7 @@ class Watched(Run):
     """A run that belongs to another program; what is shown of it need survive nothing."""
 
     DURABLE = False
+    CODE = f"{Run.CODE}, {WATCHED}"
 
     def _answer(self, path: Path) -> None:
         said = "this study is only watched; ask the program that runs it"
@@ -69,7 +73,7 @@ class Mirror:
         self._params: dict[int, dict[str, Any]] = {}
         self._over: set[int] = set()
         name = study.study_name if NAME.fullmatch(study.study_name) else "study"
-        objective = "-value" if self._sign < 0 else "value"
+        objective = f"-{REPORTED}" if self._sign < 0 else REPORTED
         most = max(steps) - (self._first or 0) + 1 if steps else 1
         self.run = Watched(
             directory / name, epochs=most, trials=max(1, len(trials)), objective=objective,
@@ -142,7 +146,7 @@ class Mirror:
             told = [(first, trial.value)]
         for place, (step, value) in enumerate(told, start=1):
             extra = own if trial.state.is_finished() and place == len(told) else {}
-            yield max(1, step - first + 1), {**extra, "value": value}
+            yield max(1, step - first + 1), {**extra, REPORTED: value}
 
 
 def watch(place: str, name: str, directory: Path) -> Mirror:

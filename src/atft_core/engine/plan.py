@@ -13,7 +13,7 @@ from atft_core.config.keys import get
 from atft_core.config.schema import Config
 from atft_core.config.search import entry_text
 from atft_core.engine.create import refuse_unlabelled
-from atft_core.engine.prepare import Prepared, Progress, prepare
+from atft_core.engine.prepare import Prepared, Progress, differing, prepare
 from atft_core.errors import AtftError
 from atft_core.gpu import Nvml
 from atft_core.run.directory import RunDirectory, free_path, siblings
@@ -47,6 +47,8 @@ SETTINGS = (
 """What a person wants to see before a night of compute."""
 COMMAND_SETTINGS = ("command.argv", "command.value", "command.params", "command.inputs",
                     "command.patterns", "engine.hung_seconds", "train.seed")  # fmt: skip
+OWN_SETTINGS = ("plugins.files", "loss.own", "model.own")
+"""What plug-ins there are, and what of them is used."""
 
 
 def plan_stage(
@@ -59,7 +61,7 @@ def plan_stage(
     """Data, split, gate, cost and settings of a stage, as JSON values."""
     refuse_unlabelled(stage, config)
     prepared = prepare(config, demo=runbook.demo, progress=progress)
-    found = gate(runbook, stage, prepared.identity)
+    found = gate(runbook, stage, prepared.identity, differing(config))
     earlier = _readable(siblings(stage.output_dir))
     output_dir = free_path(stage.output_dir.absolute())
     return {
@@ -89,7 +91,8 @@ def plan_stage(
 
 
 def _settings(config: Config) -> tuple[str, ...]:
-    return COMMAND_SETTINGS if config.command.argv else SETTINGS
+    chosen = COMMAND_SETTINGS if config.command.argv else SETTINGS
+    return chosen + OWN_SETTINGS if config.plugins.files else chosen
 
 
 def _disk_need(config: Config, prepared: Prepared) -> int:
@@ -166,5 +169,5 @@ def _stopped(earlier: list[tuple[RunDirectory, State]]) -> str | None:
     run, state = earlier[-1]
     holder = run.holder()
     idle = holder is Holder.NOBODY and not status(state, holder, time.time()).live
-    goes_on = state.end_state != "FINISHED" and not state.hopeless
+    goes_on = state.end_state != "FINISHED" and not (state.hopeless or state.written)
     return str(run.path) if idle and goes_on else None

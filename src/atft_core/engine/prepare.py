@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from atft_core.command.files import hash_of, scripts_of
-from atft_core.config.hashing import code_version, config_hash, with_plugins
+from atft_core.config.hashing import code_version, config_hash, differences, with_plugins
+from atft_core.config.load import read_resolved
+from atft_core.config.render import toml_value
 from atft_core.config.schema import Config
 from atft_core.data.build import ensure_cache
 from atft_core.data.panel import open_panel
 from atft_core.data.splits import folds_of, split_facts
 from atft_core.engine.space import distributions, planned
+from atft_core.errors import AtftError
+from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
+from atft_core.run.judge.gates import Differing
 from atft_core.run.plugins import installed_versions, sums_of
 
 Progress = Callable[[str, float], None]
+
+
+SETTINGS_SHOWN = 3
+"""How many settings are named when runs differ in more."""
+SETTING_WIDTH = 60
+"""Characters of a value: of a search space the whole would be pages."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,28 @@ def _identity(config: Config, data: str, sums: Mapping[str, str], *, demo: bool)
         "hung_seconds": config.engine.hung_seconds,
         **({"plugins": dict(sums)} if sums else {}),
     }
+
+
+def differing(config: Config) -> Differing:
+    """What a run has other than `config`: its first settings that make it another experiment."""
+
+    def said(run: RunDirectory) -> str:
+        try:
+            found = differences(config, read_resolved(run.config))
+        except (AtftError, OSError):
+            return "which its config.toml does not tell"
+        lines = [f"{key} = {_shown(its)}, not {_shown(ours)}" for key, (ours, its) in found.items()]
+        if not lines:  # another version of this program hashes other keys
+            return "made by another version"
+        more = f", and {len(lines) - SETTINGS_SHOWN} more" if len(lines) > SETTINGS_SHOWN else ""
+        return "; ".join(lines[:SETTINGS_SHOWN]) + more
+
+    return said
+
+
+def _shown(value: Any) -> str:
+    text = "unset" if value is None else toml_value(value)
+    return text if len(text) <= SETTING_WIDTH else f"{text[: SETTING_WIDTH - 3]}..."
 
 
 def _of_a_command(config: Config, sums: Mapping[str, str], *, demo: bool) -> Prepared:

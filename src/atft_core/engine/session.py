@@ -45,7 +45,7 @@ from atft_core.run.journal import Journal, Tail, read_events
 from atft_core.run.lock import EngineLock
 from atft_core.run.narrate import lines, stamp
 from atft_core.run.processes.alive import start_time
-from atft_core.run.stages import RuleSpec, stage_from_json
+from atft_core.run.stages import RuleSpec, Stage, stage_from_json
 from atft_core.run.state import State, Trial
 
 SNAPSHOT_SECONDS = 60.0
@@ -244,8 +244,13 @@ class Session:
     @property
     def rules(self) -> tuple[RuleSpec, ...]:
         """The decision rules of the run's stage; an `atft hpo` run has none."""
+        return self.stage.rules if self.stage else ()
+
+    @property
+    def stage(self) -> Stage | None:
+        """The run's stage; an `atft hpo` run has none."""
         spec = self.state.stage_spec
-        return stage_from_json(spec, self.run.path).rules if spec else ()
+        return stage_from_json(spec, self.run.path) if spec else None
 
     def forget(self) -> None:
         """Let the next step read the study and the trials' lines as an engine does that begins."""

@@ -87,6 +87,8 @@ def _preflight(session: Session) -> ev.RunEnded | None:
             checks=found["checks"], estimate=found["estimate"], baselines=found["baselines"]
         )
     )
+    for text in found.get("warnings", ()):
+        session.record(ev.Alert(level="warning", text=str(text)))
     for level, text in _foresee(session):
         session.record(ev.Alert(level=level, text=text))
     failed = [str(check["name"]) for check in found["checks"] if not check["ok"]]

@@ -13,21 +13,20 @@ import pyarrow as pa
 
 from atft_core.errors import UsageError
 from atft_core.run.directory import RunDirectory
+from atft_core.run.epochs import EpochRow
 from atft_core.run.state import State, Trial
 from atft_core.train.tables import read_table
 
 
 def trials(state: State) -> pl.DataFrame:
     """One row for each trial that was asked for; parameters as `params.NAME`."""
-    return _frame([_trial(trial) for trial in state.trials.values()])
+    return _frame([_trial(trial) for trial in state.trials.values()], _trial(Trial(0)))
 
 
 def epochs(state: State) -> pl.DataFrame:
     """One row for each finished epoch of each trial."""
-    return _frame([
-        {"trial": trial.number, **_flat(vars(row))}
-        for trial in state.trials.values() for row in trial.epochs
-    ])  # fmt: skip
+    rows = [_epoch(trial, row) for trial in state.trials.values() for row in trial.epochs]
+    return _frame(rows, _epoch(Trial(0), EpochRow(1, 0.0, 0.0, 0, 0, {}, {}, {}, {})))
 
 
 def predictions(run: RunDirectory, state: State, number: int | None) -> pl.DataFrame:
@@ -72,6 +71,10 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _epoch(trial: Trial, row: EpochRow) -> dict[str, Any]:
+    return {"trial": trial.number, **_flat(vars(row))}
+
+
 def _flat(value: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """Nested names joined by dots; a list as text."""
     return dict(_leaves(value, before))
@@ -86,8 +89,13 @@ def _leaves(value: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
             yield name, str(held) if isinstance(held, list | tuple) else held
 
 
-def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Columns in the order in which they come; one that rows disagree about is text."""
+def _frame(rows: list[dict[str, Any]], like: dict[str, Any]) -> pl.DataFrame:
+    """Columns in the order in which they come; one that rows disagree about is text.
+
+    Without rows those of `like`: whoever reads the file finds its columns.
+    """
+    if not rows:
+        return _frame([like], like).clear()
     columns: dict[str, list[Any]] = {}
     for name in dict.fromkeys(key for row in rows for key in row):
         values = [row.get(name) for row in rows]

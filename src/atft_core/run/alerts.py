@@ -13,6 +13,7 @@ from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
 from atft_core.run.state import Alert, State
 
+EDITED = "edited"
 KEYS = {
     "finished": "a run ended: how, and what its criteria say",
     "gate_opened": "the criteria are met and a next stage may start",
@@ -26,6 +27,7 @@ KEYS = {
     "paused": "the run cannot write: it waits until it can",
     "engine_died": "the engine is gone and wrote no end",
     "rule": "a rule of the stage says stop",
+    EDITED: "a script of the user's own was changed while it was tuned",
     "notify": "an alert could not be sent",
     "other": "whatever else the engine warns of",
 }

@@ -2,14 +2,13 @@
 
 A plug-in is a module that holds one or more of TABLES, each a dict of names and functions of the
 shape that the built-in ones have (docs/plugins.md). The code of a file runs only where this user
-has allowed that very content, which is kept below the state directory by its sum: a run directory
-may come from anybody, and names its plug-ins by their sums alone.
+has allowed that very content: a run directory may come from anybody, and names its plug-ins by
+their sums alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import traceback
 from collections.abc import Iterable, Mapping
@@ -21,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from atft_core.errors import UsageError
-from atft_core.run import user
+from atft_core.run import allowed, user
 from atft_core.run.files import open_regular, write_atomically
 
 TABLES = ("TERMS", "BLOCKS", "CRITERIA", "EXPORTERS")
@@ -53,7 +52,7 @@ class Source:
     @property
     def allowed(self) -> bool:
         """Whether this user has said that it may run."""
-        return (_store() / f"{self.sum}.py").is_file() or self.sum in _vouched()
+        return allowed.knows_file(self.sum) or self.sum in _vouched()
 
 
 def read(path: Path) -> Source:
@@ -68,35 +67,10 @@ def read(path: Path) -> Source:
     return Source(path, code)
 
 
-def allow(source: Source) -> None:
-    """From now on this content runs wherever this user names it."""
-    _keep(f"{source.sum}.py", source.code)
-
-
-def forget(source: Source) -> None:
-    """Take that back."""
-    (_store() / f"{source.sum}.py").unlink(missing_ok=True)
-
-
-def allow_command(what: Mapping[str, Any]) -> None:
-    """From now on runs may start a program, also where they are resumed.
-
-    `what`: all that decides what is executed then.
-    """
-    text = json.dumps(what, sort_keys=True).encode()
-    _keep(f"{hashlib.sha256(text).hexdigest()}.json", text)
-
-
-def knows_command(what: Mapping[str, Any]) -> bool:
-    """Whether this user has started, or allowed, just that."""
-    text = json.dumps(what, sort_keys=True).encode()
-    return (_store() / f"{hashlib.sha256(text).hexdigest()}.json").is_file()
-
-
 def allowed_of(sums: object) -> list[str]:
     """Those of a run's plug-ins whose content this user has allowed."""
     told = [str(each) for each in sums.values()] if isinstance(sums, Mapping) else []
-    return [each for each in told if each.isalnum() and (_store() / f"{each}.py").is_file()]
+    return [each for each in told if allowed.knows_file(each)]
 
 
 def refuse_strange(sums: object, directory: Path) -> None:
@@ -107,11 +81,6 @@ def refuse_strange(sums: object, directory: Path) -> None:
                 f"This run uses the plug-in {name}, which is not allowed to run here.",
                 hint=_HOW.format(directory / Path(str(name)).name),
             )
-
-
-def _keep(name: str, content: bytes) -> None:
-    _store().mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomically(_store() / name, content)
 
 
 def sums_of(files: Iterable[str]) -> dict[str, str]:
@@ -256,17 +225,13 @@ def _tables(module: Any, where: str) -> dict[str, dict[str, Any]]:
 
 def _found(name: str, wanted: str, directory: Path | None) -> Source | None:
     """The content of that sum: as allowed, else the run's own copy where that is vouched for."""
-    places = [_store() / f"{wanted}.py"] if wanted.isalnum() else []
+    places = [allowed.content_of(wanted)] if allowed.knows_file(wanted) else []
     if directory is not None and wanted in _vouched():
         places.append(directory / Path(name).name)
     for path in places:
         if path.is_file() and (source := read(path)).sum == wanted:
             return Source(Path(name), source.code)
     return None
-
-
-def _store() -> Path:
-    return user.state() / "plugins"
 
 
 def _vouched() -> list[str]:

@@ -21,18 +21,23 @@ def typed(runbook: Path) -> str:
     return runbook.stem if known and not Path(runbook.stem).exists() else str(runbook)
 
 
+def names() -> list[str]:
+    """Of all, without their suffix."""
+    return sorted(
+        {
+            path.relative_to(folder).with_suffix("").as_posix()
+            for folder in folders()
+            for path in folder.rglob("*.toml")
+        }
+    )
+
+
 def shipped(name: str) -> Path:
     """The file of this name, as runbook.toml or objective/rank.toml; UsageError without one."""
     for folder in folders():
         if (folder / name).is_file():
             return folder / name
-    known = sorted(
-        {
-            path.relative_to(folder).as_posix()
-            for folder in folders()
-            for path in folder.rglob("*.toml")
-        }
-    )
+    known = [f"{each}.toml" for each in names()]
     raise UsageError(
         f"No {name!r} comes with atft.",
         hint=f"There is {', '.join(nearest_first(name, known)) or 'none: the package is damaged'}.",

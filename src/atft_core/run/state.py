@@ -100,6 +100,10 @@ class Trial:
         return self.epochs[-1].metric(name, horizon) if self.epochs else None
 
 
+WATCHED = "watching"
+"""How the code of a run ends that mirrors a study."""
+
+
 @dataclass
 class State:
     """Everything known about a run."""
@@ -186,6 +190,16 @@ class State:
     def best(self) -> Trial | None:
         """The complete trial with the highest value."""
         return max(self.complete, key=lambda trial: trial.value or 0.0, default=None)
+
+    @property
+    def written(self) -> bool:
+        """Whether a program of its own told all this (`atft_core.writer`): only it can go on."""
+        return str(self.identity.get("code", "")).startswith("writer ")
+
+    @property
+    def watched(self) -> bool:
+        """Whether it is told of somebody else's study, which has no end."""
+        return self.written and str(self.identity["code"]).endswith(WATCHED)
 
     @property
     def hopeless(self) -> bool:

@@ -61,6 +61,8 @@ def status(state: State, holder: Holder, now: float) -> Status:
 
 def _without_engine(state: State) -> str:
     """What the engine left: workers that train on, or trials that wait."""
+    if state.written:
+        return "its program is gone; started again, it makes a run of its own"
     here = state.host == socket.gethostname()
     left = [t for t in state.at_work if here and alive(t.pid, t.start_time)]
     if len(left) == 1:
@@ -89,14 +91,15 @@ def _held(state: State, now: float) -> Status:
         return Status("PAUSED", state.waits_for, state.waits_since)
     if silent := silent_trial(state, now):
         return silent
-    if state.current is None and silence(state, now) > ENGINE_BUDGET:
+    idle = state.current is None
+    if idle and not state.written and silence(state, now) > ENGINE_BUDGET:
         quiet = silence(state, now)
         said = f"the engine: nothing for {quiet:.0f} s (budget {ENGINE_BUDGET:.0f} s)"
         return Status("HUNG", said, state.t)
     if state.stop:
         when = "now" if state.stop == "now" else "after the running trial"
         return Status("STOPPING", f"stops {when}")
-    return Status("RUNNING")
+    return Status("RUNNING", "no trial of the study is at work" if idle and state.watched else "")
 
 
 def silent_trial(state: State, now: float) -> Status | None:

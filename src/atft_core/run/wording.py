@@ -18,6 +18,10 @@ TRIAL_WORDS = {
 """States of trials as people say them; files and JSON have the names of Optuna."""
 
 
+HUGE = 1e7
+"""From here on a number is written by its exponent."""
+
+
 def finite(value: Any) -> float | None:
     """`value` as a float; None for what is no finite number (NaN, infinity, True, text)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -28,10 +32,24 @@ def finite(value: Any) -> float | None:
         return None
 
 
-def fixed(value: float | None, decimals: int, width: int = 0) -> str:
-    """A number with fixed decimals, right-aligned; a dash where there is none."""
+def fixed(value: float | None, decimals: int, width: int = 0, *, sign: str = "") -> str:
+    """A number with fixed decimals, right-aligned; a dash where there is none.
+
+    One that has grown beyond all measure is as long as others: 3e+300. `sign`: "+" shows each.
+    """
     known = finite(value)
-    return (MISSING if known is None else f"{known:.{decimals}f}").rjust(width)
+    if known is None:
+        return MISSING.rjust(width)
+    form = f".{decimals}f" if abs(known) < HUGE else ".3g"
+    return f"{known:{sign}{form}}".rjust(width)
+
+
+def signed(value: object, decimals: int = 4) -> str:
+    """A value that may be of any size, with its sign; one too small for its decimals is not 0."""
+    known = finite(value)
+    if known and abs(known) < 10**-decimals:
+        return f"{known:+.3g}"
+    return fixed(known, decimals, sign="+")
 
 
 def ratio(value: float | None, width: int = 0) -> str:

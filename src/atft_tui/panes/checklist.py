@@ -76,6 +76,8 @@ class ChecklistPane(Pane):
 
     def rows(self, view: View, width: int, height: int) -> list[Row]:
         """The rows that fit best."""
+        if view.state.watched:
+            return [Row(line((" a study has no criteria", "$text-muted")))]
         if view.stage is None:
             return [Row(line((text, "$text-muted"))) for text in
                     (" an ad hoc run: no criteria, opens no gate",

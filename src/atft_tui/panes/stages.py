@@ -88,6 +88,8 @@ def _data(view: View) -> str:
 def strip(view: View, width: int) -> Content:
     """All stages on one line; the one that matters most says most."""
     stages = list(view.stages)
+    if not view.runbook.stages:
+        return line((" a study of another program: it is watched and not touched", "$text-muted"))
     if not stages:
         return line((" reading the stages ...", "$text-muted"))
     chosen = [stage.short for stage in stages]

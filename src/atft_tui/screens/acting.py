@@ -66,8 +66,10 @@ class ActingScreen(LiveScreen[None]):
     def action_resume(self) -> None:
         """Continue a run that stopped or died."""
         view = self.console.view
-        if view is None or view.run is None or view.live:
-            self.app.notify("there is nothing to resume", severity="warning", markup=False)
+        if view is None or view.run is None or view.live or view.state.written:
+            own = view is not None and view.state.written and not view.live
+            said = "only its own program can go on" if own else "there is nothing to resume"
+            self.app.notify(said, severity="warning", markup=False)
             return
         if self.refused():
             return

@@ -159,10 +159,17 @@ def overall(results: Sequence[Result], *, lost: int) -> Verdict:
 
 def of_metric(name: str) -> Criterion | None:
     """`above.METRIC` or `below.METRIC`: any validation metric that the trials tell."""
-    side, _, metric = name.partition(".")
-    if side not in ("above", "below") or not metric.isidentifier():
+    metric = asked_metric(name)
+    if not metric:
         return None
-    return Criterion(model.metric(metric), ">" if side == "above" else "<", metric, _MODEL)
+    above = name.startswith("above.")
+    return Criterion(model.metric(metric), ">" if above else "<", metric, _MODEL)
+
+
+def asked_metric(name: str) -> str:
+    """The metric that such a criterion is about; empty for another one."""
+    side, _, metric = name.partition(".")
+    return metric if side in ("above", "below") and metric.isidentifier() else ""
 
 
 def criterion_of(name: str, state: State) -> Criterion:
@@ -248,7 +255,7 @@ def _verdict(measure: Measure, value: float | None, *, met: bool, may_change: bo
 def _awaits(state: State, measure: Measure) -> str:
     """What the measure says it needs, else the trials that can still change it."""
     left = max(0, state.n_trials - len(ended(state)))
-    return measure.awaits or f"the end of {several(left, 'more trial')}"
+    return measure.awaits or (f"the end of {several(left, 'more trial')}" if left else "a value")
 
 
 def _moved(bar: float | None, comparison: Comparison, slack: float) -> float | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from atft_core.errors import AtftError
+from atft_core.run.alerts import EDITED
 from atft_core.run.directory import RunDirectory, siblings
 from atft_core.run.events import Json
 from atft_core.run.judge.checklist import bar, value
@@ -16,12 +17,8 @@ from atft_core.run.state import State
 from atft_core.run.status import evidence
 from atft_core.run.wording import scale, several
 
-_IDENTITY = {
-    "data_hash": "other data",
-    "config_hash": "another configuration (start with the settings that it had)",
-    "code": "another version of the code",
-}
-"""What evidence must share with the run that it opens, and how a difference reads."""
+Differing = Callable[[RunDirectory], str]
+"""How the settings of a run differ from those of the one to start, in words."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +31,24 @@ class Gate:
     results: tuple[Result, ...] = ()
 
 
-def gate(runbook: Runbook, stage: Stage, identity: Json | None) -> Gate:
+def gate(
+    runbook: Runbook,
+    stage: Stage,
+    identity: Json | None,
+    differing: Differing | None = None,
+) -> Gate:
     """The gate of `stage`: the newest finished run of the stage before decides.
 
     Only a run with the same data, configuration (but trials and epochs) and code counts, demo
     for demo. `identity` None (the console, which has not read the panel): these are not compared.
+    `differing` tells which settings those of another configuration are.
     """
     if not stage.requires:
         return Gate(True, "no stage comes before it")
     before = runbook.stage(stage.requires)
     passed_over: list[str] = []
     for run, state, fault in _runs(before):
-        excuse = fault or _difference(state, runbook, identity)
+        excuse = fault or _strange(state, runbook) or _difference(run, state, identity, differing)
         if not excuse:
             return _decide(stage, before, run, state, compared=identity is not None)
         goes_on = f"; `atft resume {run.path}` goes on" if state.end_state == "STOPPED" else ""
@@ -73,6 +76,8 @@ def _shortfall(state: State, before: Stage) -> str:
         return f"is of stage {state.stage}" if state.stage else "was ad hoc"
     if state.end_state != "FINISHED":
         return f"ended as {state.end_state}" if state.end_state else "has not ended"
+    if any(alert.key == EDITED for alert in state.alerts):
+        return "ran a script that was edited meanwhile"
     if state.n_trials < before.n_trials or state.max_epochs < before.max_epochs:
         asked = scale(before.n_trials, before.max_epochs)
         return f"was {scale(state.n_trials, state.max_epochs)}, not {asked}"
@@ -95,23 +100,43 @@ def still_needs(
     missing = sum(result.verdict is not Verdict.PASS for result in results)
     if missing:
         return f"{after.title}: {several(missing, 'open row')}"
-    shortfall = _shortfall(state, runbook.stage(stage.key)) or _difference(state, runbook, None)
+    shortfall = _shortfall(state, runbook.stage(stage.key)) or _strange(state, runbook)
     if shortfall:
         return f"{after.title}: the run {shortfall}" if state.run else f"{after.title}: no run"
     return f"{after.title}: no open row"
 
 
-def _difference(state: State, runbook: Runbook, identity: Json | None) -> str:
-    """What keeps a run from being evidence for this runbook; empty when nothing does."""
-    if bool(state.identity.get("demo")) != runbook.demo:
-        return "has demo data" if state.identity.get("demo") else "has no demo data"
+def _strange(state: State, runbook: Runbook) -> str:
+    """Demo opens demo, and nothing else does."""
+    if bool(state.identity.get("demo")) == runbook.demo:
+        return ""
+    return "has demo data" if state.identity.get("demo") else "has no demo data"
+
+
+def _difference(
+    run: RunDirectory, state: State, identity: Json | None, differing: Differing | None
+) -> str:
+    """What evidence must share with the run that it opens and does not; empty where it has all."""
     if identity is None:
         return ""
-    other = [
-        what for key, what in _IDENTITY.items()
-        if identity.get(key) is None or state.identity.get(key) != identity.get(key)
-    ]  # fmt: skip
-    return f"has {', '.join(other)}" if other else ""
+    wanted, had = identity, state.identity
+    other = {key for key in ("data_hash", "config_hash", "code")
+             if wanted.get(key) is None or had.get(key) != wanted[key]}  # fmt: skip
+    said = []
+    if "data_hash" in other:
+        said.append("other data")
+    if "config_hash" in other:
+        which = differing(run) if differing else "start with the settings that it had"
+        said.append(f"another configuration ({which})")
+    if "code" in other:
+        same = _program(had.get("code")) == _program(wanted.get("code"))
+        said.append("other plug-ins or scripts" if same else "another version of the code")
+    return f"has {', '.join(said)}" if said else ""
+
+
+def _program(code: object) -> list[str]:
+    """Version and sum of the program itself, without what runs beside it."""
+    return str(code).split("+")[:2]
 
 
 def _decide(

@@ -68,7 +68,7 @@ def verdict_line(state: State, status: Status, around: Around | None = None) -> 
         return _hung(state, status, seen)
     if status.name in _TROUBLE:
         why = status.reason or "no reason was given"
-        return Diagnosis(status.name, why, _helps(state) or _TROUBLE[status.name])
+        return Diagnosis(status.name, why, _helps(state) or _way_on(state, status))
     newest = _newest(state)
     if status.live and not state.preflight and not state.trials:
         return Diagnosis("preflight", "data, model and loss are checked before any trial", "wait")
@@ -80,6 +80,12 @@ def verdict_line(state: State, status: Status, around: Around | None = None) -> 
     if split is None:
         return _without_times(state, trial, row)
     return _contended(trial, split, seen) or _limited(trial, split, seen)
+
+
+def _way_on(state: State, status: Status) -> str:
+    if state.written and status.name in ("DIED", "STOPPED"):
+        return "start its program again: atft cannot go on where it was"
+    return _TROUBLE[status.name]
 
 
 def _without_times(state: State, trial: Trial, row: EpochRow) -> Diagnosis:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import torch
 
+from atft_core.config.loss import OWN
+from atft_core.config.schema import Config
 from atft_core.data.panel import Panel
 from atft_core.errors import AtftError
 from atft_core.objective.metrics import DailyIC, summarise
+from atft_core.run import plugins
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
@@ -67,12 +70,30 @@ def preflight(run: RunDirectory) -> Json:
         "checks": checks,
         "estimate": estimate,
         "baselines": summaries(setup.panel, daily),
+        "warnings": list(unused(setup.config, run.facts().get("identity", {}).get("plugins"))),
     }
     write_json(run.preflight, found)
     for check in checks:
         log.info("Preflight: %s: %s (%s)", "ok" if check["ok"] else "FAILED", check["name"],
                  check["detail"])  # fmt: skip
     return found
+
+
+def unused(config: Config, sums: object) -> Iterator[str]:
+    """What the run's plug-in files bring, and nobody asked for."""
+    asked = {
+        "TERMS": {name for name, weight in config.loss.own.items() if weight}
+        | {key.removeprefix(f"loss.{OWN}") for key in config.search},
+        "BLOCKS": set(config.model.own),
+    }
+    how = {
+        "TERMS": "loss term {0} has no weight: `--set loss.own.{0}=0.1` gives it one",
+        "BLOCKS": "part of the model {0} is not used: `--set 'model.own=[\"{0}\"]'` uses it",
+    }
+    for name, wanted in asked.items():
+        of_files = plugins.table(name, sums).keys() - plugins.table(name, {}).keys()
+        for key in sorted(of_files - wanted):
+            yield f"The plug-in's {how[name].format(key)}."
 
 
 def summaries(panel: Panel, daily: Mapping[str, DailyIC]) -> Json:
