@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import empty
 import psutil
 import pytest
 from drill import assert_log_equals_study, atft, kill, refused, start, wait_for, wait_for_end
@@ -138,13 +139,33 @@ def test_a_kill_of_engine_or_worker_loses_nothing(tmp_path, whom):
     assert_log_equals_study(run)
 
 
+@pytest.mark.parametrize(
+    "place", ["before run epoch", "before trial epoch", "before open metrics.json"]
+)
+def test_a_full_disk_makes_it_wait_and_it_goes_on(tmp_path, monkeypatch, place):
+    run = begun(tmp_path, "well", trials=2)
+    atft("stop", run.path, "--now")
+    wait_for_end(run)
+    monkeypatch.setenv("ATFT_FAULT", empty.fault(tmp_path, place, nth=2, kind="full"))
+    atft("resume", run.path, "--detach")
+    end = wait_for_end(run, seconds=120)
+    assert (tmp_path / "passes0").exists(), "the disk was never full"
+    state = load(run)
+    said = f"{end} {[alert.text for alert in state.alerts]}"
+    assert state.end_state == "FINISHED", said
+    assert any(alert.key == "paused" for alert in state.alerts) or "DISK_FULL" in said, said
+    assert [trial.state for trial in state.trials.values()] == ["COMPLETE"] * 2
+    assert [epochs_of(run, number) for number in (0, 1)] == [[1, 2, 3, 4]] * 2
+    assert_log_equals_study(run)
+
+
 def test_a_script_that_is_edited_meanwhile_is_said_once(tmp_path):
     run = begun(tmp_path, "well", trials=3)
     wait_for(run, lambda s: 0 in s.trials and s.trials[0].epochs)
     (tmp_path / "train.py").write_text(SCRIPT + "# better\n")
     wait_for_end(run)
     (said,) = [alert for alert in load(run).alerts if alert.key == "edited"]
-    assert "trial 1 and those after it run another program" in said.text
+    assert "trial 1 runs another program than this run began with" in said.text
 
 
 def test_a_program_that_ignores_the_end_is_killed(tmp_path):

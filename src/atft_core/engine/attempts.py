@@ -11,10 +11,8 @@ from atft_core.engine.outcome import FINAL, WORDS, End, Outcome
 from atft_core.engine.session import Session
 from atft_core.engine.steps import Steps
 from atft_core.engine.study import Asked
-from atft_core.engine.trust import is_edited
 from atft_core.engine.workers import Worker
 from atft_core.run import events as ev
-from atft_core.run.alerts import EDITED
 from atft_core.run.causes import cause_of, caused
 from atft_core.run.events import Json
 from atft_core.run.files import read_json
@@ -64,7 +62,6 @@ def _attempt(session: Session, trial: Asked, worker: Worker | None) -> Steps[Out
         if slot is None:  # its own is of no use any more, and the others are taken
             yield None
             return Outcome("stopped")
-        _warn_of_edits(session, number)
         worker = session.executor.start(number, session.state.trial(number).attempt + 1, slot)
     if why := (yield from _unplaced(session, worker)):
         return Outcome("stopped", why)
@@ -73,18 +70,6 @@ def _attempt(session: Session, trial: Asked, worker: Worker | None) -> Steps[Out
     outcome = _close(session, trial, end, worker.fate())
     session.executor.ended(worker, outcome)
     return outcome
-
-
-def _warn_of_edits(session: Session, number: int) -> None:
-    """Whoever edits a script while it is tuned gets trials of two programs, and is told once."""
-    told = any(alert.key == EDITED for alert in session.state.alerts)
-    if told or not session.config.command.argv or not is_edited(session.config, session.state):
-        return
-    text = (
-        f"a script of this run was edited: trial {number} and those after it run another program "
-        "than those before, so the run opens no gate"
-    )
-    session.record(ev.Alert(level="warning", key=EDITED, text=text))
 
 
 def _against_another(session: Session, number: int) -> Outcome | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from atft_core.command.files import fingerprint, scripts_of
 from atft_core.config.hashing import code_version, with_plugins
 from atft_core.config.schema import Config
-from atft_core.errors import DataError, EngineError
+from atft_core.errors import EngineError
 from atft_core.run import allowed, plugins
 from atft_core.run.directory import RunDirectory
 from atft_core.run.state import State
@@ -25,7 +25,8 @@ def refuse_strange_code(run: RunDirectory, config: Config, begun: State) -> None
     if not argv:
         return
     shown = " ".join(argv)[:200]
-    if is_edited(config, begun):
+    code = with_plugins(code_version(), {**sums, **scripts_of(config.command)})
+    if code.partition("+")[2].partition("+")[2] not in str(begun.identity.get("code")):
         raise EngineError(
             f"A script of {shown} has changed since this run started.",
             hint="Its trials would be of two programs: start a new run, or put it back.",
@@ -35,16 +36,3 @@ def refuse_strange_code(run: RunDirectory, config: Config, begun: State) -> None
             f"{run.path} would run {shown}, which you have not started here.",
             hint=f"Read it first, it runs as you: `atft plugins allow {run.config}` allows it.",
         )
-
-
-def is_edited(config: Config, begun: State) -> bool:
-    """Whether a program is another one than when the run started: one of its scripts changed.
-
-    True as well for a script that cannot be read. The current directory has to be the run's.
-    """
-    sums = begun.identity.get("plugins") or {}
-    try:
-        code = with_plugins(code_version(), {**sums, **scripts_of(config.command)})
-    except DataError:
-        return True
-    return code.partition("+")[2].partition("+")[2] not in str(begun.identity.get("code"))

@@ -115,6 +115,19 @@ def _run_continued(state: State, event: ev.RunContinued, t: float) -> list[Alert
     return [Alert(t, "info", "goes on: it can write again", "paused", ended=True)]
 
 
+def _settings(state: State, event: ev.Settings, t: float) -> list[Alert]:
+    """Whoever edits a script while it is tuned gets trials of two programs, and is told once."""
+    began, now = (str(each.get("code")).split("+")[2:] for each in (state.identity, event.values))
+    told = any(alert.key == EDITED for alert in state.alerts)
+    if told or not state.facts.get("command") or began == now:
+        return []
+    text = (
+        f"a script was edited: trial {event.trial} runs another program than this run began with, "
+        "so the run opens no gate"
+    )
+    return [Alert(t, "warning", text, EDITED)]
+
+
 def _trial_ended(state: State, event: ev.TrialEnded, t: float) -> list[Alert]:
     if event.state != "FAIL":
         return []
@@ -145,5 +158,6 @@ _RAISED: dict[type[Event], Callable[[State, Any, float], list[Alert]]] = {
     ev.TrialEnded: _trial_ended,
     ev.WorkerExited: _worker_exited,
     ev.Decision: _decided,
+    ev.Settings: _settings,
     ev.Alert: _alert,
 }
