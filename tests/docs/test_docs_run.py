@@ -3,16 +3,19 @@
 import os
 
 import pytest
-from page import play, run
+from page import blocks, play, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
+SYNTH = "atft synth panel.parquet"
+
+
 @pytest.fixture
 def place(tmp_path, page):
-    """Where a reader is: beside a panel."""
-    if page != "tutorial":  # which makes it
-        run("atft synth panel.parquet --stocks 60 --days 500", tmp_path)
+    """Where a reader is: beside a panel, unless the page makes it."""
+    if not any(SYNTH in block.commands for block in blocks(f"docs/{page}.md")):
+        run(f"{SYNTH} --stocks 60 --days 500", tmp_path)
     return tmp_path
 
 
