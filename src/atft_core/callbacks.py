@@ -9,11 +9,17 @@ def lightning_callback(trial: Any) -> Any:
     """A callback for `lightning.Trainer(callbacks=[...])`: its metrics after each validation.
 
     Metrics that begin with "train" belong to the training, all others to validation; "val_" and
-    "train_" before their names are dropped.
+    "train_" before their names are dropped. An epoch without a validation has no metrics: those
+    that Lightning still holds are of an earlier one.
     """
     from lightning.pytorch.callbacks import Callback
 
     class AtftCallback(Callback):
+        validated = False
+
+        def on_validation_end(self, trainer: Any, module: Any) -> None:
+            self.validated = not trainer.sanity_checking
+
         def on_train_batch_end(
             self, trainer: Any, module: Any, out: Any, batch: Any, i: int
         ) -> None:
@@ -23,7 +29,8 @@ def lightning_callback(trial: Any) -> Any:
             told = {k: float(v) for k, v in trainer.callback_metrics.items()}
             train = {k[6:]: v for k, v in told.items() if k.startswith("train_")}
             val = {k.removeprefix("val_"): v for k, v in told.items() if k[:6] != "train_"}
-            trial.epoch(trainer.current_epoch + 1, train=train, val=val)
+            trial.epoch(trainer.current_epoch + 1, train=train, val=val if self.validated else {})
+            self.validated = False
             if trial.stop_asked():
                 trainer.should_stop = True
 
@@ -31,28 +38,42 @@ def lightning_callback(trial: Any) -> Any:
 
 
 def transformers_callback(trial: Any) -> Any:
-    """A callback for `transformers.Trainer(callbacks=[...])`: its metrics after each evaluation."""
+    """A callback for `transformers.Trainer(callbacks=[...])`: its metrics after each evaluation.
+
+    Evaluations count as epochs, those while it trains alone: what is scored afterwards, on a test
+    set above all, is no validation.
+    """
     from transformers import TrainerCallback
 
     class AtftCallback(TrainerCallback):
         def __init__(self) -> None:
             self.train: dict[str, float] = {}
-            self.count = 0
+            self.count, self.since, self.training = 0, 0, False
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.training = True
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.training = False
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             numbers = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, (int, float))}
             self.train |= {k: v for k, v in numbers.items() if not k.startswith(("eval_", "epoch"))}
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            trial.progress(int(state.epoch or 0) + 1, state.global_step, state.max_steps)
+            steps = args.eval_steps if args.eval_strategy == "steps" else 0
+            batches = int(steps or state.max_steps / max(1, state.num_train_epochs))
+            trial.progress(self.count + 1, state.global_step - self.since, batches)
             if trial.stop_asked():
                 control.should_training_stop = True
 
         def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None,
                         **_: Any) -> None:  # fmt: skip
-            numbers = {k: float(v) for k, v in (metrics or {}).items() if k != "epoch"}
-            val = {k.removeprefix("eval_"): v for k, v in numbers.items()}
-            self.count += 1  # an evaluation need not be an epoch
-            trial.epoch(self.count, train=self.train, val=val)
+            if not self.training:
+                return
+            told = {k: float(v) for k, v in (metrics or {}).items() if k.startswith("eval_")}
+            self.count, self.since = self.count + 1, state.global_step
+            trial.epoch(self.count, train=self.train,
+                        val={k.removeprefix("eval_"): v for k, v in told.items()})  # fmt: skip
 
     return AtftCallback()

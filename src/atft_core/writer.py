@@ -22,8 +22,10 @@ stands before it. `engine.lock` is locked while the run is at work.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import math
+import operator
 import os
 import re
 import socket
@@ -78,34 +80,28 @@ class Run:
         `objective`: the validation metric that is best when largest; "-loss": when smallest.
         `horizon`: of metrics that name none, in days. `program`: what computes, this one if not
         said; `about`: settings, kept in config.toml.
-        ValueError for a directory that cannot be one, and for counts below 1.
+        ValueError for a directory that cannot be one, and for counts below 1; OSError where
+        nothing can be written.
         """
         counts = {"epochs": epochs, "trials": trials, "horizon": horizon}
-        if wrong := [f"{name}={count!r}" for name, count in counts.items() if not _counts(count)]:
-            raise ValueError(f"{', '.join(wrong)}: whole numbers from 1 on")
-        self.path = _made(Path(directory).absolute())
-        self.objective, self.horizon, self.epochs = objective, horizon, epochs
-        self.path.chmod(0o700)
-        for part in ("logs", "requests"):
-            (self.path / part).mkdir()
+        counts = {name: _count(name, count) for name, count in counts.items()}
+        self.path, self._lock = _made(Path(directory).absolute())
+        self.objective, self.horizon, self.epochs = objective, counts["horizon"], counts["epochs"]
         self._pid, self._turn = os.getpid(), threading.Lock()
         self._seq, self._numbers, self._answered = 0, 0, set()  # type: int, int, set[str]
         self._ends: list[str] = []
-        self._lock = _locked(self.path / "engine.lock")
-        self._file = os.open(self.path / "events.jsonl", _APPEND, 0o640)
         self.stop = ""
         """"now" or "after", once somebody has asked for the end."""
-        study = name or self.path.name
-        config = "\n".join(
-            f"{_toml(str(k))} = {_toml(value)}" for k, value in (about or {}).items()
-        )
-        _write(self.path / "config.toml", f"[about]\n{config}\n")
+        self._file = _laid_out(self.path, about or {})
+        self._begin(name or self.path.name, counts["trials"], program)
+
+    def _begin(self, study: str, trials: int, program: str) -> None:
+        words = program or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         self.event("run_started", run=self.path.name, study_name=study, n_trials=trials,
-                   max_epochs=epochs, horizon=horizon, objective=objective,
+                   max_epochs=self.epochs, horizon=self.horizon, objective=self.objective,
                    identity={"hung_seconds": 1e9, "code": self.CODE})  # fmt: skip
         self.event("engine_started", pid=os.getpid(), start_time=_start_time(),
                    host=socket.gethostname(), code=self.CODE)  # fmt: skip
-        words = program or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         self.event("data_ready", facts={"path": words, "command": words, "inputs": []}, split={})
         _write(self.path / "run.json", json.dumps({
             "schema": SCHEMA, "id": uuid.uuid4().hex, "created": time.time(), "stage": "",
@@ -177,13 +173,14 @@ class Run:
     def _answer(self, path: Path) -> None:
         try:
             asked = json.loads(path.read_text(encoding="utf-8"))
-            op, args = str(asked["op"]), asked.get("args") or {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            op, args = "", {}
+            op, args, user = str(asked["op"]), asked.get("args"), str(asked.get("user", ""))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            op, args, user = "", {}, ""
         ok = op == "stop"
         if ok:
-            self.stop = "now" if args.get("now") else "after"
-            self.event("stop_requested", now=self.stop == "now", user=str(asked.get("user", "")))
+            now = isinstance(args, dict) and bool(args.get("now"))
+            self.stop = "now" if now else "after"
+            self.event("stop_requested", now=now, user=user)
         said = "" if ok else "this program only knows how to stop"
         self.event("requested", id=path.stem, op=op, ok=ok, message=said)
 
@@ -245,9 +242,12 @@ class Trial:
 
     @property
     def value(self) -> float | None:
-        """The median of the objective over its last epochs; None where the last one had none."""
+        """The median of the objective over its last epochs with metrics; None where the last of
+        these had none.
+        """
         name, horizon = self.run.objective.lstrip("-"), str(self.run.horizon)
-        told = [row["val"].get(horizon, {}).get(name) for row in self._rows[-_LAST:]]
+        rows = [row["val"] for row in self._rows if any(row["val"].values())]
+        told = [val.get(horizon, {}).get(name) for val in rows[-_LAST:]]
         known = [value for value in told if value is not None] if told[-1:] != [None] else []
         sign = -1 if self.run.objective.startswith("-") else 1
         return sign * statistics.median(known) if known else None
@@ -257,7 +257,7 @@ class Trial:
         if self._state:
             return
         if state == "COMPLETE" and self.value is None:
-            state, reason = "FAIL", f"its last epoch told no {self.run.objective}"
+            state, reason = "FAIL", f"its last epoch told no {self.run.objective.lstrip('-')}"
         self._state = state
         self.run._ends.append(state)
         value = None if state == "FAIL" else self.value
@@ -292,40 +292,54 @@ class Trial:
         }))  # fmt: skip
 
 
-def _counts(count: Any) -> bool:
-    return isinstance(count, int) and not isinstance(count, bool) and count >= 1
+def _count(name: str, value: Any) -> int:
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1 or isinstance(value, bool):
+        raise ValueError(f"{name}={value!r}: a whole number from 1 on")
+    return count
 
 
-def _free(wanted: Path) -> Path:
+def _made(wanted: Path) -> tuple[Path, int]:
+    """A directory of this process alone, and its lock: whoever makes the lock has it."""
     if not _NAME.fullmatch(wanted.name):
         raise ValueError(f"{wanted.name!r}: 1 to 64 letters, digits, '.', '_' or '-'")
-    path, count = wanted, 1
-    while path.exists():
-        if count == 1 and any(path.iterdir()) and not (path / "run.json").exists():
-            raise ValueError(f"{wanted} holds something that is no run")
-        if not any(path.iterdir()):
-            path.rmdir()
-            break
-        count += 1
-        path = wanted.with_name(f"{wanted.name}.{count}")
-    return path
-
-
-def _made(wanted: Path) -> Path:
-    while True:
-        path = _free(wanted)
+    for count in itertools.count(1):
+        path = wanted if count == 1 else wanted.with_name(f"{wanted.name}.{count}")
         try:
-            path.mkdir(parents=True, mode=0o700)
-        except FileExistsError:  # another process was faster
-            continue
-        return path
+            path.mkdir(parents=True, mode=0o700, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise ValueError(f"{path} cannot be a directory: a file is in the way") from error
+        held = {each.name for each in path.iterdir()}
+        if count == 1 and held and not held & {"run.json", "engine.lock"}:
+            raise ValueError(f"{wanted} holds something that is no run")
+        lock = None if held else _locked(path / "engine.lock")
+        if lock is not None:
+            path.chmod(0o700)
+            return path, lock
+    raise AssertionError
 
 
-def _locked(path: Path) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+def _locked(path: Path) -> int | None:
+    """None where another process was faster."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+    except FileExistsError:
+        return None
     fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK)
     os.write(fd, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
     return fd
+
+
+def _laid_out(path: Path, about: dict[str, Any]) -> int:
+    """What every run directory has; the log, to append to."""
+    for part in ("logs", "requests"):
+        (path / part).mkdir()
+    config = "\n".join(f"{_toml(str(key))} = {_toml(value)}" for key, value in about.items())
+    _write(path / "config.toml", f"[about]\n{config}\n")
+    return os.open(path / "events.jsonl", _APPEND, 0o640)
 
 
 def _start_time() -> float:

@@ -166,7 +166,7 @@ def test_a_script_that_is_edited_meanwhile_is_said_once(tmp_path):
     (tmp_path / "train.py").write_text(SCRIPT + "# better\n")
     wait_for_end(run)
     (said,) = [alert for alert in load(run).alerts if alert.key == "edited"]
-    assert "trial 1 runs another program than this run began with" in said.text
+    assert "train.py changed: trial 1 runs another program than this run" in said.text
 
 
 def test_a_program_that_ignores_the_end_is_killed(tmp_path):
@@ -267,7 +267,7 @@ def test_a_run_of_somebody_else_does_not_run_its_program_when_it_is_resumed(tmp_
     assert "which you have not started here" in refused("worker", run.path, "--trial", 0)
     atft("plugins", "allow", run.config)
     (tmp_path / "train.py").write_text(SCRIPT + "# edited\n")
-    assert "has changed since this run started" in refused("resume", run.path)
+    assert "changed since this run started" in refused("resume", run.path)
     (tmp_path / "train.py").write_text(SCRIPT)
     atft("resume", run.path)
     assert load(run).end_state == "FINISHED"

@@ -1,6 +1,7 @@
 """What other programs read of a run, read by them."""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -51,6 +52,12 @@ def test_an_mlflow_store_has_a_run_for_each_trial(run, tmp_path):
     runs = {each.info.run_name: each for each in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {run.path.name, *(f"trial {number}" for number in state.trials)}
     parent = runs[run.path.name].info.run_id
+    assert runs[run.path.name].info.status == "RUNNING"
+    assert runs[f"trial {max(state.trials)}"].info.status == "RUNNING"
+    mlflow.send(run, replace(state, end_state="FAILED", study_name="broken"), uri)
+    broken = client.get_experiment_by_name("broken").experiment_id
+    failed = client.search_runs([broken], f"attributes.run_name = '{run.path.name}'")
+    assert [each.info.status for each in failed] == ["FAILED"]
     for trial in list(state.trials.values())[:3]:
         seen = runs[f"trial {trial.number}"]
         assert seen.data.tags["mlflow.parentRunId"] == parent

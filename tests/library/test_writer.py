@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -89,9 +90,44 @@ def test_a_run_without_a_trial_that_completed_has_failed(tmp_path):
     "wrong", [{"epochs": 0}, {"trials": -1}, {"horizon": 1.5}, {"epochs": "3"}]
 )
 def test_counts_that_are_none_are_refused_before_there_is_a_run(tmp_path, wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: whole numbers from 1 on"):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: a whole number from 1 on"):
         Run(tmp_path / "r", **{"epochs": 1, **wrong})
     assert not (tmp_path / "r").exists()
+
+
+def test_programs_that_start_at_once_get_a_directory_each(tmp_path):
+    code = (
+        "import sys, time; from atft_core.writer import Run\n"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
+        "run = Run(sys.argv[1], epochs=1, objective='-loss'); print(run.path.name)\n"
+        "with run, run.trial() as trial: trial.epoch(1, val={'loss': 1.0})"
+    )
+    for attempt in range(4):
+        wanted, then = tmp_path / f"r{attempt}", str(time.time() + 0.5)
+        words = [sys.executable, "-c", code, str(wanted), then]
+        started = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        names = sorted(each.communicate()[0].strip() for each in started)
+        assert names == [wanted.name, *(f"{wanted.name}.{n}" for n in (2, 3, 4))]
+        assert {state_of(tmp_path / name)[1].name for name in names} == {"FINISHED"}
+
+
+def test_what_is_in_the_way_is_a_value_error(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for wanted in ("file", "file/below", "other"):
+        with pytest.raises(ValueError, match=r"file is in the way|holds something that is no run"):
+            Run(tmp_path / wanted, epochs=1)
+    assert Run(tmp_path / "empty", epochs=1).path.name == "empty"
+
+
+def test_epochs_without_a_validation_do_not_count(tmp_path):
+    numpy = pytest.importorskip("numpy")
+    with Run(tmp_path / "r", epochs=numpy.int64(4), objective="-mse") as run, run.trial() as trial:
+        for epoch, val in ((1, {"mse": 1.0}), (2, {}), (3, {"mse": 0.5}), (4, None)):
+            trial.epoch(epoch, val=val)
+    assert state_of(run.path)[0].trials[0].value == -0.75
 
 
 def test_whoever_is_killed_is_dead_and_nothing_else(tmp_path):

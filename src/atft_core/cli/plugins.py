@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from atft_core.cli.output import print_json, say, table
 from atft_core.command.files import fingerprint
@@ -15,7 +14,8 @@ from atft_core.config.load import read_resolved
 from atft_core.errors import UsageError
 from atft_core.run import allowed, plugins
 from atft_core.run.allowed import SHORT, Allowed
-from atft_core.run.files import read_json
+from atft_core.run.directory import RunDirectory
+from atft_core.run.events import Json
 from atft_core.run.narrate import stamp
 
 
@@ -24,8 +24,7 @@ def allow_named(files: Iterable[Path]) -> tuple[str, ...]:
     found = []
     for path in files:
         source = plugins.read(path.expanduser().absolute())
-        if not source.allowed:
-            allowed.allow_file(source.code, source.path)
+        allowed.allow_file(source.code, source.path)  # also where it was: at this path, now
         found.append(str(source.path))
     return tuple(found)
 
@@ -35,18 +34,16 @@ def allow(files: Sequence[Path], *, as_json: bool) -> None:
     for name in allow_named(file for file in files if file.suffix != ".toml"):
         plugins.load(plugins.read(Path(name)))
     for path in (file for file in files if file.suffix == ".toml"):
-        what = fingerprint(read_resolved(path), _place(path))
+        what = _program(path)
         allowed.allow_program(what)
         say(f"allowed to run: {json.dumps(what, indent=1)}", to=sys.stderr)
     tables = _tables()
     print_json(tables) if as_json else say(_brought(tables))
 
 
-def _place(config: Path) -> Path:
-    """Where the run of a config.toml would execute its program."""
-    facts: Any = read_json(config.with_name("run.json"))
-    place = Path(str(facts.get("cwd", ""))) if isinstance(facts, dict) else Path()
-    return place if place.is_dir() else Path.cwd()
+def _program(config: Path) -> Json:
+    """What the run of a config.toml would execute."""
+    return fingerprint(read_resolved(config), RunDirectory(config.parent).place())
 
 
 def forget(names: Sequence[str]) -> None:
@@ -67,6 +64,8 @@ def _named(name: str) -> list[Allowed]:
     """Of a file every content that was allowed at its path, and the one that it has now."""
     path = Path(name).expanduser().absolute()
     now = plugins.read(path).sum if path.suffix == ".py" and path.is_file() else ""
+    if path.suffix == ".toml" and path.is_file():
+        now = allowed.sum_of(_program(path))
     short = name.lower() if len(name) >= SHORT else "-"
     return [
         each

@@ -41,8 +41,7 @@ def work(run_dir: Path, trial: int, threads: int) -> None:
             f"if that host is gone for good, rm {files.lock}",
         )
     config = read_resolved(run.config)
-    if Path(str(run.facts().get("cwd"))).is_dir():
-        os.chdir(str(run.facts()["cwd"]))
+    os.chdir(run.place())
     refuse_strange_code(run, config, evidence(run))
     files.control.unlink(missing_ok=True)  # an order to an earlier worker
     module = programs_of(config, Programs()).worker

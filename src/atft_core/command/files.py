@@ -12,15 +12,36 @@ from atft_core.config.search import Choice
 from atft_core.errors import DataError
 from atft_core.run.events import Json
 
+_DATA = {
+    ".arrow", ".bin", ".ckpt", ".csv", ".db", ".feather", ".gz", ".h5", ".jsonl", ".log", ".npy",
+    ".npz", ".onnx", ".out", ".parquet", ".pkl", ".pt", ".pth", ".safetensors", ".tsv", ".txt",
+    ".zip",
+}  # fmt: skip
+"""Of files that a program reads or writes. What it reads is named by command.inputs."""
+
 
 def scripts(argv: Sequence[str], place: Path = Path()) -> list[str]:
-    """Words that are files: what the program is made of. `place`: where it runs."""
-    return [word for word in argv if _is_script(word, place)]
+    """Words that are files which the program is made of: the first one, and all that are no data.
+
+    `place`: where it runs.
+    """
+    files = [word for word in argv if _is_file(word, place)]
+    return [word for word in files if word == files[0] or Path(word).suffix.lower() not in _DATA]
 
 
 def scripts_of(command: CommandConfig, place: Path = Path()) -> dict[str, str]:
     """Path and sum of each: an edited script is another version of the code."""
     return {path: _sum(str(place / path)) for path in scripts(command.argv, place)}
+
+
+def changed(scripts: object, place: Path) -> dict[str, str]:
+    """Those of a run's scripts, as its identity has them, that are not what they were.
+
+    Path and sum, which is empty where there is no such file any more.
+    """
+    was = scripts if isinstance(scripts, dict) else {}
+    now = {str(path): _sum_or_nothing(place / str(path)) for path in was}
+    return {path: total for path, total in now.items() if total != was[path]}
 
 
 def fingerprint(config: Config, place: Path) -> Json:
@@ -38,7 +59,7 @@ def fingerprint(config: Config, place: Path) -> Json:
     }  # fmt: skip
 
 
-def _is_script(word: str, place: Path) -> bool:
+def _is_file(word: str, place: Path) -> bool:
     try:
         return bool(Path(word).suffix) and (place / word).is_file()
     except (OSError, ValueError):  # a program as text, longer than any name
@@ -51,6 +72,13 @@ def hash_of(inputs: Sequence[str]) -> str:
         return "none"
     sums = "".join(_sum(path) for path in inputs)
     return hashlib.sha256(sums.encode()).hexdigest()[:16]
+
+
+def _sum_or_nothing(path: Path) -> str:
+    try:
+        return _sum(str(path))
+    except DataError:
+        return ""
 
 
 def _sum(path: str) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from atft_core.command.files import scripts_of
+from atft_core.command.files import changed
 from atft_core.command.listen import Ear
 from atft_core.command.program import Program, die_of
-from atft_core.config.command import PLACES, CommandConfig
+from atft_core.config.command import PLACES
 from atft_core.config.hashing import code_version, with_plugins
 from atft_core.config.load import read_resolved, with_values
 from atft_core.config.schema import Config
@@ -42,10 +42,9 @@ def run_trial(
         for row in rows:
             reporter.epoch_ended(row)
         argv = words(config, run, trial, threads)
-        place = _place(run)
+        place = run.place()
         seen = {"feed": "program", "command": argv, "cwd": str(place), "pid": os.getpid()}
-        code = with_plugins(code_version(), code_sums(run, config.command))
-        reporter.settings({**seen, "seed": config.train.seed, "code": code})
+        reporter.settings({**seen, "seed": config.train.seed, **_code(run, place)})
         log.info("Runs %s", " ".join(argv))
         told = Told(run, trial, config, reporter, rows)
         try:
@@ -180,12 +179,6 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _place(run: RunDirectory) -> Path:
-    """Where the run was started: words of argv are relative to it, on any machine."""
-    place = Path(str(run.facts().get("cwd", "")))
-    return place if place.is_dir() else Path.cwd()
-
-
 def _failure(program: Program) -> Exception:
     """What its last line says of why it failed, in the words that verdicts are made of."""
     said = f"exit code {program.code}: {program.last[:300]}"
@@ -215,7 +208,9 @@ def _environment(run: RunDirectory, trial: int, attempt: int) -> dict[str, str]:
     }  # fmt: skip
 
 
-def code_sums(run: RunDirectory, command: CommandConfig) -> dict[str, str]:
-    """Of plug-ins and scripts, as the run's identity has them."""
-    plugins = run.facts().get("identity", {}).get("plugins") or {}
-    return {**plugins, **scripts_of(command)}
+def _code(run: RunDirectory, place: Path) -> Json:
+    """The version of the code, and the scripts that are others than when the run started."""
+    identity = run.facts().get("identity", {})
+    scripts, edited = identity.get("scripts") or {}, changed(identity.get("scripts"), place)
+    sums = {**(identity.get("plugins") or {}), **scripts, **edited}
+    return {"code": with_plugins(code_version(), sums), "edited": edited}

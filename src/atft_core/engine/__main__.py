@@ -88,8 +88,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
     _refuse_written_by_others(run, begun)
     config = read_resolved(run.config)
     os.umask(0o027 if config.engine.group else 0o077)
-    if Path(str(facts.get("cwd"))).is_dir():  # the runbook's directories are relative to it
-        os.chdir(facts["cwd"])
+    os.chdir(run.place())  # the runbook's directories are relative to it
     _refuse_edited(run, config, begun)
     enter_cluster(config)
     if config.engine.storage:  # the server is asked once it is needed, and waited for

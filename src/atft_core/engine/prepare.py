@@ -79,13 +79,15 @@ def _sums(config: Config) -> dict[str, str]:
 
 def _identity(config: Config, data: str, sums: Mapping[str, str], *, demo: bool) -> Json:
     """What makes a run the same experiment as another one."""
+    scripts = scripts_of(config.command)
     return {
         "data_hash": data,
         "config_hash": config_hash(config),
-        "code": with_plugins(code_version(), {**sums, **scripts_of(config.command)}),
+        "code": with_plugins(code_version(), {**sums, **scripts}),
         "demo": demo,
         "hung_seconds": config.engine.hung_seconds,
         **({"plugins": dict(sums)} if sums else {}),
+        **({"scripts": scripts} if scripts else {}),
     }
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atft_core.command.files import fingerprint, scripts_of
-from atft_core.config.hashing import code_version, with_plugins
+from atft_core.command.files import changed, fingerprint
 from atft_core.config.schema import Config
 from atft_core.errors import EngineError
 from atft_core.run import allowed, plugins
@@ -19,16 +18,14 @@ def refuse_strange_code(run: RunDirectory, config: Config, begun: State) -> None
     A script that was edited since would make another experiment of it, too. The current directory
     has to be the run's.
     """
-    sums = begun.identity.get("plugins") or {}
-    plugins.refuse_strange(sums, run.plugins)
+    plugins.refuse_strange(begun.identity.get("plugins"), run.plugins)
     argv = config.command.argv
     if not argv:
         return
     shown = " ".join(argv)[:200]
-    code = with_plugins(code_version(), {**sums, **scripts_of(config.command)})
-    if code.partition("+")[2].partition("+")[2] not in str(begun.identity.get("code")):
+    if edited := changed(begun.identity.get("scripts"), Path.cwd()):
         raise EngineError(
-            f"A script of {shown} has changed since this run started.",
+            f"{', '.join(edited)} of {shown} changed since this run started.",
             hint="Its trials would be of two programs: start a new run, or put it back.",
         )
     if not allowed.knows_program(fingerprint(config, Path.cwd())):

@@ -13,6 +13,7 @@ from atft_core.run.wording import finite, several
 
 _BATCH = 500
 """Metrics of one request; MLflow takes 1,000."""
+_RUN_ENDS = {"FINISHED": "FINISHED", "FAILED": "FAILED", "STOPPED": "KILLED"}
 _ENDS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 
 
@@ -43,7 +44,8 @@ def _send(client: Any, run: RunDirectory, state: State) -> int:
     parent = client.create_run(experiment, start_time=_ms(state.started), tags=tags).info.run_id
     for trial in state.trials.values():
         _trial(client, experiment, parent, trial, state.horizon)
-    client.set_terminated(parent, "FINISHED", end_time=_ms(state.ended or state.t))
+    if ended := _RUN_ENDS.get(state.end_state):  # else it runs, or may go on
+        client.set_terminated(parent, ended, end_time=_ms(state.ended))
     return len(state.trials)
 
 
@@ -57,8 +59,8 @@ def _trial(client: Any, experiment: str, parent: str, trial: Trial, horizon: int
     metrics = [Metric(*each) for each in _metrics(trial)]
     for start in range(0, len(metrics), _BATCH):
         client.log_batch(made, metrics=metrics[start : start + _BATCH])
-    state = _ENDS.get(trial.state, "RUNNING")
-    client.set_terminated(made, state, end_time=_ms(trial.ended))
+    if state := _ENDS.get(trial.state):
+        client.set_terminated(made, state, end_time=_ms(trial.ended))
 
 
 def _metrics(trial: Trial) -> Iterator[tuple[str, float, int, int]]:

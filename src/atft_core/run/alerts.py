@@ -117,13 +117,12 @@ def _run_continued(state: State, event: ev.RunContinued, t: float) -> list[Alert
 
 def _settings(state: State, event: ev.Settings, t: float) -> list[Alert]:
     """Whoever edits a script while it is tuned gets trials of two programs, and is told once."""
-    began, now = (str(each.get("code")).split("+")[2:] for each in (state.identity, event.values))
-    told = any(alert.key == EDITED for alert in state.alerts)
-    if told or not state.facts.get("command") or began == now:
+    edited = event.values.get("edited")
+    if not edited or not isinstance(edited, dict) or any(a.key == EDITED for a in state.alerts):
         return []
     text = (
-        f"a script was edited: trial {event.trial} runs another program than this run began with, "
-        "so the run opens no gate"
+        f"{', '.join(edited)} changed: trial {event.trial} runs another program than this run "
+        "began with, so the run opens no gate"
     )
     return [Alert(t, "warning", text, EDITED)]
 

@@ -57,14 +57,17 @@ def allow_program(what: Mapping[str, Any]) -> None:
 
     `what`: all that decides what is executed then.
     """
-    text = json.dumps(what, sort_keys=True).encode()
-    _keep(f"{hashlib.sha256(text).hexdigest()}.json", text)
+    _keep(f"{sum_of(what)}.json", _text(what))
 
 
 def knows_program(what: Mapping[str, Any]) -> bool:
     """Whether this user has started, or allowed, just that."""
-    text = json.dumps(what, sort_keys=True).encode()
-    return (_store() / f"{hashlib.sha256(text).hexdigest()}.json").is_file()
+    return (_store() / f"{sum_of(what)}.json").is_file()
+
+
+def sum_of(what: Mapping[str, Any]) -> str:
+    """Of a program."""
+    return hashlib.sha256(_text(what)).hexdigest()
 
 
 def everything() -> list[Allowed]:
@@ -90,6 +93,10 @@ def _found() -> Iterator[Allowed]:
             words = " ".join(map(str, told.get("argv") or ["unknown"]))
             place = str(told.get("place", ""))
             yield Allowed("program", path.stem, path.stat().st_mtime, words, place)
+
+
+def _text(what: Mapping[str, Any]) -> bytes:
+    return json.dumps(what, sort_keys=True).encode()
 
 
 def _keep(name: str, content: bytes) -> None:

@@ -165,6 +165,12 @@ class RunDirectory:
             )
         return value
 
+    def place(self) -> Path:
+        """Where it was started, to which its relative paths belong; here, where that is gone."""
+        facts = read_json(self.run_json)
+        place = Path(str(facts.get("cwd", "")) if isinstance(facts, dict) else "")
+        return place if place.is_dir() else Path.cwd()
+
     def holder(self) -> Holder:
         """Who holds the engine's lock."""
         return probe(self.lock)
