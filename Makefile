@@ -26,7 +26,7 @@ drills: $(STAMP)
 
 # Five minutes; quote the ratios, not the seconds.
 bench: $(STAMP)
-	for kind in feed step console engine; do $(BIN)/atft bench $$kind --out benchmarks/results/$$kind.json; done
+	for kind in feed step console engine; do $(BIN)/atft bench $$kind --out benchmarks/results/$$kind.json || exit 1; done
 
 lint: $(STAMP)
 	$(BIN)/ruff check src tests benchmarks .ci

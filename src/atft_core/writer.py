@@ -106,8 +106,8 @@ class Run:
         _write(self.path / "run.json", json.dumps({
             "schema": SCHEMA, "id": uuid.uuid4().hex, "created": time.time(), "stage": "",
             "study_name": study, "argv": sys.argv, "cwd": str(Path.cwd()),
-            "host": socket.gethostname(), "python": sys.version.split()[0], "data": {},
-            "identity": {},
+            "host": socket.gethostname(), "python": sys.version.split()[0],
+            "data": {"path": words, "command": words}, "identity": {},
         }, indent=1))  # fmt: skip
 
     def trial(self, **params: Any) -> Trial:

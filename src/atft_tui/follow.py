@@ -40,7 +40,7 @@ PATIENCE = 0.3
 GLANCE = 0.02
 """Seconds that the first frame waits for the past: most logs are read by then."""
 
-WATCHED = "another program runs this study"
+_NOT_OURS = "another program runs this study"
 
 
 class Follower(threading.Thread):
@@ -194,7 +194,7 @@ class Follower(threading.Thread):
             diagnosis=verdict_line(state, now_status, around),
             gpus=self._recorded(now_status),
             notes=shown.notes,
-            locked=WATCHED if state.watched else why_not(shown.run, shown.holder),
+            locked=_NOT_OURS if state.watched else why_not(shown.run, shown.holder),
         )
 
     def _recorded(self, now: Status) -> tuple[GpuNow, ...] | None:

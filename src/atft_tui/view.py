@@ -201,7 +201,7 @@ def stage_of_run(
     score = f"{passed}/{len(results)}"
     ended = state.ended or state.t
     if status.name == "FINISHED":
-        verdict = overall(results, lost=state.lost)
+        verdict = overall(results, state)
         long = score if verdict is Verdict.PASS else f"{passed} of {len(results)} criteria"
         return StageView(stage, verdict.value, score, long, ended)
     word = "UNKNOWN" if status.name in ("STOPPED", "UNKNOWN") else "FAIL"

@@ -36,8 +36,10 @@ def blocks(page):
 
 def play(page, place):
     """Every block in its order, in one directory; the first command that fails says so."""
+    there = blocks(page)
+    assert any(block.commands for block in there), f"{page} has no command that could be read"
     try:
-        for block in blocks(page):
+        for block in there:
             if block.file:
                 target = place / block.file
                 target.parent.mkdir(parents=True, exist_ok=True)

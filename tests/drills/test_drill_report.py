@@ -8,9 +8,10 @@ import sys
 
 import empty
 import pytest
-from drill import atft, start, wait_for_end
+from drill import atft, refused, start, wait_for_end
 
 from atft_core.run.directory import RunDirectory
+from atft_core.writer import Run
 from browser import CHROMIUM, browser
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -65,6 +66,24 @@ async def test_it_fits_a_phone_and_follows_the_readers_colours(page, width, sche
         assert await shown.value("document.querySelectorAll('svg').length") >= 9
         wide = "[...document.querySelectorAll('svg')].every(s => s.clientWidth > 250)"
         assert await shown.value(wide)
+
+
+def test_a_run_of_a_program_of_its_own_speaks_of_its_own_metric(home):
+    about = {"lr": 0.1}
+    with Run(home / "own", epochs=2, trials=2, objective="-loss", about=about) as run:
+        for loss in (0.5, 0.25):
+            with run.trial(lr=loss) as trial:
+                trial.epoch(1, train={"loss": 1.0}, val={"loss": loss})
+    atft("report", run.path, "--out", home / "page.html")
+    text = (home / "page.html").read_text()
+    assert "loss, validation" in text and "a value is minus the median loss" in text
+    assert "Validation loss by epoch" in text and "best: 1" in text
+    for wrong in ("RankIC", "atft holdout", "atft predict", "To run it again: atft"):
+        assert wrong not in text, wrong
+    for words in (("holdout", run.path, "--trial", 0, "--yes"), ("export", run.path, "predictions"),
+                  ("predict", run.path, "--data-path", "p", "--out", "o.csv")):  # fmt: skip
+        assert "ran a program of its own: there is no model of atft in it" in refused(*words)
+    assert "damaged" not in atft("repair", run.path)
 
 
 def test_a_run_without_predictions_has_a_page_that_says_so(panel, home):

@@ -72,6 +72,19 @@ def test_trials_curves_and_values_are_told_once(db, tmp_path):
     assert (len(again.trials), again.n_trials) == (7, 7)
 
 
+def test_trials_may_turn_out_longer_than_any_before(db, tmp_path):
+    study = study_of(db, direction="maximize")
+    mirror = watch(str(db), "", tmp_path)
+    mirror.look()
+    assert evidence(RunDirectory(mirror.run.path)).max_epochs == 1
+    study.optimize(
+        lambda trial: [trial.report(0.1, step) for step in range(20)] and 0.1, n_trials=1
+    )
+    mirror.look()
+    state = evidence(RunDirectory(mirror.run.path))
+    assert (state.max_epochs, len(state.trials[0].epochs)) == (20, 20)
+
+
 def test_a_study_that_minimises_is_shown_with_the_best_first(db, tmp_path):
     study = study_of(db, direction="minimize")
     study.optimize(lambda trial: trial.suggest_float("x", 1, 2), n_trials=4)

@@ -27,16 +27,16 @@ def test_what_is_told_is_no_trouble():
 
 def test_what_is_not_told_is_named_with_who_waits_for_it():
     assert said("above.acc", "below.los", objective="rank_ic") == [
-        "an epoch has told no rank_ic at horizon 1, which the study is about; it told acc, ic",
-        "an epoch has told no los at horizon 1, which criterion below.los asks for; "
-        "it told acc, ic",
+        "no number was told for rank_ic at horizon 1, which the study is about; there are acc, ic",
+        "no number was told for los at horizon 1, which criterion below.los asks for; "
+        "there are acc, ic",
     ]
     assert said("above.ic", horizon=5) == [
-        "an epoch has told no ic at horizon 5, which criterion above.ic asks for; it told nothing"
+        "no number was told for ic at horizon 5, which criterion above.ic asks for; there are none"
     ]
 
 
 def test_an_ad_hoc_run_has_an_objective_too():
     row = EpochRow(1, 0.0, 1.0, 1, 1, {}, {}, {}, None)
     (text,) = untold(State(objective="-loss"), None, row)
-    assert text.startswith("an epoch has told no loss at horizon 1")
+    assert text.startswith("no number was told for loss at horizon 1")

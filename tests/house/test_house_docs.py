@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import reference
-from typer.testing import CliRunner
+import typer
 
 from atft_core.cli.app import app
 from atft_core.data.features import FEATURES
@@ -87,22 +87,25 @@ def test_every_feature_is_documented():
 
 
 def commands():
-    """The atft commands of the README, without their comments."""
-    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), re.S)
-    lines = (line.partition("#")[0].strip() for block in blocks for line in block.splitlines())
-    return [line for line in lines if line.startswith("atft ")]
+    """The atft commands of README and docs, without their comments."""
+    for page in (README, *sorted((ROOT / "docs").glob("*.md"))):
+        for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.S):
+            for line in block.splitlines():
+                words = line.partition("#")[0].strip()
+                if words.startswith("atft "):
+                    yield pytest.param(words, id=f"{page.name}: {words}")
 
 
-@pytest.mark.parametrize("command", commands())
-def test_every_command_of_the_readme_has_these_options(command):
-    words = shlex.split(command)[1:]
-    verb = [word for word in words[:2] if word.isalpha() and word in ("data", "config")]
-    verb = words[:2] if verb else words[:1]
-    told = CliRunner().invoke(app, [*verb, "--help"])
-    assert told.exit_code == 0
-    for word in words:
-        if word.startswith("--"):
-            assert word in told.output
+@pytest.mark.parametrize("typed", list(commands()))
+def test_every_command_in_the_documents_has_these_options(typed):
+    words = re.split(r"\s(?:\|\||\||>|&&)\s", typed)[0]
+    words = shlex.split(words)[1:]
+    command = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    options = {each for parameter in command.params for each in parameter.opts} | {"--help"}
+    if command.name != "bench":  # which has those of its kinds
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
 
 
 def test_every_path_of_the_annotated_tree_exists():

@@ -9,7 +9,7 @@ from atft_core.run import allowed
 
 CODE = b"TERMS = {}"
 SUM = hashlib.sha256(CODE).hexdigest()
-PROGRAM = {"argv": ["python", "train.py"], "scripts": {"train.py": "0"}, "place": "/work"}
+PROGRAM = {"argv": ["python", "train.py"], "scripts": {"train.py": "0"}, "place": "/research"}
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def test_a_program_is_known_by_all_that_it_is():
     assert allowed.knows_program(dict(reversed(PROGRAM.items())))
     assert not allowed.knows_program({**PROGRAM, "scripts": {"train.py": "1"}})
     (found,) = allowed.everything()
-    assert (found.kind, found.what, found.place) == ("program", "python train.py", "/work")
+    assert (found.kind, found.what, found.place) == ("program", "python train.py", "/research")
 
 
 def test_what_was_allowed_is_taken_back_alone(home):

@@ -10,6 +10,7 @@ from atft_core.run.judge.criteria import CRITERIA, Verdict, check, overall
 from atft_core.run.runbook import load
 from atft_core.run.shipped import shipped
 from atft_core.run.stages import CriterionSpec, stage_from_json, stage_to_json
+from atft_core.run.state import State
 
 PASS, FAIL, PENDING, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.PENDING, Verdict.UNKNOWN
 DRY = load(shipped("runbook.toml")).stage("dry")
@@ -25,8 +26,8 @@ def verdicts(log, stage):
 
 def test_a_good_dry_run_passes_every_row():
     assert set(verdicts(dry_run(), DRY).values()) == {PASS}
-    assert overall(check(dry_run().state, DRY), lost=0) is PASS
-    assert overall(check(dry_run().state, DRY), lost=1) is UNKNOWN
+    assert overall(check(dry_run().state, DRY), State()) is PASS
+    assert overall(check(dry_run().state, DRY), State(lost=1)) is UNKNOWN
 
 
 def test_a_good_sweep_passes_every_row():
@@ -45,12 +46,12 @@ def test_nothing_passes_while_its_value_may_change():
     found = check(log.state, SHORT)
     assert {row.name for row in found if row.verdict is PASS} == {"loss_weights"}
     assert {row.verdict for row in found if row.name != "loss_weights"} == {PENDING}
-    assert overall(found, lost=0) is PENDING
+    assert overall(found, State()) is PENDING
 
 
 def test_a_run_whose_planned_trials_have_all_ended_is_judged_before_its_end_is_written():
     log = Log().start().worker().epoch(1).epoch(2).trial_end()
-    assert overall(check(log.state, DRY), lost=0) is PASS
+    assert overall(check(log.state, DRY), State()) is PASS
 
 
 def test_what_can_only_get_worse_fails_at_once():
@@ -59,7 +60,7 @@ def test_what_can_only_get_worse_fails_at_once():
     assert found["epoch_seconds"] is FAIL
     assert found["all_batches"] is FAIL
     assert found["val_rank_ic"] is PENDING
-    assert overall(check(log.state, SHORT), lost=0) is FAIL
+    assert overall(check(log.state, SHORT), State()) is FAIL
 
 
 @pytest.mark.parametrize("name", CRITERIA)
@@ -87,7 +88,7 @@ def test_a_stage_of_a_newer_version_is_unknown_not_passed():
 
 
 def test_no_rows_are_no_pass():
-    assert overall([], lost=0) is UNKNOWN
+    assert overall([], State()) is UNKNOWN
 
 
 def test_a_stage_read_back_from_the_log_judges_the_same():

@@ -46,12 +46,12 @@ def check_run(asked: Asked, against: Path | None, *, as_json: bool) -> int:
     state_now = status(state, held, time.time())
     spec = None if other and _ad_hoc(state, asked) else _stage(state, asked)
     results = check(state, spec) if spec else []
-    verdict = overall(results, lost=state.lost)
+    verdict = overall(results, state)
     found = contrast(_before(other), state, spec) if other else None
     if as_json:
         print_json({
             "verdict": verdict.value, "stage": spec.key if spec else "", "state": state_now.name,
-            "lost_events": state.lost,
+            "lost_events": state.lost, "doubt": state.doubt,
             "ad_hoc": not state.stage, "override": state.override,
             "criteria": [_result_json(result) for result in results],
             **({"against": _contrast_json(other, found)} if other and found else {}),
@@ -60,9 +60,9 @@ def check_run(asked: Asked, against: Path | None, *, as_json: bool) -> int:
         if spec:
             say(checklist(results, spec.gate))
             say(f"{spec.title}: {verdict.value} (run {state_now.name})")
-        if state.lost:
-            said = f"{several(state.lost, 'event')} of its log cannot be read"
-            say(f"No evidence for a gate: {said}; `atft repair {asked.run_dir}` says which.")
+        if state.doubt:
+            which = f"; `atft repair {asked.run_dir}` says which" if state.lost else ""
+            say(f"No evidence for a gate: the run {state.doubt}{which}.")
         if state.override:
             say(f"Started although its gate was closed: {state.override}")
         if other and found:

@@ -43,22 +43,22 @@ def settings(incomplete: str) -> Offers:
 
 def exports() -> Offers:
     """Shapes that a run can be written in."""
-    from atft_core.cli.export import SCORER, TABLES
-    from atft_core.export.exporters import there_are
+    from atft_core.cli.export import what_there_is
 
-    return [(name, "") for name in (*TABLES, SCORER, *there_are())]
+    try:
+        return [(name, "") for name in what_there_is()]
+    except AtftError:  # an installed plug-in is broken
+        return []
 
 
 def _toml(incomplete: str) -> Offers:
-    """Files and directories that begin so."""
-    place = Path(incomplete).parent if "/" in incomplete else Path()
-    head = incomplete.rpartition("/")[0]
+    """Files here, and directories to look into; hidden ones where a dot was typed."""
+    head, slash, tail = incomplete.rpartition("/")
     try:
-        found = sorted(place.iterdir())
+        found = sorted(Path(head + slash or ".").expanduser().iterdir())
     except OSError:
         return []
-    return [
-        (f"{head}/{path.name}" if head else path.name, "")
-        for path in found
-        if path.suffix == ".toml" or path.is_dir()
-    ]
+    seen = [path for path in found if tail.startswith(".") or not path.name.startswith(".")]
+    files = [path.name for path in seen if path.suffix == ".toml" and path.is_file()]
+    folders = [f"{path.name}/" for path in seen if path.is_dir()]
+    return [(head + slash + name, "") for name in (*files, *folders)]

@@ -15,6 +15,7 @@ from atft_core.cli.output import confirm, print_json, say
 from atft_core.config.load import parse_assignment
 from atft_core.errors import AtftError, RunDirectoryError, UsageError
 from atft_core.run import user
+from atft_core.run.access import refuse_own_program
 from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.processes.alive import signal_listener
 from atft_core.run.status import evidence, load, read_status, status
@@ -130,7 +131,8 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
     holder = run.holder()
     before = evidence(run)
     found = status(before, holder, time.time())
-    unconcluded = before.best is not None and not (before.significance or before.walk)
+    concluded = before.significance or before.walk or before.facts.get("command")
+    unconcluded = before.best is not None and not concluded
     if found.name == "FINISHED" and not unconcluded:
         raise UsageError(
             f"{run_dir} is finished; there is nothing to resume.",
@@ -157,6 +159,7 @@ def score(run_dir: Path, trial: int, *, confirmed: bool, as_json: bool) -> None:
 
     run = RunDirectory(run_dir.absolute())
     facts = run.facts()
+    refuse_own_program(run)
     looks = count_looks(str(facts["data"]["hash"]))
     if not confirmed:
         confirm(

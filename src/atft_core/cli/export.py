@@ -41,7 +41,8 @@ class Asked:
     """Empty or -: standard output. Of a scorer or an exporter: a directory, or what it takes."""
     trial: int | None = None
     horizon: int | None = None
-    split: str = "val"
+    split: str = ""
+    """Empty: all of predictions; validation where a factor is asked for."""
     plugins: tuple[Path, ...] = ()
 
 
@@ -49,7 +50,7 @@ def export(asked: Asked, *, as_json: bool) -> None:
     """Write it; UsageError for what does not exist."""
     for file in allow_named(asked.plugins):
         plugins.load(plugins.read(Path(file)))
-    if asked.what not in (known := [*TABLES, SCORER, *exporters.there_are()]):
+    if asked.what not in (known := what_there_is()):
         raise UsageError(
             f"{asked.what!r} is nothing that can be exported.", hint=f"One of: {', '.join(known)}."
         )
@@ -64,6 +65,11 @@ def export(asked: Asked, *, as_json: bool) -> None:
         print_json({"exported": asked.what, "to": asked.out, "said": said})
     elif said:
         say(said)
+
+
+def what_there_is() -> list[str]:
+    """Names of all that a run can be written as."""
+    return [*TABLES, SCORER, *exporters.there_are()]
 
 
 def _elsewhere(asked: Asked, run: RunDirectory, state: State) -> str:
@@ -94,12 +100,12 @@ def _frame(asked: Asked, run: RunDirectory, state: State) -> pl.DataFrame:
     if asked.what == "epochs":
         return tables.epochs(state)
     found = tables.predictions(run, state, asked.trial)
-    horizon = asked.horizon or state.horizon
+    horizon, split = asked.horizon or state.horizon, asked.split or "val"
     if asked.what == "alphalens":
-        return shapes.for_alphalens(found, horizon, asked.split)
+        return shapes.for_alphalens(found, horizon, split)
     if asked.what == "qlib":
-        return shapes.for_qlib(found, horizon, asked.split)
-    return found
+        return shapes.for_qlib(found, horizon, split)
+    return shapes.of_split(found, split) if asked.split else found
 
 
 def _table(asked: Asked, frame: pl.DataFrame) -> str:

@@ -89,5 +89,5 @@ def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -
         from atft_core.cli.check import checklist
 
         say(checklist(results, stage.gate))
-        say(f"{stage.title}: {overall(results, lost=state.lost)} (run {ended.name}, {run.path})")
-    return 0 if overall(results, lost=state.lost) is Verdict.PASS else CriteriaNotMetError.exit_code
+        say(f"{stage.title}: {overall(results, state)} (run {ended.name}, {run.path})")
+    return 0 if overall(results, state) is Verdict.PASS else CriteriaNotMetError.exit_code

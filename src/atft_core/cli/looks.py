@@ -141,7 +141,10 @@ def export(
     horizon: Annotated[
         int | None, typer.Option(help="Of the factor or score; else the objective's.")
     ] = None,
-    split: Annotated[str, typer.Option(help="val or holdout.")] = "val",
+    split: Annotated[
+        str,
+        typer.Option(help="val or holdout; else all, and val of a factor or score."),
+    ] = "",
     plugin_files: PluginFiles = None,
     json: Json = False,
 ) -> None:

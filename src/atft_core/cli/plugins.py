@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -31,14 +31,19 @@ def allow_named(files: Iterable[Path]) -> tuple[str, ...]:
 
 def allow(files: Sequence[Path], *, as_json: bool) -> None:
     """Let files run from now on, and say what each brings."""
-    for name in allow_named(file for file in files if file.suffix != ".toml"):
+    named = allow_named(file for file in files if file.suffix != ".toml")
+    for name in named:
         plugins.load(plugins.read(Path(name)))
     for path in (file for file in files if file.suffix == ".toml"):
         what = _program(path)
         allowed.allow_program(what)
-        say(f"allowed to run: {json.dumps(what, indent=1)}", to=sys.stderr)
+        words, scripts = shlex.join(what["argv"]), ", ".join(what["scripts"]) or "none"
+        say(f"allowed to run: {words}, in {what['place']}; its scripts: {scripts}", to=sys.stderr)
     tables = _tables()
-    print_json(tables) if as_json else say(_brought(tables))
+    if as_json:
+        print_json(tables)
+    elif named:
+        say(_brought(tables))
 
 
 def _program(config: Path) -> Json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from atft_core.cli.output import ProgressLine, print_json, say
 from atft_core.config.load import parse_assignment, read_resolved, with_values
 from atft_core.errors import DataError, UsageError
+from atft_core.run.access import refuse_own_program
 from atft_core.run.directory import RunDirectory
 from atft_core.run.foreign import clean
 from atft_core.run.state import FOLD, State
@@ -39,6 +40,7 @@ def predict(
     """Score the panel and write one row per day, stock and horizon."""
     run = RunDirectory(run_dir.absolute())
     facts = run.facts()
+    refuse_own_program(run)
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out} is neither a .parquet nor a .csv file.")
     _refuse_to_replace(out, run, [data_path, Path(str(facts["data"]["path"]))])

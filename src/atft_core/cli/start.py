@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -175,11 +175,19 @@ def _find(asked: StageRequest) -> tuple[Runbook, Stage]:
         known = [f"{s.key} ({s.title}: {scale(s.n_trials, s.max_epochs)})" for s in runbook.stages]
         raise UsageError(
             f"Which stage? {runbook.path.name} has {', '.join(known)}.",
-            hint=f"Start the first with `atft run {runbook.stages[0].key} --data-path FILE`.",
+            hint=f"Start the first with `{_first(asked, runbook)}`.",
         )
     if asked.then:
         _check_then(asked, runbook.stage(asked.then))
     return runbook, runbook.stage(asked.stage)
+
+
+def _first(asked: StageRequest, runbook: Runbook) -> str:
+    """The command that starts the first stage, with all that was typed."""
+    first = runbook.stages[0]
+    words = _typed(replace(asked, stage=first.key), runbook)
+    needs_panel = not first.command and asked.data_path is None
+    return launch.shown(*words, *(["--data-path", "FILE"] if needs_panel else []))
 
 
 def _check_then(asked: StageRequest, after: Stage) -> None:

@@ -58,7 +58,7 @@ def nest(flat: Mapping[str, Any]) -> Nested:
 
 def get(config: Config, key: str) -> Any:
     """The value at a dotted key; of an entry that its table does not have 0."""
-    table, name = _entry(key)
+    table, name = entry_of(key)
     value: Any = config
     for part in (table or key).split("."):
         value = getattr(value, part)
@@ -67,14 +67,14 @@ def get(config: Config, key: str) -> Any:
 
 def known(key: str) -> bool:
     """Whether a trial can have a value of its own at this key."""
-    return key in DESCRIPTIONS or bool(_entry(key)[0])
+    return key in DESCRIPTIONS or bool(entry_of(key)[0])
 
 
 def replaced(flat: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Flat keys with some replaced; one entry of a table leaves the others."""
     found = dict(flat)
     for key, value in values.items():
-        table, name = _entry(key)
+        table, name = entry_of(key)
         if table:
             found[table] = {**found.get(table, {}), name: value}
         else:
@@ -82,7 +82,7 @@ def replaced(flat: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, An
     return found
 
 
-def _entry(key: str) -> tuple[str, str]:
+def entry_of(key: str) -> tuple[str, str]:
     """The table of a key, and its name there; empty for any other key."""
     table, _, name = key.rpartition(".")
     return (table, name) if table in TABLES and name else ("", "")

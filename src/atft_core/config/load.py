@@ -18,6 +18,7 @@ from atft_core.config.environment import Notice, outdone, read_environment
 from atft_core.config.keys import (
     DESCRIPTIONS,
     dump,
+    entry_of,
     flatten,
     known,
     nest,
@@ -121,6 +122,9 @@ def merge(layers: Sequence[Layer]) -> tuple[Config, dict[str, str]]:
             if entry != key:  # one line of the search space; a file replaces all of it
                 space = values.get("search", {} if values.get("command.argv") else _DEFAULT_SEARCH)
                 key, value = "search", with_entry(space, entry, value)  # noqa: PLW2901
+            table, name = entry_of(key)
+            if table:  # one entry of a table; the others stay
+                key, value = table, {**values.get(table, {}), name: value}  # noqa: PLW2901
             _refuse(layer.origin, key, value)
             values[key], origins[key] = value, layer.origin
     config = _validated(values, origins)

@@ -202,7 +202,9 @@ def _facts(
         "stage": spec.stage,
         "runbook": spec.runbook,
         "study_name": config.engine.study_name,
-        "data": {"path": prepared.facts["path"], "hash": prepared.facts["hash"]},
+        "data": {
+            key: prepared.facts[key] for key in ("path", "hash", "command") if key in prepared.facts
+        },
         "cache": str(prepared.cache),
         "config_hash": prepared.identity["config_hash"],
         "code": prepared.identity["code"],

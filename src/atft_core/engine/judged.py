@@ -20,7 +20,7 @@ def judged(session: Session, end: ev.RunEnded) -> tuple[ev.RunEnded, ev.Alert | 
         return end, None
     stage = stage_from_json(state.stage_spec, session.run.path)
     results = check(replace(state, end_state=end.state), stage)
-    verdict = overall(results, lost=state.lost)
+    verdict = overall(results, state)
     passed = sum(result.verdict is Verdict.PASS for result in results)
     said = f"{verdict.value}, {passed} of {len(results)} criteria"
     nexts = _nexts(session) if verdict is Verdict.PASS else []

@@ -68,8 +68,9 @@ class _Repairs:
         """In the order in which one needs the other."""
         yield self._row("event log", self._log)
         state = self._believed()
-        yield self._row("configuration", self._configuration)
-        yield self._row("study", lambda: self._study(state))
+        if not state.written:  # else there is neither
+            yield self._row("configuration", self._configuration)
+            yield self._row("study", lambda: self._study(state))
         yield self._row("snapshot", self._snapshot)
         yield from self._checkpoints(state)
         yield from self._work_left(state)

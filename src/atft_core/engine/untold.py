@@ -23,5 +23,6 @@ def untold(state: State, stage: Stage | None, row: EpochRow) -> Iterator[str]:
     for (name, horizon), why in waited.items():
         told = row.val.get(str(horizon), {})
         if name not in told:
-            names = ", ".join(sorted(told)[:_SHOWN]) or "nothing"
-            yield f"an epoch has told no {name} at horizon {horizon}, which {why}; it told {names}"
+            names = ", ".join(sorted(told)[:_SHOWN]) or "none"
+            missing = f"no number was told for {name} at horizon {horizon}"
+            yield f"{missing}, which {why}; there are {names}"

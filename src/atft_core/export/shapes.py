@@ -39,6 +39,17 @@ def for_qlib(predictions: pl.DataFrame, horizon: int, split: str) -> pl.DataFram
     )  # fmt: skip
 
 
+def of_split(predictions: pl.DataFrame, split: str) -> pl.DataFrame:
+    """Those of validation or of the holdout; UsageError where there are none."""
+    found = predictions.filter(pl.col("split") == split)
+    if found.is_empty():
+        raise UsageError(
+            f"There are no {split} predictions.",
+            hint=f"The file has those of {', '.join(sorted(set(predictions['split'])))}.",
+        )
+    return found
+
+
 def _rows(predictions: pl.DataFrame, horizon: int, split: str) -> pl.DataFrame:
     found = predictions.filter((pl.col("split") == split) & (pl.col("horizon") == horizon))
     if found.is_empty():

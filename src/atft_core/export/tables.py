@@ -12,21 +12,27 @@ import polars as pl
 import pyarrow as pa
 
 from atft_core.errors import UsageError
+from atft_core.run.access import refuse_own_program
 from atft_core.run.directory import RunDirectory
 from atft_core.run.epochs import EpochRow
 from atft_core.run.state import State, Trial
 from atft_core.train.tables import read_table
 
+BLANK = Trial(0, value=0.0, started=1.0, ended=1.0)
+"""Of the types that the columns of trials have."""
+
 
 def trials(state: State) -> pl.DataFrame:
     """One row for each trial that was asked for; parameters as `params.NAME`."""
-    return _frame([_trial(trial) for trial in state.trials.values()], _trial(Trial(0)))
+    return _frame([_trial(trial) for trial in state.trials.values()], _trial(BLANK))
 
 
 def epochs(state: State) -> pl.DataFrame:
     """One row for each finished epoch of each trial."""
     rows = [_epoch(trial, row) for trial in state.trials.values() for row in trial.epochs]
-    return _frame(rows, _epoch(Trial(0), EpochRow(1, 0.0, 0.0, 0, 0, {}, {}, {}, {})))
+    blank = EpochRow(epoch=1, t=0.0, seconds=0.0, batches=0, batches_available=0, time={},
+                     train={}, val={}, gpu={})  # fmt: skip
+    return _frame(rows, _epoch(Trial(0), blank))
 
 
 def predictions(run: RunDirectory, state: State, number: int | None) -> pl.DataFrame:
@@ -34,6 +40,7 @@ def predictions(run: RunDirectory, state: State, number: int | None) -> pl.DataF
 
     Without a number the best trial's. UsageError where they were not kept.
     """
+    refuse_own_program(run)
     number = chosen(state, number)
     path = run.trial(number).predictions
     try:

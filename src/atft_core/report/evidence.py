@@ -54,16 +54,32 @@ class Evidence:
         """That of the objective."""
         return self.state.horizon
 
+    @property
+    def own_program(self) -> bool:
+        """Whether a program of the user's own computed it, and not our model."""
+        return bool(self.state.facts.get("command"))
+
+    @property
+    def judged(self) -> str:
+        """The metric that the run is about, as a reader knows it."""
+        name = self.state.judged_by
+        return "RankIC" if name == "rank_ic" else name
+
 
 def gather(run: RunDirectory, other: RunDirectory | None) -> Evidence:
     """Read everything; errors as of reading a run. A file that is missing costs its section."""
-    facts, config, held = run.facts(), read_resolved(run.config), run.holder()
+    facts, held = run.facts(), run.holder()
     state = evidence(run)
+    config = Config() if state.written else read_resolved(run.config)
     stage = stage_from_json(state.stage_spec, run.path) if state.stage_spec else None
     results = check(state, stage) if stage else []
     before = evidence(other) if other else None
     trial = candidate(state)
-    found, why_none = _predictions(run, trial, config.label.horizons)
+    found, why_none = (
+        ({}, "a program of its own keeps none for atft")
+        if state.facts.get("command")
+        else _predictions(run, trial, config.label.horizons)
+    )
     return Evidence(
         run=run,
         facts=facts,
@@ -72,12 +88,12 @@ def gather(run: RunDirectory, other: RunDirectory | None) -> Evidence:
         status=status(state, held, time.time()),
         stage=stage,
         results=results,
-        verdict=overall(results, lost=state.lost) if stage else None,
+        verdict=overall(results, state) if stage else None,
         trial=trial,
         predictions=found,
         why_none=why_none,
         sectors=_sectors(facts),
-        importance=importance(config, state.complete),
+        importance={} if state.written else importance(config, state.complete),
         other=before,
         contrast=contrast(before, state, stage) if before else None,
     )

@@ -237,9 +237,9 @@ def shares(name: str, says: str, found: Mapping[str, float], label: str) -> str:
     return drawing(name, says, draw, height=0.9 + 0.28 * len(ordered))
 
 
-def learning(rows: Sequence[EpochRow], horizon: int) -> str:
-    """Validation RankIC by epoch with its 90 % interval."""
-    known = [(row.epoch, row.metric("rank_ic", horizon), row.metric("rank_ic_se", horizon))
+def learning(rows: Sequence[EpochRow], name: str, said: str, horizon: int) -> str:
+    """A validation metric by epoch with its 90 % interval, where its error is known."""
+    known = [(row.epoch, row.metric(name, horizon), row.metric(f"{name}_se", horizon))
              for row in rows]  # fmt: skip
     points = [(epoch, mean, error or 0.0) for epoch, mean, error in known if mean is not None]
 
@@ -250,14 +250,16 @@ def learning(rows: Sequence[EpochRow], horizon: int) -> str:
         axes.plot(epoch, mean, "o-", color=ONE, markersize=3)
         axes.axhline(0.0, color=TEXT, linewidth=0.8)
         axes.set_xlabel("epoch")
-        axes.set_ylabel("validation RankIC")
+        axes.set_ylabel(f"validation {said}")
         _whole_numbers(axes)
 
-    return drawing("learning", "Validation RankIC by epoch", draw) if points else ""
+    return drawing("learning", f"Validation {said} by epoch", draw) if points else ""
 
 
 def time_split(rows: Sequence[EpochRow]) -> str:
-    """Where the seconds of each epoch went."""
+    """Where the seconds of each epoch went; nothing where none says."""
+    if not any(row.time.get(part) for row in rows for part in PARTS):
+        return ""
     shades = (ONE, ONE, ONE, TWO, THREE, MUTED, LINE)
     strength = (0.95, 0.65, 0.4, 0.9, 0.8, 0.8, 0.9)
 

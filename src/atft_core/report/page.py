@@ -56,15 +56,18 @@ def _tiles(found: Evidence) -> list[tuple[str, str, str]]:
     state, trial = found.state, found.trial
     value, under = MISSING, "no trial is complete"
     if trial is not None and trial.epochs:
-        value = fixed(trial.last("rank_ic", found.horizon), 4)
-        error, days = trial.last("rank_ic_se", found.horizon), trial.last("days", found.horizon)
-        under = f"+-{fixed(error, 4)} on {int(days or 0)} days, h={found.horizon}"
+        name = state.judged_by
+        value = fixed(trial.last(name, found.horizon), 4)
+        error, days = trial.last(f"{name}_se", found.horizon), trial.last("days", found.horizon)
+        known = f"+-{fixed(error, 4)} on {int(days or 0)} days" if days else f"trial {trial.number}"
+        under = f"{known}, h={found.horizon}"
     ended = [each for each in state.trials.values() if each.ended]
     took = (state.ended or state.t) - state.started if state.started else None
+    best = state.best.number if state.best else MISSING
     met = sum(result.verdict.value == "PASS" for result in found.results)
     return [
-        ("RankIC, validation", value, under),
-        ("trials", f"{len(ended)}/{state.n_trials}", f"best: {trial.number if trial else MISSING}"),
+        (f"{found.judged}, validation", value, under),
+        ("trials", f"{len(ended)}/{state.n_trials}", f"best: {best}"),
         *([("criteria", f"{met}/{len(found.results)}", found.stage.title)] if found.stage else []),
         ("took", duration(took), f"{state.engines} engine{'s' * (state.engines > 1)}"),
     ]  # fmt: skip

@@ -78,6 +78,8 @@ def _verdicts(found: Evidence) -> Section:
     ]  # fmt: skip
     head = ("verdict", "criterion", "value", "must be", "margin", "why, and where it was measured")
     says = [f"{found.stage.title}: {found.verdict}. Every value was measured in this run."]
+    if found.state.doubt:
+        says.append(f"It is no evidence for a gate: the run {found.state.doubt}.")
     if found.state.override:
         says.append(f"It was started although its gate was closed: {found.state.override}")
     return Section("verdicts", "Verdicts", says, [Table(head, rows, 2)])
@@ -230,7 +232,9 @@ def _trials(found: Evidence) -> Section:
     ordered = sorted(trials, key=lambda t: -math.inf if t.value is None else t.value, reverse=True)
     rows = [_trial_row(trial, names) for trial in ordered[:MOST_TRIALS]]
     head = ("trial", "state", "value", "epochs", "took", *(n.rpartition(".")[2] for n in names))
-    says = [f"{several(len(trials), 'trial')}; a value is the median RankIC of the last epochs."]
+    worth = f"the median {found.judged} of the last epochs"
+    worth = f"minus {worth}" if found.state.objective.startswith("-") else worth
+    says = [f"{several(len(trials), 'trial')}; a value is {worth}."]
     if len(ordered) > MOST_TRIALS:
         says.append(f"The table has the best {MOST_TRIALS}.")
     valued = [trial for trial in trials if trial.value is not None]
@@ -263,7 +267,8 @@ def _epochs(found: Evidence) -> Section:
     rows = list(found.trial.epochs) if found.trial else []
     if not rows or found.trial is None:
         return Section("epochs", "")
-    drawn = [figures.learning(rows, found.horizon), figures.time_split(rows), figures.duty(rows)]
+    own = figures.learning(rows, found.state.judged_by, found.judged, found.horizon)
+    drawn = [own, figures.time_split(rows), figures.duty(rows)]
     says = [] if drawn[-1] else ["The GPU was not measured: the trial used none, or NVML saw none."]
     return Section("epochs", f"Epochs of trial {found.trial.number}", says,
                    drawings=[each for each in drawn if each])  # fmt: skip
@@ -271,6 +276,8 @@ def _epochs(found: Evidence) -> Section:
 
 def _holdout(found: Evidence) -> Section:
     looked = [trial for trial in found.state.trials.values() if trial.holdout]
+    if not looked and found.own_program:  # atft cannot score it
+        return Section("holdout", "")
     if not looked:
         return Section("holdout", "Holdout", ["Nobody has looked at the holdout: `atft holdout` "
                                               "does, once, and counts it."])  # fmt: skip
@@ -295,7 +302,8 @@ def _settings(found: Evidence) -> Section:
             ("data", str((facts.get("data") or {}).get("hash", ""))),
             ("configuration", str(facts.get("config_hash", "")))]  # fmt: skip
     words = [str(word) for word in facts.get("argv") or []]
-    command = shlex.join(["atft", *words[1:]]) if words else ""
+    start = words[:1] if found.state.written else ["atft"]
+    command = shlex.join([*start, *words[1:]]) if words else ""
     folded = [("config.toml", found.run.config.read_text(encoding="utf-8", errors="replace"))]
     if found.trial and found.trial.settings:
         seen = "\n".join(f"{key} = {value}" for key, value in found.trial.settings.items())

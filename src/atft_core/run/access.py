@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 
-from atft_core.errors import RunDirectoryError
+from atft_core.errors import RunDirectoryError, UsageError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.lock import Holder, owner
 
@@ -36,6 +36,16 @@ def why_not(run: RunDirectory, holder: Holder | None = None) -> str:
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return ""
+
+
+def refuse_own_program(run: RunDirectory) -> None:
+    """UsageError where a program of the user's own computed a run: it holds no model of ours."""
+    data = run.facts().get("data")
+    if isinstance(data, dict) and data.get("command"):
+        raise UsageError(
+            f"{run.path} ran a program of its own: there is no model of atft in it.",
+            hint="Score with that program.",
+        )
 
 
 def refuse_change(run: RunDirectory) -> None:

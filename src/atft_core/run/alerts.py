@@ -11,9 +11,8 @@ from typing import Any
 
 from atft_core.run import events as ev
 from atft_core.run.events import Event, Stamped
-from atft_core.run.state import Alert, State
+from atft_core.run.state import EDITED, Alert, State
 
-EDITED = "edited"
 KEYS = {
     "finished": "a run ended: how, and what its criteria say",
     "gate_opened": "the criteria are met and a next stage may start",

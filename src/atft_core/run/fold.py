@@ -154,6 +154,8 @@ def _epoch(state: State, event: ev.Epoch, t: float) -> None:
         interned(event.gpu) if event.gpu else event.gpu, interned(event.rates), state.seq,
     )  # fmt: skip
     trial.epochs.insert(place, row)  # one whose first report was lost comes late
+    if state.written:  # a program may not have known how many there would be
+        state.max_epochs = max(state.max_epochs, event.epoch)
     split = split_of(event.time, event.seconds, event.gpu, event.rates)
     add_epoch(
         state.verdicts, trial.number, event.said or t, finite(event.seconds) or 0.0, split,

@@ -10,7 +10,7 @@ from atft_core.run.epochs import Epochs, epoch_row
 from atft_core.run.events import Json
 from atft_core.run.fits import made
 from atft_core.run.verdict.history import Stretch, of_rows, to_rows
-from atft_core.run.wording import finite
+from atft_core.run.wording import finite, several
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 """Final trial states, named as Optuna names them."""
@@ -100,6 +100,8 @@ class Trial:
         return self.epochs[-1].metric(name, horizon) if self.epochs else None
 
 
+EDITED = "edited"
+"""Key of the alert that a script of the user's own was changed while it was tuned."""
 WATCHED = "watching"
 """How the code of a run ends that mirrors a study."""
 
@@ -190,6 +192,14 @@ class State:
     def best(self) -> Trial | None:
         """The complete trial with the highest value."""
         return max(self.complete, key=lambda trial: trial.value or 0.0, default=None)
+
+    @property
+    def doubt(self) -> str:
+        """Why nothing that its criteria say is evidence that anything passed; mostly empty."""
+        if self.lost:
+            return f"has lost {several(self.lost, 'event')} of its log"
+        edited = any(alert.key == EDITED for alert in self.alerts)
+        return "ran a script that was edited meanwhile" if edited else ""
 
     @property
     def written(self) -> bool:

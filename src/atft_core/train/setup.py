@@ -24,11 +24,12 @@ from atft_core.data.feeds import Feed
 from atft_core.data.market import market_inputs
 from atft_core.data.panel import Panel
 from atft_core.data.splits import Split, split_of
-from atft_core.errors import ConfigError, DataError, RunDirectoryError, UsageError
+from atft_core.errors import ConfigError, DataError, RunDirectoryError
 from atft_core.model.atft import ATFT, Stocks
 from atft_core.objective.losses import resolve
 from atft_core.objective.significance import newey_west_mean
 from atft_core.run import plugins
+from atft_core.run.access import refuse_own_program
 from atft_core.run.directory import RunDirectory
 from atft_core.run.files import read_json
 from atft_core.run.wording import several
@@ -65,6 +66,7 @@ def _enter_plugins(run: RunDirectory, facts: Mapping[str, Any]) -> None:
 
 def open_trial(run: RunDirectory, number: int, *, rank: int = 0) -> Setup:
     """The run's configuration with the parameters of one trial, on the device of a rank."""
+    refuse_own_program(run)
     params: Any = read_json(run.trial(number).params)
     if not isinstance(params, dict):
         raise RunDirectoryError(f"{run.trial(number).params} is missing or damaged.")
@@ -72,11 +74,6 @@ def open_trial(run: RunDirectory, number: int, *, rank: int = 0) -> Setup:
     facts, config = run.facts(), read_resolved(run.config)
     if config_hash(config) != facts.get("config_hash"):
         raise RunDirectoryError(f"{run.config} is not what this run started with: was it edited?")
-    if config.command.argv:
-        raise UsageError(
-            f"{run.path} ran a program of its own: there is no model of atft in it.",
-            hint="Score with that program.",
-        )
     _enter_plugins(run, facts)
     panel = open_whole(Path(facts["cache"]))
     try:

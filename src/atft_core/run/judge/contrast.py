@@ -19,7 +19,7 @@ from atft_core.run.judge.measure import Measure, epochs
 from atft_core.run.judge.measure_model import candidate
 from atft_core.run.stages import CriterionSpec, Stage, stage_from_json
 from atft_core.run.state import ENDED, State
-from atft_core.run.wording import MISSING, duration, finite, panel_in_brief, scale, several
+from atft_core.run.wording import MISSING, duration, finite, panel_in_brief, scale
 
 Change = Literal[
     "better", "worse", "better?", "worse?", "within noise", "the same", "other", "not known"
@@ -243,8 +243,8 @@ def _caveats(before: State, after: State) -> Iterator[str]:
             yield f"the run {when} has not finished: {state.end_state.lower() or 'no end yet'}"
         if state.override:
             yield f"the run {when} was started although its gate was closed: {state.override}"
-        if state.lost:
-            yield f"the run {when} has lost {several(state.lost, 'event')} of its log"
+        if state.doubt:
+            yield f"the run {when} {state.doubt}"
 
 
 def _shown(value: object) -> str:

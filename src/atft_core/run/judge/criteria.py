@@ -145,16 +145,15 @@ def meaning(name: str) -> str:
     return " ".join(((criterion.measure.__doc__ if criterion else "") or "").split())
 
 
-def overall(results: Sequence[Result], *, lost: int) -> Verdict:
-    """FAIL if one fails; else what is still missing; PASS only if there are rows and all pass.
-
-    `lost`: events that the log has lost. With one it is no evidence that anything passed.
+def overall(results: Sequence[Result], state: State) -> Verdict:
+    """FAIL if one fails; else what is still missing; PASS only if there are rows, all pass, and
+    there is no doubt about the run.
     """
     verdicts = {result.verdict for result in results}
     for verdict in (Verdict.FAIL, Verdict.PENDING, Verdict.UNKNOWN):
         if verdict in verdicts:
             return verdict
-    return Verdict.PASS if verdicts and not lost else Verdict.UNKNOWN
+    return Verdict.PASS if verdicts and not state.doubt else Verdict.UNKNOWN
 
 
 def of_metric(name: str) -> Criterion | None:

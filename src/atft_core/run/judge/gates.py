@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atft_core.errors import AtftError
-from atft_core.run.alerts import EDITED
 from atft_core.run.directory import RunDirectory, siblings
 from atft_core.run.events import Json
 from atft_core.run.judge.checklist import bar, value
 from atft_core.run.judge.criteria import Result, Verdict, check, overall
+from atft_core.run.shipped import typed
 from atft_core.run.stages import Runbook, Stage, stage_from_json
 from atft_core.run.state import State
 from atft_core.run.status import evidence
@@ -50,11 +50,11 @@ def gate(
     for run, state, fault in _runs(before):
         excuse = fault or _strange(state, runbook) or _difference(run, state, identity, differing)
         if not excuse:
-            return _decide(stage, before, run, state, compared=identity is not None)
+            return _decide(runbook, stage, run, state, compared=identity is not None)
         goes_on = f"; `atft resume {run.path}` goes on" if state.end_state == "STOPPED" else ""
         passed_over.append(f"{run.path}: {excuse}{goes_on}")
     seen = f" ({'; '.join(passed_over)})" if passed_over else f" in {before.output_dir}"
-    return Gate(False, f"no run of {before.title!r} counts{seen}. {_ways(stage, before)}")
+    return Gate(False, f"no run of {before.title!r} counts{seen}. {_ways(runbook, stage, before)}")
 
 
 def _runs(before: Stage) -> Iterator[tuple[RunDirectory, State, str]]:
@@ -76,12 +76,10 @@ def _shortfall(state: State, before: Stage) -> str:
         return f"is of stage {state.stage}" if state.stage else "was ad hoc"
     if state.end_state != "FINISHED":
         return f"ended as {state.end_state}" if state.end_state else "has not ended"
-    if any(alert.key == EDITED for alert in state.alerts):
-        return "ran a script that was edited meanwhile"
     if state.n_trials < before.n_trials or state.max_epochs < before.max_epochs:
         asked = scale(before.n_trials, before.max_epochs)
         return f"was {scale(state.n_trials, state.max_epochs)}, not {asked}"
-    return f"has lost {several(state.lost, 'event')} of its log" if state.lost else ""
+    return state.doubt
 
 
 def following(runbook: Runbook, stage: Stage | None) -> Stage | None:
@@ -130,8 +128,18 @@ def _difference(
         said.append(f"another configuration ({which})")
     if "code" in other:
         same = _program(had.get("code")) == _program(wanted.get("code"))
-        said.append("other plug-ins or scripts" if same else "another version of the code")
+        said.append(_beside(had, wanted) if same else "another version of the code")
     return f"has {', '.join(said)}" if said else ""
+
+
+def _beside(had: Json, wanted: Json) -> str:
+    """Which plug-ins or scripts are others."""
+    names: set[str] = set()
+    for kind in ("plugins", "scripts"):
+        sums, now = (each.get(kind) or {} for each in (had, wanted))
+        names |= {name for name in {*sums, *now} if sums.get(name) != now.get(name)}
+    which = ", ".join(sorted(names)) or "plug-ins or scripts"
+    return f"another {which} (start it again with the files as they are)"
 
 
 def _program(code: object) -> list[str]:
@@ -140,23 +148,24 @@ def _program(code: object) -> list[str]:
 
 
 def _decide(
-    stage: Stage, before: Stage, run: RunDirectory, state: State, *, compared: bool
+    runbook: Runbook, stage: Stage, run: RunDirectory, state: State, *, compared: bool
 ) -> Gate:
+    before = runbook.stage(stage.requires)
     found, eased = tuple(check(state, before)), _failed_when_it_ran(run, state, before)
     unsaid = "" if compared else " (data, configuration and code are compared at the start)"
-    if eased and overall(found, lost=state.lost) is Verdict.PASS:
+    if eased and overall(found, state) is Verdict.PASS:
         reason = (
             f"{before.title} in {run.path} passes by criteria that were changed since it ran; "
             f"by its own it has {'; '.join(eased)}{unsaid}."
         )
-        return Gate(False, f"{reason} {_ways(stage, before)}", run.path, found)
-    if overall(found, lost=state.lost) is Verdict.PASS:
+        return Gate(False, f"{reason} {_ways(runbook, stage, before)}", run.path, found)
+    if overall(found, state) is Verdict.PASS:
         how = f" (itself started by an override: {state.override})" if state.override else ""
         return Gate(True, f"{before.title} passed in {run.path}{how}{unsaid}", run.path, found)
     unmet = [result for result in found if result.verdict is not Verdict.PASS]
     rows = [row(result, before) for result in unmet]
     reason = f"{before.title} in {run.path} has open criteria: {'; '.join(rows)}{unsaid}."
-    return Gate(False, f"{reason} {_ways(stage, before, unmet)}", run.path, found)
+    return Gate(False, f"{reason} {_ways(runbook, stage, before, unmet)}", run.path, found)
 
 
 def _own_stage(run: RunDirectory, state: State) -> Stage | None:
@@ -183,7 +192,8 @@ def row(result: Result, stage: Stage) -> str:
     return f"{result.verdict} {result.title}{horizon} {found}{wanted}{source}{note}"
 
 
-def _ways(stage: Stage, before: Stage, unmet: Sequence[Result] = ()) -> str:
+def _ways(runbook: Runbook, stage: Stage, before: Stage, unmet: Sequence[Result] = ()) -> str:
+    book = "" if typed(runbook.path) == "runbook" else f" --runbook {typed(runbook.path)}"
     blind = any(r.name == "gpu_utilisation" and r.verdict is Verdict.UNKNOWN for r in unmet)
     if blind:  # another run would show no more
         again = (
@@ -191,5 +201,5 @@ def _ways(stage: Stage, before: Stage, unmet: Sequence[Result] = ()) -> str:
             f"`atft run {before.key} --runbook cpu`, then `atft run {stage.key} --runbook cpu`"
         )
     else:
-        again = f"Run `atft run {before.key}`"
-    return f"{again}, or override with `atft run {stage.key} --override-gate REASON`."
+        again = f"Run `atft run {before.key}{book}`"
+    return f"{again}, or override with `atft run {stage.key}{book} --override-gate REASON`."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from atft_core.run.epochs import EpochRow
-from atft_core.run.judge.criteria import Result
+from atft_core.run.judge.criteria import Result, asked_metric
 from atft_core.run.judge.measure import placed
 from atft_core.run.judge.measure_model import ONE_SIDED_90, luck
 from atft_core.run.judge.measure_run import (
@@ -77,7 +77,8 @@ class Source:
 
 def trace(state: State, spec: CriterionSpec, result: Result) -> Trace:
     """What `result` was computed from; empty for a criterion of a newer version."""
-    source = SOURCES.get(spec.name)
+    own = asked_metric(spec.name)
+    source = Source("epoch", _metric(own), _last) if own else SOURCES.get(spec.name)
     if source is None:
         return Trace()
     points = list(source.read(state, spec))
@@ -144,7 +145,7 @@ def _metric(name: str) -> Reader:
     """A validation metric at the horizon of the criterion."""
 
     def read(state: State, spec: CriterionSpec) -> Iterator[Point]:
-        return _by_epoch(lambda row: row.metric(name, spec.horizon or 0))(state, spec)
+        return _by_epoch(lambda row: row.metric(name, spec.horizon or state.horizon))(state, spec)
 
     return read
 
