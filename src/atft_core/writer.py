@@ -43,6 +43,8 @@ SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_MOST, _MOST_COUNT = 1e18, 10**9
+"""Beyond them a number is none that a run can have: readers take no larger ones."""
 _PERIOD = 0.5
 """Seconds between two words about progress."""
 _LAST = 3
@@ -121,6 +123,8 @@ class Run:
         """Add a line to the log; on disk when this returns. `at`: when it happened, if not now."""
         if os.getpid() != self._pid:  # a fork: the run is its parent's
             return
+        if self._file < 0:
+            raise ValueError("this run is closed")
         t = round(time.time() if at is None else at, 3)
         with self._turn:
             self._seq += 1
@@ -151,6 +155,8 @@ class Run:
         """Say how it ended: FINISHED, STOPPED or FAILED."""
         if self._file < 0 or os.getpid() != self._pid:
             return
+        if state not in ("FINISHED", "STOPPED", "FAILED"):
+            raise ValueError(f"{state!r}: FINISHED, STOPPED or FAILED")
         if state == "FINISHED" and self.stop:
             state, reason = "STOPPED", "stopped on request"
         elif state == "FINISHED" and self._ends and "COMPLETE" not in self._ends:
@@ -192,9 +198,10 @@ class Trial:
         self.run, self.number = run, number
         self._rows: list[dict[str, Any]] = []
         self._seq, self._since, self._state, self._progressed = 0, time.time(), "", 0.0
-        self._path = run.path / f"trial_{number}"
-        self._path.mkdir()
-        _write(self._path / "params.json", json.dumps({"params": _finite(params)}))
+        self._path, self._kept = run.path / f"trial_{number}", 0.0
+        if os.getpid() == run._pid:  # else a fork: the run is its parent's
+            self._path.mkdir()
+            _write(self._path / "params.json", json.dumps({"params": _finite(params)}))
         run.event("trial_intent", trial=number)
         run.event("trial_asked", trial=number, params=params)
         run.event("worker_started", trial=number, attempt=1, pid=os.getpid(),
@@ -256,6 +263,8 @@ class Trial:
         """COMPLETE, PRUNED or FAIL; only the first two have a value."""
         if self._state:
             return
+        if state not in ("COMPLETE", "PRUNED", "FAIL"):
+            raise ValueError(f"{state!r}: COMPLETE, PRUNED or FAIL")
         if state == "COMPLETE" and self.value is None:
             state, reason = "FAIL", f"its last epoch told no {self.run.objective.lstrip('-')}"
         self._state = state
@@ -283,8 +292,11 @@ class Trial:
                        up=up, **fields)  # fmt: skip
 
     def _metrics(self, state: str) -> None:
-        if os.getpid() != self.run._pid:
+        """All epochs, for programs that read no log; once a second at most, and at the end."""
+        now = time.monotonic()
+        if os.getpid() != self.run._pid or (state == "running" and now - self._kept < 2 * _PERIOD):
             return
+        self._kept = now
         last = self._rows[-1]["val"] if self._rows else {}
         _write(self._path / "metrics.json", json.dumps({
             "trial": self.number, "state": state, "epochs": self._rows, "val": last,
@@ -297,8 +309,8 @@ def _count(name: str, value: Any) -> int:
         count = operator.index(value)
     except TypeError:
         count = 0
-    if count < 1 or isinstance(value, bool):
-        raise ValueError(f"{name}={value!r}: a whole number from 1 on")
+    if not 1 <= count <= _MOST_COUNT or isinstance(value, bool):
+        raise ValueError(f"{name}={value!r}: a whole number from 1 to {_MOST_COUNT:,}")
     return count
 
 
@@ -365,7 +377,7 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(each) for each in value]
     if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
-        return value
+        return None if isinstance(value, int) and not -_MOST < value < _MOST else value
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -374,9 +386,9 @@ def _finite(value: Any) -> Any:
 
 
 def _numbers(told: dict[Any, Any]) -> dict[str, float]:
-    """Those that are numbers; a metric that is none is left out."""
+    """Those that are numbers; a metric that is none, or beyond all measure, is left out."""
     found = {str(key): _finite(value) for key, value in told.items()}
-    return {k: v for k, v in found.items() if type(v) in (int, float)}
+    return {k: v for k, v in found.items() if type(v) in (int, float) and -_MOST < v < _MOST}
 
 
 def _toml(value: Any) -> str:

@@ -4,9 +4,18 @@ import json
 
 import pytest
 
-from atft_core.command.files import changed, scripts, scripts_of
+from atft_core.command.files import (
+    changed,
+    fingerprint,
+    refuse_other_words,
+    scripts,
+    scripts_of,
+)
 from atft_core.command.trial import _code
 from atft_core.config.command import CommandConfig
+from atft_core.config.load import with_values
+from atft_core.config.schema import Config
+from atft_core.errors import RunDirectoryError
 from atft_core.run.directory import RunDirectory
 
 
@@ -43,3 +52,44 @@ def test_a_worker_compares_where_the_run_was_started(place, tmp_path, monkeypatc
     assert _code(run, run.place())["edited"] == {}
     (place / "train.py").write_text("another")
     assert list(_code(run, run.place())["edited"]) == ["train.py"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("command.argv", ["/bin/sh", "-c", "id"]), ("command.params.lr", "1; id"),
+        ("command.params.opt", "rmsprop"), ("command.params.new", 1.0), ("plugins.files", ["x.py"]),
+        ("command.params.lr", None), ("train.max_epochs", 3),
+    ],
+)  # fmt: skip
+def test_a_trial_cannot_make_another_program_of_a_run(key, value):
+    config = tuned()
+    with pytest.raises(RunDirectoryError, match="would run another program"):
+        refuse_other_words(config, {"command.params.lr": 0.1, key: value})
+
+
+def test_numbers_and_the_texts_that_are_chosen_from_are_a_trial(tmp_path):
+    drawn = {"command.params.lr": 1e300, "command.params.opt": "sgd", "train.seed": 3}
+    refuse_other_words(tuned(), drawn)
+    refuse_other_words(tuned(), {"command.params.opt": "adam"})
+    assert fingerprint(tuned(), tmp_path)["drawn"] == {"command.params.opt": ["adam", "sgd"]}
+
+
+def tuned():
+    return with_values(
+        Config(),
+        {
+            "command.argv": ["python", "-c", "{lr} {opt} {seed}"], "command.value": "ic",
+            "command.params": {"lr": 0.1, "opt": "adam"},
+            "search": {"command.params.lr": {"low": 0.0, "high": 1.0},
+                       "command.params.opt": {"choices": ["adam", "sgd"]}},
+        },
+    )  # fmt: skip
+
+
+def test_a_program_without_a_suffix_counts_where_it_lies_here(place):
+    (place / "train").write_text("#!/bin/sh")
+    (place / "python").symlink_to("/bin/sh")
+    assert scripts(["./train", "x"], place) == ["./train"]
+    assert scripts([str(place / "train")], place) == [str(place / "train")]
+    assert scripts(["/bin/sh", "./python"], place) == []

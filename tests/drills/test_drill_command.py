@@ -245,13 +245,15 @@ def test_a_program_may_save_what_it_has_and_leaves_nobody_behind(tmp_path):
 
 def test_what_a_killed_worker_had_started_does_not_stay(tmp_path):
     script = tmp_path / "train.sh"
-    script.write_text("#!/bin/bash\nsleep 600 &\nwhile true; do echo .; sleep 0.2; done\n")
+    script.write_text(
+        "#!/bin/bash\nsleep 600 &\nsetsid sleep 600 &\nwhile true; do echo .; sleep 0.2; done\n"
+    )
     argv = json.dumps(["bash", str(script)])
     run = begun(tmp_path, "well", **{"command.argv": argv, "engine.max_retries": 0})
     state = wait_for(run, lambda s: s.trials and s.trials[0].phase == "train")
     worker = state.trials[0].pid
     left = [p.pid for p in psutil.Process(worker).children(recursive=True)]
-    assert len(left) >= 2
+    assert len(left) >= 3
     os.kill(worker, 9)
     wait_for_end(run)
     assert not any(start_time(pid) for pid in left)

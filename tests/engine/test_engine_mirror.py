@@ -72,6 +72,22 @@ def test_trials_curves_and_values_are_told_once(db, tmp_path):
     assert (len(again.trials), again.n_trials) == (7, 7)
 
 
+@pytest.mark.parametrize("value", [1e308, -1e19])
+def test_a_value_beyond_all_measure_is_a_failure_that_is_told(db, tmp_path, value):
+    study = study_of(db, direction="maximize")
+
+    def trial(trial):
+        trial.set_user_attr("huge", 10**400)
+        return value
+
+    study.optimize(trial, n_trials=1)
+    mirror = watch(str(db), "", tmp_path)
+    mirror.look()
+    state = evidence(RunDirectory(mirror.run.path))
+    assert (state.lost, state.trials[0].state) == (0, "FAIL")
+    assert "beyond all measure" in state.trials[0].reason
+
+
 def test_trials_may_turn_out_longer_than_any_before(db, tmp_path):
     study = study_of(db, direction="maximize")
     mirror = watch(str(db), "", tmp_path)

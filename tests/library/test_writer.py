@@ -68,6 +68,23 @@ def test_no_number_is_made_up(tmp_path):
     assert (second.value, second.epochs[0].metric("n", 1), second.params["x"]) == (0.5, 3, 0.5)
 
 
+def test_numbers_that_no_reader_takes_are_left_out_and_the_log_stays_whole(tmp_path):
+    with Run(tmp_path / "r", epochs=2, objective="ic") as run:
+        with run.trial() as trial:
+            trial.epoch(1, val={"ic": 1e300, "n": 10**5000, "m": 10**400, "ok": 1.0})
+        with run.trial() as trial:
+            trial.epoch(1, val={"ic": 0.1})
+        with pytest.raises(ValueError, match="COMPLETE, PRUNED or FAIL"):
+            run.trial().end("BOGUS")
+    with pytest.raises(ValueError, match="closed"):
+        trial.epoch(2, val={"ic": 0.1})
+    state = evidence(RunDirectory(run.path))
+    assert state.lost == 0 and set(state.trials[0].epochs[0].val["1"]) == {"ok"}
+    assert [trial.state for trial in state.trials.values()][:2] == ["FAIL", "COMPLETE"]
+    with pytest.raises(ValueError, match="a whole number"):
+        Run(tmp_path / "more", epochs=10**30)
+
+
 def test_whoever_raises_has_failed_and_says_why(tmp_path):
     with pytest.raises(ZeroDivisionError), Run(tmp_path / "r", epochs=2) as run, run.trial():
         _ = 1 / 0
@@ -90,7 +107,7 @@ def test_a_run_without_a_trial_that_completed_has_failed(tmp_path):
     "wrong", [{"epochs": 0}, {"trials": -1}, {"horizon": 1.5}, {"epochs": "3"}]
 )
 def test_counts_that_are_none_are_refused_before_there_is_a_run(tmp_path, wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: a whole number from 1 on"):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: a whole number from 1 to"):
         Run(tmp_path / "r", **{"epochs": 1, **wrong})
     assert not (tmp_path / "r").exists()
 
@@ -148,6 +165,7 @@ def test_a_fork_writes_nothing_and_threads_lose_nothing(tmp_path):
     with Run(tmp_path / "r", epochs=20, trials=4, objective="ic") as run:
         if (child := os.fork()) == 0:
             run.event("trial_asked", trial=99, params={})
+            run.trial().epoch(1, val={"ic": 9.0})
             run.close("FAILED")
             os._exit(0)
         os.waitpid(child, 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from atft_core.config.command import CommandConfig
 from atft_core.config.schema import Config
 from atft_core.config.search import Choice
-from atft_core.errors import DataError
+from atft_core.errors import DataError, RunDirectoryError
 from atft_core.run.events import Json
 
+_PARAMS = "command.params."
 _DATA = {
     ".arrow", ".bin", ".ckpt", ".csv", ".db", ".feather", ".gz", ".h5", ".jsonl", ".log", ".npy",
     ".npz", ".onnx", ".out", ".parquet", ".pkl", ".pt", ".pth", ".safetensors", ".tsv", ".txt",
@@ -25,7 +27,7 @@ def scripts(argv: Sequence[str], place: Path = Path()) -> list[str]:
 
     `place`: where it runs.
     """
-    files = [word for word in argv if _is_file(word, place)]
+    files = [word for word in argv if _is_file(word, place) and _is_own(word, place)]
     return [word for word in files if word == files[0] or Path(word).suffix.lower() not in _DATA]
 
 
@@ -46,22 +48,48 @@ def changed(scripts: object, place: Path) -> dict[str, str]:
 
 def fingerprint(config: Config, place: Path) -> Json:
     """All that decides what would be executed: words, scripts, texts put into the words, where."""
-    command, prefix = config.command, "command.params."
+    command = config.command
     texts = {name: value for name, value in command.params.items() if isinstance(value, str)}
-    drawn = {
-        key: [each for each in entry.choices if isinstance(each, str)]
-        for key, entry in config.search.items()
-        if key.startswith(prefix) and isinstance(entry, Choice)
-    }
+    drawn = {key: _texts_drawn(config, key) for key in config.search if key.startswith(_PARAMS)}
     return {
         "argv": list(command.argv), "scripts": scripts_of(command, place), "texts": texts,
-        "drawn": drawn, "place": str(place.resolve()),
+        "drawn": {key: texts for key, texts in drawn.items() if texts is not None},
+        "place": str(place.resolve()),
     }  # fmt: skip
+
+
+def refuse_other_words(config: Config, params: Mapping[str, Any]) -> None:
+    """RunDirectoryError for parameters of a trial that would execute more than `fingerprint` says.
+
+    They are read from a run directory, which may be anybody's: numbers are harmless, a text is
+    what the user has allowed or nothing.
+    """
+    for key, value in params.items():
+        name = key.removeprefix(_PARAMS) if key.startswith(_PARAMS) else ""
+        known = [config.command.params.get(name), *(_texts_drawn(config, key) or ())]
+        harmless = isinstance(value, int | float) or (isinstance(value, str) and value in known)
+        if (key != "train.seed" and name not in config.command.places) or not harmless:
+            raise RunDirectoryError(
+                f"A trial with {key} = {str(value)[:60]!r} would run another program than the run "
+                "was started with.",
+                hint="A text has to be one of its choices, and a number may be any.",
+            )
+
+
+def _texts_drawn(config: Config, key: str) -> list[str] | None:
+    """The texts that a search chooses from; None for a range, and for what is not searched."""
+    entry = config.search.get(key)
+    return [t for t in entry.choices if isinstance(t, str)] if isinstance(entry, Choice) else None
+
+
+def _is_own(word: str, place: Path) -> bool:
+    """Whether a file is the user's, and not an interpreter: by its suffix, or where it lies."""
+    return bool(Path(word).suffix) or (place / word).resolve().is_relative_to(place.resolve())
 
 
 def _is_file(word: str, place: Path) -> bool:
     try:
-        return bool(Path(word).suffix) and (place / word).is_file()
+        return (place / word).is_file()
     except (OSError, ValueError):  # a program as text, longer than any name
         return False
 

@@ -13,6 +13,7 @@ from typing import Any
 from atft_core.config.command import CommandConfig
 from atft_core.errors import NonFiniteLossError
 from atft_core.run.events import Json
+from atft_core.run.fits import MOST
 
 _HORIZON = re.compile(r"h(\d{1,4})_(\w+)")
 _DIGITS = 300
@@ -90,7 +91,7 @@ class Ear:
                 place, plain = val.setdefault(at[1], {}), at[2]
             else:
                 place = val[str(self._horizon)]
-            if not math.isfinite(number):
+            if not -MOST < number < MOST:  # NaN is in no range
                 self._refuse(plain, number, epoch or 0, of_value=place is not train)
                 continue
             place[plain] = int(number) if plain in ("days", "n") else number
@@ -102,7 +103,7 @@ class Ear:
     def _refuse(self, name: str, number: float, epoch: int, *, of_value: bool) -> None:
         """What the trial is judged by cannot be NaN; any other metric may be undefined."""
         if name == "loss" or (of_value and name == self._value):
-            raise NonFiniteLossError(f"{name} is {number} at epoch {epoch}")
+            raise NonFiniteLossError(f"{name} is {number:g} at epoch {epoch}")
 
 
 def _of_json(line: str) -> Iterator[tuple[str, float]]:

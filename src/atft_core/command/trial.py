@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from atft_core.command.files import changed
+from atft_core.command.files import changed, refuse_other_words
 from atft_core.command.listen import Ear
 from atft_core.command.program import Program, die_of
 from atft_core.config.command import PLACES
@@ -23,6 +23,7 @@ from atft_core.run.epochs import epoch_row
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
 from atft_core.run.judge.measure import median_of_last
+from atft_core.run.processes.alive import JOB_DIR
 from atft_core.train.report import ENDINGS, Interrupted, LastWord, Reporter, log, state_of
 
 LISTEN_SECONDS = 0.5
@@ -189,9 +190,11 @@ def _failure(program: Program) -> Exception:
 
 def _configured(run: RunDirectory, trial: int) -> Config:
     params: Any = read_json(run.trial(trial).params)
-    if not isinstance(params, dict):
+    if not isinstance(params, dict) or not isinstance(params.get("params"), dict):
         raise RunDirectoryError(f"{run.trial(trial).params} is missing or damaged.")
-    return with_values(read_resolved(run.config), params["params"])
+    config = read_resolved(run.config)
+    refuse_other_words(config, params["params"])
+    return with_values(config, params["params"])
 
 
 def _earlier(metrics: Any) -> list[Json]:
@@ -204,7 +207,7 @@ def _earlier(metrics: Any) -> list[Json]:
 def _environment(run: RunDirectory, trial: int, attempt: int) -> dict[str, str]:
     return {
         "ATFT_JOB_RUN": str(run.path), "ATFT_JOB_TRIAL": str(trial),
-        "ATFT_JOB_ATTEMPT": str(attempt), "ATFT_JOB_DIR": str(run.trial(trial).path),
+        "ATFT_JOB_ATTEMPT": str(attempt), JOB_DIR: str(run.trial(trial).path),
     }  # fmt: skip
 
 

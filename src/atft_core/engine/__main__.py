@@ -35,6 +35,7 @@ from atft_core.engine.trust import refuse_strange_code
 from atft_core.errors import AtftError, EngineError, RunBusyError, RunDirectoryError
 from atft_core.launch import answer, answer_refusal
 from atft_core.run import events as ev
+from atft_core.run import plugins
 from atft_core.run.directory import RunDirectory, refuse_shared
 from atft_core.run.files import open_to_write, write_json
 from atft_core.run.lock import EngineLock
@@ -96,7 +97,7 @@ def reopen(run: RunDirectory) -> tuple[RunDirectory, Config, EngineLock, State]:
     else:
         _refuse_other_study(run, begun)
     refuse_strange_code(run, config, begun)
-    demo, sums = bool(begun.identity.get("demo")), begun.identity.get("plugins") or {}
+    demo, sums = bool(begun.identity.get("demo")), plugins.sums_in(begun.identity)
     prepared = prepare(config, demo=demo, sums=sums)
     if prepared.identity["data_hash"] != begun.identity.get("data_hash"):
         raise EngineError(

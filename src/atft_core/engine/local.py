@@ -26,6 +26,7 @@ from atft_core.run.plugins import VOUCHED, allowed_of
 from atft_core.run.processes.alive import (
     alive,
     clear_group,
+    clear_job,
     signal_group,
     signal_listener,
     start_time,
@@ -118,6 +119,7 @@ class Local:
         """The sampler sees which card is lost. What a killed worker had started goes, too."""
         if worker.pid and not worker.running():
             clear_group(worker.pid)
+            clear_job(self.run.trial(worker.trial).path)
 
     def nodes(self) -> tuple[Node, ...]:
         """There is just this machine."""

@@ -35,7 +35,9 @@ from atft_core.errors import AtftError, EngineError, UsageError
 from atft_core.launch import answer, answer_refusal
 from atft_core.run.directory import NAME
 from atft_core.run.files import open_regular
+from atft_core.run.fits import MOST
 from atft_core.run.state import WATCHED
+from atft_core.run.wording import finite
 from atft_core.writer import Run
 
 POLL_SECONDS = 2.0
@@ -126,8 +128,10 @@ class Mirror:
         state = _STATES[trial.state]
         reported = list(trial.intermediate_values.values())
         value = trial.value if trial.value is not None else next(reversed(reported), None)
-        signed = None if state == "FAIL" or value is None else self._sign * value
         reason = str(trial.system_attrs.get("fail_reason", ""))
+        if value is not None and not -MOST < value < MOST:
+            state, reason = "FAIL", f"its value {value:g} is beyond all measure"
+        signed = None if state == "FAIL" or value is None else self._sign * value
         number = trial.number
         self.run.event("worker_exited", at=ended, trial=number, attempt=1, ok=True, reason=reason)
         self.run.event("trial_ended", at=ended, trial=number, state=state, value=signed,
@@ -136,8 +140,8 @@ class Mirror:
 
     def _rows(self, trial: FrozenTrial) -> Iterator[tuple[int, dict[str, float]]]:
         """Epoch and metrics: what was reported, else what it ended with; its own numbers last."""
-        own = {name: float(value) for name, value in trial.user_attrs.items()
-               if isinstance(value, int | float) and not isinstance(value, bool)}  # fmt: skip
+        attrs = {name: finite(value) for name, value in trial.user_attrs.items()}
+        own = {name: value for name, value in attrs.items() if value is not None}
         told = sorted(trial.intermediate_values.items())
         if told and self._first is None:
             self._first = min(told[0][0], 1)

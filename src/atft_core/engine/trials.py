@@ -14,7 +14,7 @@ from atft_core.errors import EngineError
 from atft_core.run import events as ev
 from atft_core.run.events import Json
 from atft_core.run.faults import after, before
-from atft_core.run.files import remove_leftovers, write_json
+from atft_core.run.files import read_json, remove_leftovers, write_json
 from atft_core.run.judge.rules import stopped_by
 from atft_core.run.state import ENDED
 
@@ -46,8 +46,9 @@ def _obtain(session: Session, number: int) -> Asked:
         session.record(ev.TrialAsked(trial=number, params=params, in_study=trial.trial.number))
     else:
         _refuse_other_params(session, trial, known.params)
-        if not known.ended and not files.params.exists():
-            write_json(files.params, {"trial": number, "params": known.params})
+        wanted = {"trial": number, "params": known.params}
+        if not known.ended and read_json(files.params) != wanted:  # what a worker reads
+            write_json(files.params, wanted)
     return trial
 
 

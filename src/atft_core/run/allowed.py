@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from atft_core.errors import UsageError
 from atft_core.run import user
 from atft_core.run.files import read_json, write_atomically
 
+_SUM = re.compile(r"[0-9a-f]{64}")
 SHORT = 12
 """Characters of a sum that are shown, and that name it."""
 
@@ -44,7 +48,7 @@ def allow_file(content: bytes, path: Path) -> None:
 
 def knows_file(total: str) -> bool:
     """Whether this user has said that a content may run."""
-    return total.isalnum() and content_of(total).is_file()
+    return bool(_SUM.fullmatch(total)) and content_of(total).is_file()
 
 
 def content_of(total: str) -> Path:
@@ -86,13 +90,13 @@ def _found() -> Iterator[Allowed]:
         if path.suffix == ".py":
             at = path.with_suffix(".path")
             where = at.read_text(errors="replace") if at.is_file() else "unknown"
-            yield Allowed("file", path.stem, path.stat().st_mtime, where)
+            yield Allowed("file", path.stem, path.lstat().st_mtime, where)
         elif path.suffix == ".json":
             told: Any = read_json(path)
-            told = told if isinstance(told, dict) else {}
-            words = " ".join(map(str, told.get("argv") or ["unknown"]))
-            place = str(told.get("place", ""))
-            yield Allowed("program", path.stem, path.stat().st_mtime, words, place)
+            argv = told.get("argv") if isinstance(told, dict) else None
+            words = shlex.join(map(str, argv)) if isinstance(argv, list) else "unknown"
+            place = str(told.get("place", "")) if isinstance(told, dict) else ""
+            yield Allowed("program", path.stem, path.lstat().st_mtime, words, place)
 
 
 def _text(what: Mapping[str, Any]) -> bytes:
@@ -100,8 +104,15 @@ def _text(what: Mapping[str, Any]) -> bytes:
 
 
 def _keep(name: str, content: bytes) -> None:
-    _store().mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomically(_store() / name, content)
+    try:
+        _store().mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(_store() / name, content)
+    except OSError as error:
+        raise UsageError(
+            f"{_store()} cannot be written, where it is kept what you allow to run: "
+            f"{error.strerror or error}.",
+            hint="Make it writable, or name another place by XDG_STATE_HOME.",
+        ) from error
 
 
 def _store() -> Path:

@@ -73,6 +73,13 @@ def allowed_of(sums: object) -> list[str]:
     return [each for each in told if allowed.knows_file(each)]
 
 
+def sums_in(identity: Mapping[str, Any]) -> dict[str, str]:
+    """Name and sum of what a run's identity says it was made with; it may be forged."""
+    sums = identity.get("plugins")
+    known = sums.items() if isinstance(sums, Mapping) else ()
+    return {str(name): str(total) for name, total in known}
+
+
 def refuse_strange(sums: object, directory: Path) -> None:
     """UsageError where a run has a plug-in of a content that this user has not allowed."""
     for name, wanted in sums.items() if isinstance(sums, Mapping) else ():

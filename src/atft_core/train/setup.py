@@ -68,7 +68,7 @@ def open_trial(run: RunDirectory, number: int, *, rank: int = 0) -> Setup:
     """The run's configuration with the parameters of one trial, on the device of a rank."""
     refuse_own_program(run)
     params: Any = read_json(run.trial(number).params)
-    if not isinstance(params, dict):
+    if not isinstance(params, dict) or not isinstance(params.get("params"), dict):
         raise RunDirectoryError(f"{run.trial(number).params} is missing or damaged.")
     values: Mapping[str, Any] = params["params"]
     facts, config = run.facts(), read_resolved(run.config)

@@ -79,6 +79,20 @@ def clear_group(pid: int) -> None:
                     os.kill(int(path.name), signal.SIGKILL)
 
 
+JOB_DIR = "ATFT_JOB_DIR"
+"""The variable that tells a program, and all that it starts, the directory of its trial."""
+
+
+def clear_job(directory: Path) -> None:
+    """Kill what a trial's program had started, wherever it has gone: a daemon, too, was told."""
+    mark = f"{JOB_DIR}={directory}".encode()
+    for path in Path("/proc").iterdir():
+        if path.name.isdecimal() and int(path.name) != os.getpid():
+            with suppress(OSError):
+                if mark in (path / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(path.name), signal.SIGKILL)
+
+
 def signal_group(pid: int, started: float, signal_number: int) -> bool:
     """Signal the process group that `pid` leads; False when it is no longer ours."""
     if not alive(pid, started):
