@@ -11,9 +11,8 @@
                     break
 
 Python's standard library alone, 3.9 or newer, Linux. Whoever is killed is seen as DIED, whoever
-raises as FAILED with the reason. Numbers that are not finite are left out, never made up.
-Of several ranks one writes: make the run where RANK is 0. `atft_core.callbacks` tells a trial of
-the epochs of Lightning and of Hugging Face's Trainer.
+raises as FAILED with the reason. Numbers that are not finite are left out. Of several ranks one
+writes: make the run where RANK is 0. `atft_core.callbacks` are for Lightning and Hugging Face.
 
 `events.jsonl` has one JSON object per line, {"seq", "t", "kind", ..., "crc"}: the CRC-32 of what
 stands before it. `engine.lock` is locked while the run is at work.
@@ -138,9 +137,8 @@ class Run:
         """Add a line to the log that people read."""
         if os.getpid() != self._pid:
             return
-        with (self.path / "logs" / "ml_training.log").open(
-            "a", encoding="utf-8", errors="replace"
-        ) as file:
+        place = self.path / "logs" / "ml_training.log"
+        with place.open("a", encoding="utf-8", errors="replace") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def stop_asked(self) -> bool:
@@ -273,9 +271,8 @@ class Trial:
         self.run.event("worker_exited", trial=self.number, attempt=1, ok=True, reason=reason)
         self.run.event("trial_ended", trial=self.number, state=state, value=value, reason=reason)
         self._metrics(state.lower())
-        self.run.log(
-            f"Trial {self.number} {state} value {value}" + (f": {reason}" if reason else "")
-        )
+        why = f": {reason}" if reason else ""
+        self.run.log(f"Trial {self.number} {state} value {value}{why}")
 
     def __enter__(self) -> Trial:
         return self

@@ -23,7 +23,7 @@ def test_a_line_says_how_far_and_how_good(run):
     found = listed(run)
     assert (found.stage, found.status.name, found.made) == ("short", "FINISHED", 7.0)
     assert (found.ended, found.planned) == (3, 3)
-    assert (found.rank_ic, found.rank_ic_se) == (0.05, 0.008)
+    assert (found.best, found.best_se) == (0.05, 0.008)
     assert found.locked == ""
     assert found.evidence == ""
 
@@ -84,7 +84,7 @@ def test_a_huge_log_is_read_at_its_ends_only(run, monkeypatch):
     found = listed(run)
     assert (found.stage, found.status.name) == (whole.stage, whole.status.name)
     assert found.planned == 3
-    assert (found.ended, found.rank_ic) == (None, None), "not read is not known"
+    assert (found.ended, found.best) == (None, None), "not read is not known"
 
 
 def test_the_disk_use_is_what_the_system_says_and_follows_no_link(tmp_path):

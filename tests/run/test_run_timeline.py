@@ -152,7 +152,7 @@ def test_an_empty_log_has_no_moments(tmp_path):
 
 
 def test_epochs_and_progress_are_not_told():
-    assert {"epoch", "progress", "settings"} <= QUIET
+    assert {"epoch", "progress"} <= QUIET
     assert "trial_ended" not in QUIET
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft_core.cli.output import print_json, say
+from atft_core.cli.output import print_json, say, write_out
 from atft_core.cli.plugins import allow_named
 from atft_core.errors import UsageError
 from atft_core.export import exporters
 from atft_core.run import plugins
 from atft_core.run.directory import RunDirectory
-from atft_core.run.files import write_atomically
 from atft_core.run.status import evidence
 from atft_core.run.wording import several
 
@@ -120,10 +119,7 @@ def _table(asked: Asked, frame: pl.DataFrame) -> str:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return ""
-    try:
-        write_atomically(Path(asked.out), data, durable=False)
-    except OSError as error:
-        raise UsageError(f"{asked.out} cannot be written: {error.strerror}.") from error
+    write_out(Path(asked.out), data)
     return f"{asked.out}: {several(frame.height, 'row')}, {several(frame.width, 'column')}"
 
 

@@ -14,7 +14,7 @@ from atft_core.run.notes import Note, read_notes, write_archived, write_note, wr
 from atft_core.run.removal import delete as remove
 from atft_core.run.removal import opened_by, refuse_active, refuse_deletion
 from atft_core.run.status import load
-from atft_core.run.wording import ratio, several, size
+from atft_core.run.wording import metric_name, ratio, several, size
 
 
 def note(run_dir: Path, text: str, trial: int | None, *, as_json: bool) -> None:
@@ -98,7 +98,8 @@ def delete(run_dir: Path, *, confirmed: bool, as_json: bool) -> None:
 def _lost(found: Listed, bytes_used: int, opened: Sequence[Path]) -> str:
     """What goes with a run."""
     trials = several(found.ended, "trial") if found.ended is not None else "many trials"
-    best = f", best RankIC {ratio(found.rank_ic)}" if found.rank_ic is not None else ""
+    name = metric_name(found.judged_by)
+    best = f", best {name} {ratio(found.best)}" if found.best is not None else ""
     said = [f"{found.stage or 'ad hoc'}, {found.status.name}: {trials}{best}, {size(bytes_used)}"]
     said += [f"note: {found.note.line}"] if found.note.line else []
     said += [f"Its evidence opened {path}." for path in opened]

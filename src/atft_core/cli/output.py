@@ -6,9 +6,11 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from atft_core.errors import UsageError
+from atft_core.run.files import write_atomically
 from atft_core.run.foreign import clean
 from atft_core.run.wording import duration
 
@@ -43,6 +45,26 @@ def _rows(value: Any) -> str:
 
 
 _compact = json.JSONEncoder(allow_nan=False, default=str).encode  # made once, not for each row
+
+
+def write_out(path: Path, data: bytes) -> None:
+    """Write what a person asked for to where they said, in one step where that is a file.
+
+    A link is followed; a device or a pipe is written to and stays what it is. UsageError where it
+    cannot be written.
+    """
+    target = path.expanduser().resolve()
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                file.write(data)
+        else:
+            write_atomically(target, data, durable=False)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            hint="Name another place with --out.",
+        ) from error
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

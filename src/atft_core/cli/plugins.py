@@ -47,8 +47,11 @@ def allow(files: Sequence[Path], *, as_json: bool) -> None:
 
 
 def _program(config: Path) -> Json:
-    """What the run of a config.toml would execute."""
-    return fingerprint(read_resolved(config), RunDirectory(config.parent).place())
+    """What the run of a config.toml would execute; UsageError where it starts no program."""
+    what = fingerprint(read_resolved(config), RunDirectory(config.parent).place())
+    if not what["argv"]:
+        raise UsageError(f"{config} starts no program of its own: there is nothing to allow.")
+    return what
 
 
 def forget(names: Sequence[str]) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atft_core.cli.output import print_json, say
-from atft_core.errors import UsageError
+from atft_core.cli.output import print_json, say, write_out
 from atft_core.report.evidence import gather
 from atft_core.report.page import page
 from atft_core.run.directory import RunDirectory
-from atft_core.run.files import write_atomically
 
 
 def report(
@@ -22,12 +20,7 @@ def report(
     found = gather(run, RunDirectory(other) if other else None)
     target = out or run.path / "report.html"
     text = page(found, cost_bps)
-    try:
-        write_atomically(target, text.encode(), durable=False)
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written: {error.strerror}.", hint="Name another place with --out."
-        ) from error
+    write_out(target, text.encode())
     if as_json:
         print_json({"report": str(target), "bytes": len(text.encode())})
     else:

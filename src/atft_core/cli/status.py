@@ -24,10 +24,12 @@ from atft_core.run.verdict.around import Surroundings
 from atft_core.run.verdict.diagnose import Diagnosis, verdict_line
 from atft_core.run.verdict.history import told
 from atft_core.run.wording import (
+    MISSING,
     clock,
     duration,
     finite,
     fixed,
+    metric_name,
     panel_in_brief,
     scale,
     several,
@@ -170,11 +172,15 @@ def _show_all(
 
 
 def _listing(found: Sequence[Listed]) -> str:
-    rows = [["run", "stage", "state", "trials", "RankIC", "+-", "disk", "notes"]]
+    alike = all(each.judged_by == "rank_ic" for each in found)
+    head = "RankIC" if alike else "best"
+    rows = [["run", "stage", "state", "trials", head, "+-", "disk", "notes"]]
     for each in found:
         ended = "-" if each.ended is None else str(each.ended)
         cells = [each.stage or "ad hoc", each.status.name, f"{ended}/{each.planned}"]
-        cells += [signed(each.rank_ic), _plain(each.rank_ic_se), size(disk_use(each.run.path))]
+        own = "" if alike else f"{metric_name(each.judged_by)} "
+        best = f"{own}{signed(each.best)}" if each.best is not None else MISSING
+        cells += [best, _plain(each.best_se), size(disk_use(each.run.path))]
         said = f"(archived) {each.note.line}" if each.archived else each.note.line
         rows.append([str(each.run.path), *cells, said])
     return table(rows, right=(3, 4, 5, 6))

@@ -14,6 +14,7 @@ from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
 from atft_core.run.files import write_json
 
+_SCRIPTS = (".py", ".sh", ".R", ".jl")
 LEAST_BYTES = 256 * 2**20
 
 
@@ -24,12 +25,17 @@ def main(argv: list[str]) -> int:
     program = words(config, run, 0, 0)
     checks = [
         _check("the program is there", found(program[0]), f"{program[0]}, in {Path.cwd()}"),
-        *_readable([*config.command.inputs, *scripts(program)]),
+        *_readable([*config.command.inputs, *scripts(program), *_meant(program)]),
         _check("the disk has room", shutil.disk_usage(run.path).free > LEAST_BYTES,
                f"{shutil.disk_usage(run.path).free / 2**20:.0f} MiB free"),
     ]  # fmt: skip
     write_json(run.preflight, {"checks": checks, "estimate": {}, "baselines": {}})
     return 0
+
+
+def _meant(program: list[str]) -> list[str]:
+    """Words that can only be scripts, whether or not they are there."""
+    return [word for word in program[1:] if Path(word).suffix in _SCRIPTS and " " not in word]
 
 
 def _readable(paths: list[str]) -> list[Json]:

@@ -34,5 +34,7 @@ def tell(name: str, run: RunDirectory, state: State, out: str) -> str:
         return str(exporter(run, state, out))
     except AtftError:
         raise
-    except (Exception, SystemExit) as error:  # whatever a user's code raises
-        raise AtftError(f"The exporter {name} fails: {type(error).__name__}: {error}.") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a user's code raises
+        raise AtftError(f"The exporter {name} fails: {plugins.said(error)}.") from error

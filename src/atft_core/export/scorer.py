@@ -14,6 +14,7 @@ float32 of the given edges. Scores [1, N, H] of that day, float32. N may be anot
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -84,7 +85,14 @@ def write(run: RunDirectory, trial: int, target: Path) -> Json:
     told = {"run": str(run.facts().get("id", "")), "trial": trial, "differs_by": gap}
     about = told | _about(setup)
     write_json(target / "scorer.json", about)
+    for file in target.iterdir():  # each of its writers has a mind of its own
+        file.chmod(0o666 & ~_umask())
     return about
+
+
+def _umask() -> int:
+    os.umask(mask := os.umask(0o077))
+    return mask
 
 
 def _inputs(setup: Setup, feed: Feed, day: int) -> Inputs:

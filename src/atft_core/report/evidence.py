@@ -24,6 +24,7 @@ from atft_core.run.judge.measure_model import candidate
 from atft_core.run.stages import Stage, stage_from_json
 from atft_core.run.state import State, Trial
 from atft_core.run.status import Status, evidence, status
+from atft_core.run.wording import metric_name
 from atft_core.train.tables import read_table
 
 
@@ -62,8 +63,7 @@ class Evidence:
     @property
     def judged(self) -> str:
         """The metric that the run is about, as a reader knows it."""
-        name = self.state.judged_by
-        return "RankIC" if name == "rank_ic" else name
+        return metric_name(self.state.judged_by)
 
 
 def gather(run: RunDirectory, other: RunDirectory | None) -> Evidence:

@@ -116,14 +116,20 @@ def _run_continued(state: State, event: ev.RunContinued, t: float) -> list[Alert
 
 def _settings(state: State, event: ev.Settings, t: float) -> list[Alert]:
     """Whoever edits a script while it is tuned gets trials of two programs, and is told once."""
-    edited = event.values.get("edited")
-    if not edited or not isinstance(edited, dict) or any(a.key == EDITED for a in state.alerts):
-        return []
-    text = (
-        f"{', '.join(edited)} changed: trial {event.trial} runs another program than this run "
+    text = edited(event)
+    told = any(alert.key == EDITED for alert in state.alerts)
+    return [Alert(t, "warning", text, EDITED)] if text and not told else []
+
+
+def edited(event: ev.Settings) -> str:
+    """That a worker found other scripts than the run began with; mostly empty."""
+    found = event.values.get("edited")
+    if not found or not isinstance(found, dict):
+        return ""
+    return (
+        f"{', '.join(found)} changed: trial {event.trial} runs another program than this run "
         "began with, so the run opens no gate"
     )
-    return [Alert(t, "warning", text, EDITED)]
 
 
 def _trial_ended(state: State, event: ev.TrialEnded, t: float) -> list[Alert]:

@@ -40,9 +40,10 @@ class Listed:
     ended: int | None = None
     """Trials that ended; None where that was too much to read."""
     planned: int = 0
-    rank_ic: float | None = None
-    """Of the best trial, at its last epoch; of a walk-forward, of all folds."""
-    rank_ic_se: float | None = None
+    judged_by: str = "rank_ic"
+    best: float | None = None
+    """Of that metric, the best trial's at its last epoch; of a walk-forward, of all folds."""
+    best_se: float | None = None
     note: Note = NO_NOTE
     archived: bool = False
     owner: str = ""
@@ -66,7 +67,7 @@ def listed(run: RunDirectory) -> Listed:
         first = str(error).partition("\n")[0]
         return Listed(run, made, str(facts.get("stage", "")), Status("UNREADABLE", first))
     notes = read_notes(run)
-    rank_ic, spread = best(state) if whole else (None, None)
+    value, spread = best(state) if whole else (None, None)
     ended = sum(trial.state in ENDED for trial in state.trials.values())
     return Listed(
         run=run,
@@ -75,8 +76,9 @@ def listed(run: RunDirectory) -> Listed:
         status=found,
         ended=ended if whole else None,
         planned=state.n_trials,
-        rank_ic=rank_ic,
-        rank_ic_se=spread,
+        judged_by=state.judged_by,
+        best=value,
+        best_se=spread,
         note=notes.run,
         archived=notes.archived,
         owner=owner,
@@ -94,12 +96,14 @@ def evidence_of(facts: Json) -> str:
 
 
 def best(state: State) -> tuple[float | None, float | None]:
-    """RankIC of the best trial and its error; of a walk-forward those of all folds."""
+    """What the run is judged by, of the best trial, and its error; of a walk-forward RankIC of all
+    folds.
+    """
     if state.walks:
         pooled: Mapping[str, Any] = state.walk.get("pooled", {}).get(str(state.horizon), {})
         return finite(pooled.get("rank_ic")), finite(pooled.get("rank_ic_se"))
-    trial, h = state.best, state.horizon
-    return (trial.last("rank_ic", h), trial.last("rank_ic_se", h)) if trial else (None, None)
+    trial, h, name = state.best, state.horizon, state.judged_by
+    return (trial.last(name, h), trial.last(f"{name}_se", h)) if trial else (None, None)
 
 
 def _state(run: RunDirectory) -> tuple[State, bool]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atft_core.run import events as ev
+from atft_core.run.alerts import edited
 from atft_core.run.events import Event, Stamped
 from atft_core.run.foreign import clean
 from atft_core.run.wording import finite, panel_in_brief, ratio, scale, several, trial_word
@@ -112,6 +113,11 @@ def _worker_started(teller: Teller, event: ev.WorkerStarted) -> Told:
     return "started", "RUNNING", f"goes on{after}, attempt {event.attempt}"
 
 
+def _settings(teller: Teller, event: ev.Settings) -> Told:
+    text = edited(event)
+    return ("alert", "UNKNOWN", text) if text else None
+
+
 def _worker_exited(teller: Teller, event: ev.WorkerExited) -> Told:
     if event.ok:
         return None
@@ -191,6 +197,7 @@ _TELLERS: dict[type[Event], Callable[[Teller, Any], Told]] = {
     ev.DataReady: _data_ready,
     ev.Preflight: _preflight,
     ev.WorkerStarted: _worker_started,
+    ev.Settings: _settings,
     ev.WorkerExited: _worker_exited,
     ev.TrialEnded: _trial_ended,
     ev.Requested: _requested,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from atft_core.run import events as ev
+from atft_core.run.alerts import edited
 from atft_core.run.events import Event, Json, Stamped
 from atft_core.run.foreign import clean
 from atft_core.run.state import State
@@ -128,7 +129,8 @@ def _settings(state: State, event: ev.Settings) -> list[str]:
     values = event.values
     if values.get("feed") == "program":
         words = values.get("command")
-        return [f"Runs {' '.join(map(str, words)) if isinstance(words, list) else words}"]
+        said = f"Runs {' '.join(map(str, words)) if isinstance(words, list) else words}"
+        return [said, *(f"Warning: {text}" for text in [edited(event)] if text)]
     loss = " ".join(f"{k}={v:g}" for k, v in dict(values.get("loss", {})).items())
     took = finite(values.get("compile_seconds"))
     compiled = f"{values.get('compile', 'off')}" + (f" in {took:.0f} s" if took else "")

@@ -22,6 +22,7 @@ from typing import Any
 from atft_core.errors import UsageError
 from atft_core.run import allowed, user
 from atft_core.run.files import open_regular, write_atomically
+from atft_core.run.foreign import clean
 
 TABLES = ("TERMS", "BLOCKS", "CRITERIA", "EXPORTERS")
 """Loss terms, parts of the model, criteria, exporters."""
@@ -124,8 +125,8 @@ def enter(sums: object, directory: Path | None = None) -> None:
     for name, wanted in sums.items() if isinstance(sums, Mapping) else ():
         if str(wanted) in _LOADED or not str(name).endswith(".py"):  # or of a package
             continue
-        if said := _FAILED.get(str(wanted)):
-            raise UsageError(said)
+        if told := _FAILED.get(str(wanted)):
+            raise UsageError(told)
         source = _found(str(name), str(wanted), directory)
         if source is None:
             where = directory / str(name) if directory else f"the run's plugins/{name}"
@@ -153,8 +154,8 @@ def load(source: Source) -> None:
     except KeyboardInterrupt:  # a person's, while it loads what it needs
         raise
     except BaseException as error:  # whatever the user's code raises
-        said = error.message if isinstance(error, UsageError) else ""
-        _FAILED[source.sum] = said or f"The plug-in {source.path} fails: {_place(error)}."
+        told = error.message if isinstance(error, UsageError) else ""
+        _FAILED[source.sum] = told or f"The plug-in {source.path} fails: {_place(error)}."
         raise UsageError(_FAILED[source.sum]) from error
 
 
@@ -258,4 +259,12 @@ def _place(error: BaseException) -> str:
         return error.message.rstrip(".")
     where = traceback.extract_tb(error.__traceback__)[-1]
     line = error.lineno if isinstance(error, SyntaxError) else where.lineno
-    return f"line {line}: {type(error).__name__}: {error}"
+    return f"line {line}: {said(error)}"
+
+
+def said(error: BaseException) -> str:
+    """What an error says, which may fail, too."""
+    try:
+        return clean(f"{type(error).__name__}: {error}", 500)
+    except Exception:  # noqa: BLE001 -- its own words raise
+        return type(error).__name__

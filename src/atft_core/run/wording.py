@@ -44,6 +44,11 @@ def fixed(value: float | None, decimals: int, width: int = 0, *, sign: str = "")
     return f"{known:{sign}{form}}".rjust(width)
 
 
+def metric_name(name: str) -> str:
+    """A metric as a reader knows it."""
+    return "RankIC" if name == "rank_ic" else clean(name, 40)
+
+
 def signed(value: object, decimals: int = 4) -> str:
     """A value that may be of any size, with its sign; one too small for its decimals is not 0."""
     known = finite(value)

@@ -177,8 +177,8 @@ def _row(each: Line, widths: _Widths, now: float, shared: int, *, here: bool) ->
     return line(
         " *"[here], "", (glyph, f"bold {style}"), " ", (f"{found.status.name.lower():11}", style),
         (f"{_when(found.made, now):>6}  ", "$text-muted"),
-        (f"{stage}{f'{ended}/{found.planned}':>7}  {ratio(found.rank_ic, 6)}", quiet),
-        (f"  {ratio(found.rank_ic_se, 4)}", "$text-muted"),
+        (f"{stage}{f'{ended}/{found.planned}':>7}  {ratio(found.best, 6)}", quiet),
+        (f"  {ratio(found.best_se, 4)}", "$text-muted"),
         (f"  {size(each.disk):>9}  ", quiet),
         (pad(path, widths.path), quiet or ("bold" if here else "")),
         (f"  {cut(_said(each), widths.note)}" if widths.note else "", "$text-muted"),

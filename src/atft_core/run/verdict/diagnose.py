@@ -96,7 +96,7 @@ def _without_times(state: State, trial: Trial, row: EpochRow) -> Diagnosis:
     busy = finite((row.gpu or {}).get("p50"))
     gpu = f"; the GPU was busy {busy:.0f} % of epoch {row.epoch}" if busy is not None else ""
     said = f"a program does not tell where its time goes{gpu}"
-    return Diagnosis("unknown", said, "profile it where the GPU idles")
+    return Diagnosis("unknown", said, "where the GPU idles, profile it" if gpu else "nothing to do")
 
 
 def _helps(state: State) -> str:
