@@ -173,3 +173,23 @@ def test_it_ends_with_whoever_started_it(db):
         assert "run_dir" in json.loads(process.stdout.readline())
         process.stdin.close()
         assert process.wait(20) == 0
+
+
+def test_a_study_that_is_taken_away_is_said_once(db, tmp_path):
+    study_of(db, direction="maximize").optimize(lambda trial: 0.1, n_trials=1)
+    with watching(str(db), "theirs") as place:
+        aside = db.rename(tmp_path / "aside.db")
+        wait_for_alerts(place, 1)
+        aside.rename(db)
+        lost, back = wait_for_alerts(place, 2)
+        assert (lost.level, back.level) == ("error", "info")
+        assert "is not the file any more that is watched" in lost.text
+        assert back.text == "the study can be read again"
+
+
+def wait_for_alerts(place, count):
+    give_up = time.monotonic() + 30
+    while len(found := evidence(RunDirectory(place)).alerts) < count:
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+    return found

@@ -63,8 +63,12 @@ class Watched(Run):
 class Mirror:
     """Tells a run what a study has been told since the last look."""
 
-    def __init__(self, storage: Any, study: Any, directory: Path, place: str) -> None:
-        """`storage`: Optuna's, cached; `study`: one of its studies; `place`: as people read it."""
+    def __init__(
+        self, storage: Any, study: Any, directory: Path, place: str, file: Path | None = None
+    ) -> None:
+        """`storage`: Optuna's, cached; `study`: one of its studies; `place`: as people read it;
+        `file`: where it lies, if it does in one.
+        """
         self._storage, self._id = storage, study._study_id
         self._sign = -1.0 if study.directions[0] is StudyDirection.MINIMIZE else 1.0
         trials = storage.get_all_trials(self._id, deepcopy=False)
@@ -74,6 +78,7 @@ class Mirror:
         """Epochs that were told, by the number of each trial that is known."""
         self._params: dict[int, dict[str, Any]] = {}
         self._over: set[int] = set()
+        self._file, self._inode = file, _inode(file)
         name = study.study_name if NAME.fullmatch(study.study_name) else "study"
         objective = f"-{REPORTED}" if self._sign < 0 else REPORTED
         most = max(steps) - (self._first or 0) + 1 if steps else 1
@@ -87,7 +92,9 @@ class Mirror:
             self.run.event("alert", level="info", text=text, key="other")
 
     def look(self) -> None:
-        """Tell what is new."""
+        """Tell what is new; EngineError where the file of the study is gone or another one."""
+        if self._file and _inode(self._file) != self._inode:
+            raise EngineError(f"{self._file} is not the file any more that is watched.")
         for trial in self._storage.get_all_trials(self._id, deepcopy=False):
             if trial.state is not TrialState.WAITING and trial.number not in self._over:
                 self._tell(trial)
@@ -171,14 +178,28 @@ def watch(place: str, name: str, directory: Path) -> Mirror:
         raise UsageError(f"{shown}: which study?" if named else f"{shown} has {none}.", hint=hint)
     if len(named[0].directions) > 1:
         raise UsageError(f"{named[0].study_name} has several objectives; only one can be watched.")
-    return Mirror(get_storage(storage), named[0], directory, shown)
+    return Mirror(get_storage(storage), named[0], directory, shown, _file_of(place))
+
+
+def _file_of(place: str) -> Path | None:
+    """The file that a study lies in; None where that is a server."""
+    parts = urlsplit(place)
+    if parts.scheme.startswith("sqlite") or (not parts.scheme and not _is_secret(Path(place))):
+        return Path(unquote(place.partition(":///")[2]) if parts.scheme else place)
+    return None
+
+
+def _inode(path: Path | None) -> int:
+    try:
+        return path.stat().st_ino if path else 0
+    except OSError:
+        return -1
 
 
 def _opened(place: str) -> Storage:
     """SQLite as a file or a URL, opened for reading; PostgreSQL as for `--storage`."""
-    parts = urlsplit(place)
-    if parts.scheme.startswith("sqlite") or (not parts.scheme and not _is_secret(Path(place))):
-        path = Path(unquote(place.partition(":///")[2]) if parts.scheme else place)
+    path = _file_of(place)
+    if path is not None:
         if (path / "run.json").is_file():
             raise UsageError(f"{path} is a run.", hint=f"`atft-tui {path}` shows it.")
         if not path.is_file():
@@ -227,13 +248,18 @@ def main() -> int:
 
 
 def _follow(mirror: Mirror) -> None:
-    pause = POLL_SECONDS
+    """A console says that a study cannot be read, once, and that it can again."""
+    pause, readable = POLL_SECONDS, True
     while not select.select([sys.stdin], [], [], pause)[0]:
         began = time.process_time()
         try:
             mirror.look()
+            said = "" if readable else "the study can be read again"
         except Exception as error:  # noqa: BLE001 -- the server is away, the file is held: it may come back
-            mirror.run.log(f"the study cannot be read just now: {first_line(error)}")
+            said = f"the study cannot be read just now: {first_line(error)}" if readable else ""
+        if said:
+            readable = not readable
+            mirror.run.event("alert", level="info" if readable else "error", text=said, key="other")
         pause = max(POLL_SECONDS, (time.process_time() - began) / SHARE)
 
 
