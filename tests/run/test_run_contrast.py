@@ -5,6 +5,7 @@ import json
 import pytest
 from run_builders import IDENTITY, Log, dry_run, metrics, sweep
 
+from atft_core.run import events as ev
 from atft_core.run.events import DataReady
 from atft_core.run.judge.contrast import GLYPH, contrast
 from atft_core.run.judge.criteria import CRITERIA
@@ -58,6 +59,17 @@ def test_what_one_run_has_not_measured_is_not_known():
     assert found["same_sign"].change == "not known"
     assert found["same_sign"].said == ("-", "100 %", "")
     assert found["windows_per_s"].change == "not known"
+
+
+def test_programs_of_ones_own_are_compared_by_their_own_metric():
+    def log(loss):
+        told = ev.RunStarted(run="r", n_trials=1, max_epochs=1, objective="-loss")
+        begun = Log().add(told, ev.DataReady(facts={"command": "fit.py"})).worker(settings=None)
+        return begun.epoch(1, {"loss": loss}).trial_end(value=-loss).end()
+
+    found = lines(log(0.5), log(0.25), stage=None)
+    assert found["below.loss"].change in ("better", "better?")
+    assert not {"val_rank_ic", "loss_weights", "feed"} & set(found)
 
 
 def test_settings_that_were_seen_are_compared_in_words():

@@ -78,8 +78,8 @@ def _data(view: View) -> str:
     if not facts.get("path"):
         return ""
     if facts.get("command"):
-        words = str(facts["command"])
-        return clean(words if " " in words else Path(words).name, 60)
+        words = str(facts["command"])  # with placeholders: the study says more
+        return clean(view.state.study_name if " " in words else Path(words).name, 60)
     path = Path(str(facts["path"]))
     name = path.parent.name if path.stem in ("panel", "data") and path.parent.name else path.stem
     return clean(f"{name} {facts.get('stocks', '?')}x{facts.get('days', '?')}")

@@ -113,6 +113,12 @@ def contrast(before: State, after: State, stage: Stage | None) -> Contrast:
     """Both runs by the criteria of `stage`, that of the later run, and by all other measures."""
     lines = [_measured(before, after, spec) for spec in _specs(after, stage)]
     lines += [_figure(before, after, figure) for figure in FIGURES]
+    if after.facts.get("command"):  # a program of one's own tells little of what our model does
+        asked = {spec.name for spec in stage.criteria} if stage else set()
+        lines = [
+            line for line in lines
+            if line.before is not None or line.after is not None or line.name in asked
+        ]  # fmt: skip
     sections = list(dict.fromkeys(line.section for line in lines))
     lines.sort(key=lambda line: sections.index(line.section))
     return Contrast(tuple(lines), tuple(_caveats(before, after)))
@@ -126,6 +132,10 @@ def _specs(state: State, stage: Stage | None) -> Iterator[CriterionSpec]:
         if all(spec.name != name for spec in asked):
             horizon = state.horizon if criterion.needs_horizon else None
             yield CriterionSpec(name, criterion.title, criterion.section, horizon=horizon)
+    side = "below" if state.objective.startswith("-") else "above"
+    own = f"{side}.{state.judged_by}"
+    if state.facts.get("command") and all(spec.name != own for spec in asked):
+        yield CriterionSpec(own, state.judged_by, criterion_of(own, state).section)
 
 
 def _measured(before: State, after: State, spec: CriterionSpec) -> Line:
