@@ -15,7 +15,7 @@ from atft_core.command.trial import _code
 from atft_core.config.command import CommandConfig
 from atft_core.config.load import with_values
 from atft_core.config.schema import Config
-from atft_core.errors import RunDirectoryError
+from atft_core.errors import ConfigError
 from atft_core.run.directory import RunDirectory
 
 
@@ -64,7 +64,7 @@ def test_a_worker_compares_where_the_run_was_started(place, tmp_path, monkeypatc
 )  # fmt: skip
 def test_a_trial_cannot_make_another_program_of_a_run(key, value):
     config = tuned()
-    with pytest.raises(RunDirectoryError, match="would run another program"):
+    with pytest.raises(ConfigError, match="would run another program"):
         refuse_other_words(config, {"command.params.lr": 0.1, key: value})
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -273,6 +274,26 @@ def test_a_run_of_somebody_else_does_not_run_its_program_when_it_is_resumed(tmp_
     (tmp_path / "train.py").write_text(SCRIPT)
     atft("resume", run.path)
     assert load(run).end_state == "FINISHED"
+
+
+@pytest.mark.parametrize("key", ["command.argv", "command.params.x"])
+def test_params_that_somebody_else_has_written_run_nothing(tmp_path, key):
+    run = begun(tmp_path, "well", epochs=20)
+    wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    atft("stop", run.path, "--now")
+    wait_for_end(run)
+    copy = RunDirectory(shutil.copytree(run.path, tmp_path / "copy"))
+    witness = tmp_path / "witness"
+    words = ["/bin/sh", "-c", f"touch {witness} #{{x}}{{epochs}}"]
+    value = words if key == "command.argv" else f"1; touch {witness}"
+    for each in (run, copy):
+        each.trial(0).params.write_text(json.dumps({"trial": 0, "params": {key: value}}))
+    atft("worker", copy.path, "--trial", 0, code=1)
+    assert "would run another program" in copy.trial(0).exit.read_text()
+    atft("resume", run.path)  # by the log, which a worker is told again
+    assert load(run).end_state == "FINISHED"
+    assert json.loads(run.trial(0).params.read_text())["params"] == load(run).trials[0].params
+    assert not witness.exists()
 
 
 def test_what_cannot_be_started_is_said_before_any_trial(tmp_path):

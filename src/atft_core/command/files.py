@@ -10,7 +10,7 @@ from typing import Any
 from atft_core.config.command import CommandConfig
 from atft_core.config.schema import Config
 from atft_core.config.search import Choice
-from atft_core.errors import DataError, RunDirectoryError
+from atft_core.errors import ConfigError, DataError
 from atft_core.run.events import Json
 
 _PARAMS = "command.params."
@@ -59,7 +59,7 @@ def fingerprint(config: Config, place: Path) -> Json:
 
 
 def refuse_other_words(config: Config, params: Mapping[str, Any]) -> None:
-    """RunDirectoryError for parameters of a trial that would execute more than `fingerprint` says.
+    """ConfigError for parameters of a trial that would execute more than `fingerprint` says.
 
     They are read from a run directory, which may be anybody's: numbers are harmless, a text is
     what the user has allowed or nothing.
@@ -69,7 +69,7 @@ def refuse_other_words(config: Config, params: Mapping[str, Any]) -> None:
         known = [config.command.params.get(name), *(_texts_drawn(config, key) or ())]
         harmless = isinstance(value, int | float) or (isinstance(value, str) and value in known)
         if (key != "train.seed" and name not in config.command.places) or not harmless:
-            raise RunDirectoryError(
+            raise ConfigError(
                 f"A trial with {key} = {str(value)[:60]!r} would run another program than the run "
                 "was started with.",
                 hint="A text has to be one of its choices, and a number may be any.",
