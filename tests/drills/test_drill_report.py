@@ -82,7 +82,9 @@ def test_a_run_of_a_program_of_its_own_speaks_of_its_own_metric(home):
         assert wrong not in text, wrong
     for words in (("holdout", run.path, "--trial", 0, "--yes"), ("export", run.path, "predictions"),
                   ("predict", run.path, "--data-path", "p", "--out", "o.csv")):  # fmt: skip
-        assert "ran a program of its own: there is no model of atft in it" in refused(*words)
+        assert "ran a program of its own: there is no model of atft in it" in refused(
+            *words, code=2
+        )
     assert "damaged" not in atft("repair", run.path)
 
 

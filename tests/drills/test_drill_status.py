@@ -80,7 +80,7 @@ def test_all_runs_below_a_directory_are_listed_the_newest_first(panel, home):
     header, *lines = atft("status", home / "runs").splitlines()
     assert header.split() == ["run", "stage", "state", "trials", "RankIC", "+-", "disk", "notes"]
     for line, row in zip(lines, said, strict=True):
-        best = f"{listed(RunDirectory(Path(row['run_dir']))).rank_ic:+.4f}"
+        best = f"{listed(RunDirectory(Path(row['run_dir']))).best:+.4f}"
         assert line.split()[:6] == [row["run_dir"], "ad", "hoc", "FINISHED", "1/1", best]
 
 

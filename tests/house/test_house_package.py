@@ -31,8 +31,9 @@ def installed(tmp_path_factory):
 
 def run(place, *words):
     homes = {f"XDG_{name}_HOME": str(place / name) for name in ("STATE", "CACHE", "CONFIG")}
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | homes
     return subprocess.run(
-        list(map(str, words)), cwd=place, env={**os.environ, **homes}, capture_output=True,
+        list(map(str, words)), cwd=place, env=env, capture_output=True,
         text=True, timeout=300, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
