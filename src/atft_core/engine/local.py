@@ -12,6 +12,7 @@ from typing import Any
 
 from atft_core.config.secret import OF_THE_ENGINE
 from atft_core.engine.outcome import Outcome
+from atft_core.engine.programs import OF_A_COMMAND
 from atft_core.engine.slots import Node, Slot, Slots
 from atft_core.engine.workers import STACK_SECONDS, Worker, word_of_exit
 from atft_core.gpu.visible import VARIABLE as CUDA_NAMES
@@ -119,7 +120,8 @@ class Local:
         """The sampler sees which card is lost. What a killed worker had started goes, too."""
         if worker.pid and not worker.running():
             clear_group(worker.pid)
-            clear_job(self.run.trial(worker.trial).path)
+            if self.module == OF_A_COMMAND.worker:  # which may start daemons
+                clear_job(self.run.trial(worker.trial).path)
 
     def nodes(self) -> tuple[Node, ...]:
         """There is just this machine."""
