@@ -29,6 +29,8 @@ def test_a_file_is_known_by_its_content_and_shown_with_its_path():
     assert allowed.content_of(SUM).read_bytes() == CODE
     (found,) = allowed.everything()
     assert (found.kind, found.sum, found.what) == ("file", SUM, "/home/me/mine.py")
+    allowed.allow_file(CODE, Path("/home/me/moved.py"))
+    assert [each.what for each in allowed.everything()] == ["/home/me/moved.py"]
 
 
 def test_a_program_is_known_by_all_that_it_is():

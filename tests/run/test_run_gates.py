@@ -90,6 +90,14 @@ def test_evidence_of_something_else_does_not_count(book, key, says):
         assert f"{run.path}: has {says}" in found.reason
 
 
+@pytest.mark.parametrize("had", [{"train.py": "1"}, {}, ["forged"]])
+def test_scripts_that_are_others_are_named(book, had):
+    run = keep(book, dry_run(identity={**IDENTITY, "code": "v1+a+b", "scripts": had}))
+    wanted = {**IDENTITY, "code": "v1+a+c", "scripts": {"train.py": "2"}}
+    reason = gate(book, book.stage("short"), wanted).reason
+    assert f"{run.path}: has another train.py (start it again with the files as they are)" in reason
+
+
 def test_a_run_whose_script_was_edited_meanwhile_does_not_count(book):
     log = Log().start().worker().epoch(1).add(ev.Alert(key="edited", text="a script"))
     run = keep(book, log.epoch(2).trial_end().end())

@@ -41,9 +41,12 @@ class Allowed:
 
 def allow_file(content: bytes, path: Path) -> None:
     """From now on this content runs wherever this user names it."""
-    total = hashlib.sha256(content).hexdigest()
-    _keep(f"{total}.py", content)
-    _keep(f"{total}.path", str(path).encode())
+    total, where = hashlib.sha256(content).hexdigest(), str(path).encode()
+    at = content_of(total).with_suffix(".path")
+    if not knows_file(total):
+        _keep(f"{total}.py", content)
+    if not at.is_file() or at.read_bytes() != where:
+        _keep(at.name, where)
 
 
 def knows_file(total: str) -> bool:

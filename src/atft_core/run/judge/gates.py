@@ -136,7 +136,8 @@ def _beside(had: Json, wanted: Json) -> str:
     """Which plug-ins or scripts are others."""
     names: set[str] = set()
     for kind in ("plugins", "scripts"):
-        sums, now = (each.get(kind) or {} for each in (had, wanted))
+        found = (each.get(kind) for each in (had, wanted))
+        sums, now = (each if isinstance(each, dict) else {} for each in found)
         names |= {name for name in {*sums, *now} if sums.get(name) != now.get(name)}
     which = ", ".join(sorted(names)) or "plug-ins or scripts"
     return f"another {which} (start it again with the files as they are)"
