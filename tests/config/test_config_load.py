@@ -37,6 +37,14 @@ def test_a_flag_beats_set_beats_environment_beats_file_beats_runbook_beats_proje
     assert found.origins["model.hidden"] == "default"
 
 
+def test_one_entry_of_a_table_leaves_the_others(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[loss]\nown = {tail = 0.1, body = 0.2}\n")
+    found = resolve(config_files=[file], assignments=["loss.own.tail=0.5", "loss.own.new=1"])
+    assert found.config.loss.own == {"tail": 0.5, "body": 0.2, "new": 1.0}
+    assert found.origins["loss.own"] == "--set"
+
+
 def test_the_written_file_reads_back_as_the_same_configuration(tmp_path):
     found = resolve(
         environ={},

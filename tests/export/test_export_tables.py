@@ -89,6 +89,12 @@ def test_alphalens_gets_the_factor_and_the_return_of_each_period(predicted):
         assert [row[f"{h}D"] for h in HORIZONS] == [by[h]["target"] for h in HORIZONS]
 
 
+def test_a_split_that_is_asked_for_is_given_or_refused(predicted):
+    assert set(shapes.of_split(predicted, "val")["split"]) == {"val"}
+    with pytest.raises(UsageError, match="There are no holdout predictions"):
+        shapes.of_split(predicted, "holdout")
+
+
 def test_qlib_gets_score_and_label_by_day_and_instrument(predicted):
     frame = shapes.for_qlib(predicted, 1, "val")
     assert frame.columns == ["datetime", "instrument", "score", "label"]

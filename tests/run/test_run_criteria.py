@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from run_builders import Log, dry_run, metrics, result, sweep
 
+from atft_core.run import events as ev
 from atft_core.run.judge.criteria import CRITERIA, Verdict, check, overall
 from atft_core.run.runbook import load
 from atft_core.run.shipped import shipped
@@ -85,6 +86,15 @@ def test_a_stage_of_a_newer_version_is_unknown_not_passed():
     spec = CriterionSpec("born_later", "t", "s", 0.0, None)
     found = check(dry_run().state, replace(DRY, criteria=(spec,)))
     assert [row.verdict for row in found] == [UNKNOWN]
+
+
+def test_a_run_whose_script_was_edited_has_not_passed():
+    edited = ev.Settings(trial=0, attempt=1, worker_seq=9, values={"edited": {"train.py": "1"}})
+    log = Log().start().worker().add(edited)
+    assert [alert.key for alert in log.state.alerts] == ["edited"]
+    assert "train.py changed: trial 0 runs another program" in log.state.alerts[0].text
+    assert log.state.doubt == "ran a script that was edited meanwhile"
+    assert overall(check(dry_run().state, DRY), log.state) is UNKNOWN
 
 
 def test_no_rows_are_no_pass():

@@ -39,6 +39,15 @@ def test_the_deciding_measurements_give_the_value_back(name):
         }[found.kind]  # fmt: skip
 
 
+def test_a_metric_of_ones_own_has_its_epochs_and_the_one_that_decides():
+    log = sweep([0.02, 0.05], sharpness=0.7)
+    spec = CriterionSpec("above.sharpness", "sharpness", "model", 0.5)
+    (result,) = check(log.state, Stage("k", "t", "k", "s", None, 1, 1, criteria=(spec,)))
+    found = trace(log.state, spec, result)
+    assert (found.kind, found.total) == ("epoch", 6)
+    assert [(p.trial, p.epoch, p.value) for p in found.points if p.decides] == [(1, 3, 0.7)]
+
+
 def test_the_epoch_that_decides_is_marked():
     log = Log().start().worker()
     for number, seconds in enumerate((90.0, 20.0, 31.0, 22.0), start=1):

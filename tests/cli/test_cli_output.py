@@ -1,0 +1,34 @@
+"""What a person names as a place to write to stays what it is."""
+
+import os
+import threading
+
+import pytest
+
+from atft_core.cli.output import write_out
+from atft_core.errors import UsageError
+
+
+def test_a_file_is_replaced_and_a_link_is_followed(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("old")
+    link.symlink_to(file)
+    write_out(link, b"new")
+    assert link.is_symlink() and file.read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe, heard = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_bytes()))
+    reader.start()
+    write_out(pipe, b"said")
+    reader.join(timeout=20)
+    assert heard == [b"said"] and pipe.is_fifo()
+
+
+def test_what_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(UsageError, match="cannot be written: Is a directory"):
+        write_out(tmp_path, b"x")
+    with pytest.raises(UsageError, match="cannot be written: No such file"):
+        write_out(tmp_path / "none" / "file", b"x")
