@@ -1,6 +1,7 @@
 """What a program is made of: the files among its words, wherever it is looked at from."""
 
 import json
+import os
 
 import pytest
 
@@ -31,6 +32,7 @@ def test_data_is_no_part_of_a_program_but_its_first_file_always_is(place):
     assert scripts(argv, place) == ["train.py", "conf.yaml"]
     assert scripts(["python", "first.txt", "train.log"], place) == ["first.txt"]
     assert scripts(["python", "-m", "train", "missing.py"], place) == []
+    assert scripts(["python", "-m", "train", "--log", "train.log"], place) == []
 
 
 def test_what_was_edited_or_removed_is_named_with_its_sum(place):
@@ -41,6 +43,9 @@ def test_what_was_edited_or_removed_is_named_with_its_sum(place):
     edited = changed(was, place)
     assert edited["conf.yaml"] == "" and edited["train.py"] not in ("", was["train.py"])
     assert changed(None, place) == changed("forged", place) == {}
+    os.mkfifo(place / "pipe")
+    endless = {"/dev/zero": "0", "pipe": "0"}  # a forged run may name anything
+    assert changed(endless, place) == dict.fromkeys(endless, "")
 
 
 def test_a_worker_compares_where_the_run_was_started(place, tmp_path, monkeypatch):

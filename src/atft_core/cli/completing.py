@@ -56,7 +56,7 @@ def _toml(incomplete: str) -> Offers:
     head, slash, tail = incomplete.rpartition("/")
     try:
         found = sorted(Path(head + slash or ".").expanduser().iterdir())
-    except OSError:
+    except (OSError, RuntimeError):  # ~somebody, who is nobody here
         return []
     seen = [path for path in found if tail.startswith(".") or not path.name.startswith(".")]
     files = [path.name for path in seen if path.suffix == ".toml" and path.is_file()]

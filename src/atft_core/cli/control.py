@@ -131,7 +131,7 @@ def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
     holder = run.holder()
     before = evidence(run)
     found = status(before, holder, time.time())
-    concluded = before.significance or before.walk or before.facts.get("command")
+    concluded = before.significance or before.walk or before.own_program
     unconcluded = before.best is not None and not concluded
     if found.name == "FINISHED" and not unconcluded:
         raise UsageError(

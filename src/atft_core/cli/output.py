@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def write_out(path: Path, data: bytes) -> None:
     A link is followed; a device or a pipe is written to and stays what it is. UsageError where it
     cannot be written.
     """
-    target = path.expanduser().resolve()
+    target = Path(os.path.realpath(path))  # which does not mind links in a circle
     try:
         if target.exists() and not target.is_file():
             with target.open("wb") as file:

@@ -12,6 +12,7 @@ from atft_core.config.schema import Config
 from atft_core.config.search import Choice
 from atft_core.errors import ConfigError, DataError
 from atft_core.run.events import Json
+from atft_core.run.files import open_regular
 
 _PARAMS = "command.params."
 _DATA = {
@@ -23,12 +24,12 @@ _DATA = {
 
 
 def scripts(argv: Sequence[str], place: Path = Path()) -> list[str]:
-    """Words that are files which the program is made of: the first one, and all that are no data.
-
-    `place`: where it runs.
+    """Words that are files which the program is made of: the first one, unless it is the value of
+    an option, and all that are no data. `place`: where it runs.
     """
-    files = [word for word in argv if _is_file(word, place) and _is_own(word, place)]
-    return [word for word in files if word == files[0] or Path(word).suffix.lower() not in _DATA]
+    files = [n for n, word in enumerate(argv) if _is_file(word, place) and _is_own(word, place)]
+    first = files[:1] if files and not argv[files[0] - 1].startswith("--") else []
+    return [argv[n] for n in files if n in first or Path(argv[n]).suffix.lower() not in _DATA]
 
 
 def scripts_of(command: CommandConfig, place: Path = Path()) -> dict[str, str]:
@@ -111,7 +112,7 @@ def _sum_or_nothing(path: Path) -> str:
 
 def _sum(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(Path(path)) as file:  # a device or a pipe may never end
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(

@@ -23,6 +23,7 @@ from atft_core.run.epochs import epoch_row
 from atft_core.run.events import Json
 from atft_core.run.files import read_json, write_json
 from atft_core.run.judge.measure import median_of_last
+from atft_core.run.plugins import sums_in
 from atft_core.run.processes.alive import JOB_DIR
 from atft_core.train.report import ENDINGS, Interrupted, LastWord, Reporter, log, state_of
 
@@ -214,6 +215,7 @@ def _environment(run: RunDirectory, trial: int, attempt: int) -> dict[str, str]:
 def _code(run: RunDirectory, place: Path) -> Json:
     """The version of the code, and the scripts that are others than when the run started."""
     identity = run.facts().get("identity", {})
-    scripts, edited = identity.get("scripts") or {}, changed(identity.get("scripts"), place)
-    sums = {**(identity.get("plugins") or {}), **scripts, **edited}
+    scripts = identity.get("scripts")
+    known, edited = scripts if isinstance(scripts, dict) else {}, changed(scripts, place)
+    sums = {**sums_in(identity), **known, **edited}
     return {"code": with_plugins(code_version(), sums), "edited": edited}

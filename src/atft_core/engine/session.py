@@ -244,7 +244,8 @@ class Session:
     @property
     def rules(self) -> tuple[RuleSpec, ...]:
         """The decision rules of the run's stage; an `atft hpo` run has none."""
-        return self.stage.rules if self.stage else ()
+        stage = self.stage  # read from the log's JSON each time
+        return stage.rules if stage else ()
 
     @property
     def stage(self) -> Stage | None:

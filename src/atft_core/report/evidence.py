@@ -56,11 +56,6 @@ class Evidence:
         return self.state.horizon
 
     @property
-    def own_program(self) -> bool:
-        """Whether a program of the user's own computed it, and not our model."""
-        return bool(self.state.facts.get("command"))
-
-    @property
     def judged(self) -> str:
         """The metric that the run is about, as a reader knows it."""
         return metric_name(self.state.judged_by)
@@ -77,7 +72,7 @@ def gather(run: RunDirectory, other: RunDirectory | None) -> Evidence:
     trial = candidate(state)
     found, why_none = (
         ({}, "a program of its own keeps none for atft")
-        if state.facts.get("command")
+        if state.own_program
         else _predictions(run, trial, config.label.horizons)
     )
     return Evidence(

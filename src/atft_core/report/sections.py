@@ -276,7 +276,7 @@ def _epochs(found: Evidence) -> Section:
 
 def _holdout(found: Evidence) -> Section:
     looked = [trial for trial in found.state.trials.values() if trial.holdout]
-    if not looked and found.own_program:  # atft cannot score it
+    if not looked and found.state.own_program:  # atft cannot score it
         return Section("holdout", "")
     if not looked:
         return Section("holdout", "Holdout", ["Nobody has looked at the holdout: `atft holdout` "

@@ -104,7 +104,7 @@ class NotRegularError(OSError):
     """A place that holds no file: to read a FIFO would be to wait for ever."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """A file for reading, without waiting for anybody; NotRegularError for what is none."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(fd).st_mode

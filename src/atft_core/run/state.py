@@ -202,6 +202,11 @@ class State:
         return "ran a script that was edited meanwhile" if edited else ""
 
     @property
+    def own_program(self) -> bool:
+        """Whether a program of the user's own computed it, and not our model."""
+        return bool(self.facts.get("command"))
+
+    @property
     def written(self) -> bool:
         """Whether a program of its own told all this (`atft_core.writer`): only it can go on."""
         return str(self.identity.get("code", "")).startswith("writer ")

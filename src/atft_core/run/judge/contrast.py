@@ -113,7 +113,7 @@ def contrast(before: State, after: State, stage: Stage | None) -> Contrast:
     """Both runs by the criteria of `stage`, that of the later run, and by all other measures."""
     lines = [_measured(before, after, spec) for spec in _specs(after, stage)]
     lines += [_figure(before, after, figure) for figure in FIGURES]
-    if after.facts.get("command"):  # a program of one's own tells little of what our model does
+    if after.own_program:  # a program of one's own tells little of what our model does
         asked = {spec.name for spec in stage.criteria} if stage else set()
         lines = [
             line for line in lines
@@ -134,7 +134,7 @@ def _specs(state: State, stage: Stage | None) -> Iterator[CriterionSpec]:
             yield CriterionSpec(name, criterion.title, criterion.section, horizon=horizon)
     side = "below" if state.objective.startswith("-") else "above"
     own = f"{side}.{state.judged_by}"
-    if state.facts.get("command") and all(spec.name != own for spec in asked):
+    if state.own_program and all(spec.name != own for spec in asked):
         yield CriterionSpec(own, state.judged_by, criterion_of(own, state).section)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +195,8 @@ def row(result: Result, stage: Stage) -> str:
 
 
 def _ways(runbook: Runbook, stage: Stage, before: Stage, unmet: Sequence[Result] = ()) -> str:
-    book = "" if typed(runbook.path) == "runbook" else f" --runbook {typed(runbook.path)}"
+    name = typed(runbook.path)
+    book = "" if name == "runbook" else f" --runbook {shlex.quote(name)}"
     blind = any(r.name == "gpu_utilisation" and r.verdict is Verdict.UNKNOWN for r in unmet)
     if blind:  # another run would show no more
         again = (

@@ -90,7 +90,7 @@ def _way_on(state: State, status: Status) -> str:
 
 def _without_times(state: State, trial: Trial, row: EpochRow) -> Diagnosis:
     """Of an epoch that does not say where its time went: no program of the user's own does."""
-    if not state.facts.get("command"):
+    if not state.own_program:
         said = f"{place(trial.number, row.epoch)} reported no times"
         return Diagnosis("unknown", said, "see the worker's log")
     busy = finite((row.gpu or {}).get("p50"))
