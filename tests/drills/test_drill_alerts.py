@@ -46,7 +46,7 @@ def told(home, hook):
 
 
 def test_each_alert_comes_once_although_worker_and_engine_are_killed(panel, home, told):
-    run = start(panel, home / "out", trials=1)
+    run = start(panel, home / "out", trials=1, epochs=25)
     state = wait_for(run, lambda s: 0 in s.trials and len(s.trials[0].epochs) >= 2)
     kill(state.trials[0].pid)
     state = wait_for(run, lambda s: s.trials[0].crashes == 1 and s.trials[0].pid > 0)
@@ -86,7 +86,7 @@ BAD = {
 @pytest.mark.parametrize("kind", BAD if ALL else list(BAD)[:2])
 def test_a_bad_hook_is_told_once_and_the_run_never_notices(panel, home, hook, kind):
     hook(BAD[kind])
-    run = start(panel, home / "out", trials=1)
+    run = start(panel, home / "out", trials=1, epochs=25)
     state = wait_for(run, lambda s: 0 in s.trials and len(s.trials[0].epochs) >= 1)
     kill(state.trials[0].pid)
     state, status = wait_for_end(run)

@@ -162,7 +162,7 @@ def test_a_full_disk_makes_it_wait_and_it_goes_on(tmp_path, monkeypatch, place):
 
 
 def test_a_script_that_is_edited_meanwhile_is_said_once(tmp_path):
-    run = begun(tmp_path, "well", trials=3)
+    run = begun(tmp_path, "well", trials=3, epochs=10)
     wait_for(run, lambda s: 0 in s.trials and s.trials[0].epochs)
     (tmp_path / "train.py").write_text(SCRIPT + "# better\n")
     wait_for_end(run)

@@ -123,7 +123,7 @@ def test_a_value_that_the_epochs_do_not_bear_out_is_not_believed(panel, home):
 
 
 def test_a_configuration_that_is_edited_during_the_run_stops_it(panel, home):
-    run = start(panel, home / "out", "--set", "engine.max_retries=0", trials=2, epochs=6)
+    run = start(panel, home / "out", "--set", "engine.max_retries=0", trials=2, epochs=25)
     wait_for(run, lambda s: s.trials and s.trials[0].epochs)
     config = run.config.read_text()
     run.config.write_text(config.replace("sharpe = 0.1 ", "sharpe = 0.9 "))

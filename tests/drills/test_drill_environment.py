@@ -45,7 +45,7 @@ def test_a_weight_from_the_environment_reaches_the_loss_of_the_worker(panel, hom
 
 @slowest
 def test_a_resumed_run_reads_its_own_settings_and_not_the_environment(panel, home, monkeypatch):
-    run = start(panel, home / "out", trials=1, epochs=6)
+    run = start(panel, home / "out", trials=1, epochs=25)
     wait_for(run, lambda state: state.trials and state.trials[0].epochs)
     atft("stop", run.path, "--now")
     wait_for_end(run)

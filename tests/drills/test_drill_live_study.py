@@ -35,7 +35,8 @@ def as_folded(state):
 def test_the_snapshot_is_readable_at_work_and_a_killed_trial_has_no_value(panel, home):
     run = start(
         panel, home / "out", "--set", "engine.max_retries=0",
-        "--set", 'search={"train.learning_rate"={low=1e-4,high=1e-2,log=true}}', trials=3, epochs=6,
+        "--set", 'search={"train.learning_rate"={low=1e-4,high=1e-2,log=true}}',
+        trials=3, epochs=25,
     )  # fmt: skip
     state = wait_for(run, lambda s: 1 in s.trials and s.trials[1].epochs)
     assert [as_told(trial) for trial in snapshot(run)] == as_folded(state)

@@ -11,7 +11,7 @@ from drill import assert_log_equals_study, atft, kill, start, wait_for, wait_for
 from atft_core.train.results import read_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-EPOCHS = 8
+EPOCHS = 30
 CPU = ("--set", "train.device=cpu", "--set", "train.seed=11")
 
 

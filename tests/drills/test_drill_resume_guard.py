@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @slowest
 def test_requests_of_any_shape_are_answered_once_and_the_engine_goes_on(panel, home):
-    run = start(panel, home / "out", trials=2, epochs=5)
+    run = start(panel, home / "out", trials=2, epochs=25)
     wait_for(run, lambda state: state.trials and state.trials[0].epochs)
     (run.requests / "torn.json").write_text('{"op": "st')
     (run.requests / "list.json").write_text('["stop"]')

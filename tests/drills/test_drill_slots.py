@@ -132,7 +132,7 @@ def test_a_lost_gpu_costs_its_slot_and_its_trial_goes_on_elsewhere(panel, home, 
         "LD_LIBRARY_PATH": driver, "STUB_ORDERS": orders, "ATFT_EMPTY_DEVICE": "cuda (Stub)",
         "ATFT_EMPTY_EPOCH": 1,
     }  # fmt: skip
-    run, engine = begun(panel, home, tmp_path, slots="auto", trials=3, epochs=5, env=gpus)
+    run, engine = begun(panel, home, tmp_path, slots="auto", trials=3, epochs=9, env=gpus)
     state = wait_for(run, lambda s: len(s.trials) == 2 and all(t.epochs for t in s.trials.values()))
     seen = {n: trial.settings["gpu"] for n, trial in state.trials.items()}
     assert seen == {0: "GPU-00-stub", 1: "GPU-11-stub"}
@@ -145,11 +145,11 @@ def test_a_lost_gpu_costs_its_slot_and_its_trial_goes_on_elsewhere(panel, home, 
     told = [alert.text for alert in state.alerts if "out of service" in alert.text]
     assert told == ["slot 1 is out of service: GPU 1 (Stub B): it has fallen off the bus (Xid 79); "
                     "its trials go on in the others"]  # fmt: skip
-    assert_whole(run, trials=3, epochs=5)
+    assert_whole(run, trials=3, epochs=9)
 
 
 def test_a_trial_that_cannot_go_on_lets_the_others_end_first(panel, home, tmp_path):
-    run, engine = begun(panel, home, tmp_path, slots=2, trials=6, epochs=4,
+    run, engine = begun(panel, home, tmp_path, slots=2, trials=6, epochs=8,
                         env={"ATFT_EMPTY_EPOCH": 0.6}, **{"engine.max_retries": 0})  # fmt: skip
     wait_for(run, lambda s: len(s.trials) == 2 and all(t.epochs for t in s.trials.values()))
     kill(load(run).trials[0].pid)
@@ -161,7 +161,7 @@ def test_a_trial_that_cannot_go_on_lets_the_others_end_first(panel, home, tmp_pa
 
 def test_a_trial_whose_worker_is_on_another_host_waits_for_it(panel, home, tmp_path):
     slow = {"ATFT_EMPTY_EPOCH": 0.5}
-    run, engine = begun(panel, home, tmp_path, slots=2, trials=2, epochs=4, env=slow)
+    run, engine = begun(panel, home, tmp_path, slots=2, trials=2, epochs=12, env=slow)
     state = wait_for(run, lambda s: sum(bool(trial.epochs) for trial in s.trials.values()) == 2)
     kill(engine.pid)
     engine.wait()
@@ -176,4 +176,4 @@ def test_a_trial_whose_worker_is_on_another_host_waits_for_it(panel, home, tmp_p
     assert engine.wait(timeout=120) == 0
     waited = load(run).trials[1]
     assert (waited.attempt, waited.crashes) == (2, 1), "nothing was started in its way"
-    assert_whole(run, trials=2, epochs=4)
+    assert_whole(run, trials=2, epochs=12)

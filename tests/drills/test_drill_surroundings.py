@@ -86,7 +86,7 @@ def test_a_worker_that_finds_no_room_is_run_again_by_the_same_engine(panel, home
 
 
 def test_an_engine_without_descriptors_waits_until_it_gets_some(panel, home, tmp_path):
-    run, engine = begun(panel, home, tmp_path, epochs=4, env={"ATFT_EMPTY_EPOCH": 0.5})
+    run, engine = begun(panel, home, tmp_path, epochs=8, env={"ATFT_EMPTY_EPOCH": 0.5})
     used = len(list(Path(f"/proc/{engine.pid}/fd").iterdir()))
     before = resource.prlimit(engine.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(engine.pid, resource.RLIMIT_NOFILE, (used, before[1]))
@@ -112,7 +112,7 @@ def test_a_clock_that_jumps_ends_nothing(panel, home, tmp_path, library, hours):
     wrong = tmp_path / "wrong"
     wrong.write_text("0")
     clock = {"LD_PRELOAD": library("jump.c"), "CLOCK_WRONG": wrong, "ATFT_EMPTY_EPOCH": 0.5}
-    run, engine = begun(panel, home, tmp_path, epochs=6, env=clock)
+    run, engine = begun(panel, home, tmp_path, epochs=12, env=clock)
     told = wait_for(run, lambda s: s.trials[0].epochs).t
     wrong.write_text(str(hours * 3600))
     wait_for(run, lambda s: abs(s.t - told) > 3600)
@@ -123,7 +123,7 @@ def test_a_clock_that_jumps_ends_nothing(panel, home, tmp_path, library, hours):
 
 
 def test_a_log_that_is_moved_or_emptied_under_it_goes_on(panel, home, tmp_path):
-    run, engine = begun(panel, home, tmp_path, epochs=4, env={"ATFT_EMPTY_EPOCH": 0.4})
+    run, engine = begun(panel, home, tmp_path, epochs=8, env={"ATFT_EMPTY_EPOCH": 0.4})
     run.log.rename(run.log.with_suffix(".1"))  # as logrotate does
     wait_for(run, lambda s: 1 in s.trials)
     assert "Trial 1" in run.log.read_text()

@@ -15,7 +15,7 @@ from atft_core.config.keys import dump
 from atft_core.config.load import with_values
 from atft_core.config.schema import Config
 from atft_core.run import events as ev
-from atft_core.run.directory import RunDirectory
+from atft_core.run.directory import RunDirectory, write_request
 from atft_core.run.status import read_status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -51,7 +51,7 @@ def test_a_stop_during_the_last_trial_ends_the_chain_as_well(panel, home):
     said = json.loads(run_stage("dry", book, panel, "--then", "short", "--detach", "--json"))
     run = RunDirectory(Path(said["run_dir"]))
     wait_for(run, lambda state: state.trials)
-    atft("stop", run.path)
+    write_request(run, "stop", {"now": False}, user="u", host="h", t=time.time())
     assert wait_for_end(run)[1].name == "FINISHED"
     wait_for(run, lambda state: queued(run))  # written a moment after the end
     assert queued(run) == [
