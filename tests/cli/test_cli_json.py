@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
+from run_builders import dry_run, written
 
 from atft_core import __version__
 from atft_core.config.keys import DESCRIPTIONS
@@ -53,6 +54,28 @@ def test_the_version_is_told_before_anything_heavy_is_imported(option):
     names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "atft_core.cli" in names
     assert not {name.partition(".")[0] for name in names} & HEAVY
+
+
+@pytest.mark.parametrize("directory", [".", "run", "nowhere", "", "--all", "run/ab"])
+def test_status_for_programs_is_the_same_without_the_parser(tmp_path, directory):
+    for name in ("run", "run/ab"):
+        written(dry_run(), tmp_path / name)
+    (tmp_path / "--all").mkdir()
+    quick, whole = (
+        subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "atft_core", "status", *words],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )
+        for words in ([directory, "--json"], ["--json", directory])
+    )  # fmt: skip
+    assert (quick.returncode, quick.stdout) == (whole.returncode, whole.stdout)
+    said = [
+        [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+        for done in (quick, whole)
+    ]
+    assert said[0] == said[1]
+    names = {line.rpartition("|")[2].strip() for line in quick.stderr.splitlines()}
+    assert ("typer" in names) == directory.startswith("-")
 
 
 def test_synth_writes_what_it_says(made):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from atft_core import __version__
 from atft_core.errors import AtftError
@@ -17,7 +19,6 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         print(f"atft {__version__}")
         return
-    from atft_core.cli.app import app
     from atft_core.cli.output import say
 
     for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 gets escapes
@@ -25,7 +26,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            app(prog_name="atft")
+            _run(sys.argv[1:])
         finally:
             sys.stdout.flush()
     except AtftError as error:
@@ -41,6 +42,23 @@ def main() -> None:
         say(f"atft: {where}{error.strerror or error}", to=sys.stderr)
         _silence()
         sys.exit(1)
+
+
+def _run(words: Sequence[str]) -> None:
+    """The command in `words`.
+
+    What programs ask again and again is understood without the parser, which takes as long to start
+    as the answer.
+    """
+    match words:
+        case ["status", directory, "--json"] if not directory.startswith("-"):
+            from atft_core.cli.status import show_status
+
+            show_status([Path(directory)], every=False, verdicts=False, as_json=True)
+        case _:
+            from atft_core.cli.app import app
+
+            app(words, prog_name="atft")
 
 
 def _silence() -> None:

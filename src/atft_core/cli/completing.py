@@ -1,14 +1,16 @@
-"""What Tab offers for a value that is not a file. Each takes what was typed before it, in `ctx`."""
+"""What Tab offers for a value that is not a file. Each takes what was typed before it, in `ctx`.
+
+What it needs is imported when Tab is pressed: every command imports this.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from atft_core.errors import AtftError
-from atft_core.run.runbook import load
-from atft_core.run.shipped import names, shipped
 
 Offers = list[tuple[str, str]]
 """A word, and what a person is told of it."""
@@ -16,6 +18,9 @@ Offers = list[tuple[str, str]]
 
 def stages(ctx: typer.Context) -> Offers:
     """Of the runbook that was named before, else of the shipped one."""
+    from atft_core.run.runbook import load
+    from atft_core.run.shipped import shipped
+
     try:
         runbook = load(ctx.params.get("runbook") or shipped("runbook.toml"))
     except (AtftError, OSError):
@@ -25,12 +30,12 @@ def stages(ctx: typer.Context) -> Offers:
 
 def runbooks(incomplete: str) -> Offers:
     """Those that come with atft, and files here."""
-    return [*((name, "") for name in names() if "/" not in name), *_toml(incomplete)]
+    return [*((name, "") for name in _shipped() if "/" not in name), *_toml(incomplete)]
 
 
 def presets(incomplete: str) -> Offers:
     """Those that come with atft, and files here."""
-    return [*((name, "") for name in names() if "/" in name), *_toml(incomplete)]
+    return [*((name, "") for name in _shipped() if "/" in name), *_toml(incomplete)]
 
 
 def settings(incomplete: str) -> Offers:
@@ -49,6 +54,12 @@ def exports() -> Offers:
         return [(name, "") for name in what_there_is()]
     except AtftError:  # an installed plug-in is broken
         return []
+
+
+def _shipped() -> Sequence[str]:
+    from atft_core.run.shipped import names
+
+    return names()
 
 
 def _toml(incomplete: str) -> Offers:

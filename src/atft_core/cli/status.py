@@ -10,6 +10,7 @@ from pathlib import Path
 from atft_core.cli.keeping import note_json
 from atft_core.cli.output import print_json, say, table
 from atft_core.errors import AtftError, RunDirectoryError, UsageError
+from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
 from atft_core.run.foreign import DAMAGE
@@ -197,6 +198,11 @@ def _readable(run: RunDirectory) -> tuple[State, Status]:
 def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagnosis) -> Json:
     """The documented form of `atft status --json`."""
     notes = read_notes(run)
+    with collecting_later():
+        trials = [
+            _trial_json(trial) | note_json(notes.of(trial.number))
+            for trial in state.trials.values()
+        ]
     return {
         "state": status.name,
         "reason": status.reason,
@@ -211,10 +217,7 @@ def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagno
         "started": state.started,
         "ended": state.ended or None,
         "best": state.best.number if state.best and not state.walks else None,
-        "trials": [
-            _trial_json(trial) | note_json(notes.of(trial.number))
-            for trial in state.trials.values()
-        ],
+        "trials": trials,
         "split": state.split,
         "data": state.facts,
         "significance": state.significance,

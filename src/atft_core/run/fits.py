@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container
 from dataclasses import fields, is_dataclass
-from math import isnan
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -68,35 +67,6 @@ def made(cls: type[T], raw: dict[str, Any], **own: Any) -> T:
     if key := misfit(raw, fitting(cls), own):
         raise ValueError(f"{cls.__name__}.{key} cannot be {raw[key]!r:.60}")
     return cls(**{**raw, **own})
-
-
-def rows_of(
-    cls: type[Any], columns: dict[str, list[Any]], names: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    """The fields of many, each as a column of the same length; ValueError for other types.
-
-    The types of a column are looked at together.
-    """
-    known = fitting(cls)
-    for name in names:
-        wanted, column = known[name], columns[name]
-        kinds = set(map(type, column))
-        good = kinds <= wanted.types
-        if good and kinds & NUMBERS:
-            good = _within(
-                column if kinds <= NUMBERS else [v for v in column if type(v) in NUMBERS]
-            )
-        if good and wanted.members is not None:
-            good = all(fits(value, wanted) for value in column if value)
-        if not good:
-            raise ValueError(f"{cls.__name__}.{name} has values of other types")
-    for values in zip(*(columns[name] for name in names), strict=True):
-        yield dict(zip(names, values, strict=True))
-
-
-def _within(numbers: list[Any]) -> bool:
-    """Whether all are numbers that a run can have. NaN is smaller than nothing, nor larger."""
-    return min(numbers) > -MOST and max(numbers) < MOST and not any(map(isnan, numbers))
 
 
 def _fits(hint: Any) -> Fits:

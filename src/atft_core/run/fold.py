@@ -175,7 +175,7 @@ def _worker_exited(state: State, event: ev.WorkerExited, t: float) -> None:
     trial = state.trial(event.trial)
     if not event.ok:
         trial.crashes += 1
-        trial.mishaps.append(event.reason)
+        trial.mishaps = [*trial.mishaps, event.reason]
         crash = Stretch("CRASHED", trial.heard or t, t, event.trial, note=event.reason)
         add_mishap(state.verdicts, crash)
     trial.reason, trial.phase, trial.pid = event.reason, "", 0

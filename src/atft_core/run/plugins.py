@@ -14,15 +14,17 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atft_core.errors import UsageError
 from atft_core.run import allowed, user
 from atft_core.run.files import open_regular, write_atomically
 from atft_core.run.foreign import clean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 TABLES = ("TERMS", "BLOCKS", "CRITERIA", "EXPORTERS")
 """Loss terms, parts of the model, criteria, exporters."""
@@ -176,8 +178,15 @@ def installed_versions() -> dict[str, str]:
     """Packages that offer tables, and their versions."""
     return {
         f"{point.dist.name}": str(point.dist.version)
-        for point in entry_points(group=GROUP) if point.dist is not None
+        for point in _points() if point.dist is not None
     }  # fmt: skip
+
+
+def _points() -> EntryPoints:
+    """Imported here: many a command that asks for no plug-in would wait for it."""
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)
 
 
 def find(name: str, key: str, built_in: Mapping[str, Any]) -> Any:
@@ -206,7 +215,7 @@ _FAILED: dict[str, str] = {}
 def _installed() -> dict[str, dict[str, dict[str, Any]]]:
     """Tables of installed packages, which were allowed by being installed."""
     found = {}
-    for point in entry_points(group=GROUP):
+    for point in _points():
         try:
             found[point.name] = _tables(point.load(), point.value)
         except BaseException as error:  # whatever a package raises

@@ -23,17 +23,18 @@ from typing import Any, NamedTuple
 from atft_core import __version__
 from atft_core.errors import AtftError
 from atft_core.run.collecting import collecting_later
+from atft_core.run.columns import packed, rows_of
 from atft_core.run.directory import RunDirectory
 from atft_core.run.epochs import Epochs, Later
 from atft_core.run.files import open_regular, write_atomically
-from atft_core.run.fits import made, rows_of
+from atft_core.run.fits import made
 from atft_core.run.foreign import DAMAGE
 from atft_core.run.journal import Tail
 from atft_core.run.judge.criteria import Result, Verdict, check
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, Trial, from_json, to_json
 
-SHAPE = 11
+SHAPE = 12
 """Of what a snapshot holds; another one is folded again."""
 _FIELDS = tuple(field.name for field in fields(Trial) if field.name != "epochs")
 _WINDOW = 4096
@@ -60,7 +61,7 @@ def save(run: RunDirectory, state: State) -> None:
     for trial in trials:
         rows = [vars(row) for row in trial.epochs]
         lines += [_json(rows[-1:]), _json(rows)] if rows else []
-    columns = {name: [vars(trial)[name] for trial in trials] for name in _FIELDS}
+    columns = {name: packed([vars(trial)[name] for trial in trials]) for name in _FIELDS}
     value = {
         "atft": __version__,
         "shape": SHAPE,
@@ -128,7 +129,8 @@ def _trials(columns: Any, counts: Any, data: bytes, start: int) -> dict[int, Tri
     found: dict[int, Trial] = {}
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError("no numbers of epochs")
-    for fields_of_one, count in zip(rows_of(Trial, columns, _FIELDS), counts, strict=True):
+    rows = rows_of(Trial, columns, _FIELDS, len(counts))
+    for fields_of_one, count in zip(rows, counts, strict=True):
         later = None
         if count:
             middle = data.index(b"\n", start)
