@@ -154,7 +154,7 @@ def _panel(
     if days != facts["days"]:
         raise ValueError(f"{days} days instead of {facts['days']}")
     days_R, neighbours_RNK = _graphs(batch.column("neighbours"), n, header["neighbours"])
-    x_TX = batch.column("x").flatten()
+    x_TX = batch.column("x").values
     mapped.seek(0)  # one byte from here has the address at which the file is mapped
     edges_NE, weights_NE = _edges(batch, n)
     labels = (_rows(batch.column(name)).reshape(days, n, -1) for name in ("y", "rank", "gauss"))
@@ -199,7 +199,8 @@ def _numpy(array: pa.Array) -> NDArray[Any]:
 
 
 def _rows(column: pa.Array) -> NDArray[Any]:
-    return _numpy(column.flatten())
+    """What is in the lists of a whole column; `flatten` would import Arrow's compute functions."""
+    return _numpy(column.values)
 
 
 def _edges(batch: pa.RecordBatch, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
