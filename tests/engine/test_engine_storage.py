@@ -2,6 +2,7 @@
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.storages import RDBStorage
 
 from atft_core.engine import storage
@@ -41,3 +42,22 @@ def test_a_study_is_where_its_path_says(tmp_path):
     path.parent.mkdir()
     Storage.in_file(path).close()
     assert [found.name for found in path.parent.iterdir()] == ["study.db"]
+
+
+def test_trials_share_the_ranges_of_a_parameter_and_no_others(tmp_path):
+    path = tmp_path / "study.db"
+    study = optuna.create_study(storage=Storage.in_file(path, scratch=True))
+    number, truth = CategoricalDistribution([0, 1]), CategoricalDistribution([False, True])
+    assert number == truth, "as Optuna sees it"
+    for _ in range(3):
+        study.tell(study.ask({"number": number, "truth": truth}), 0.0)
+    ours = Storage.in_file(path)
+    first, *others = ours.get_all_trials(study._study_id)
+    for trial in (first, *others):
+        assert {type(choice) for choice in trial.distributions["number"].choices} == {int}
+        assert {type(choice) for choice in trial.distributions["truth"].choices} == {bool}
+    kept = ours.get_all_trials(study._study_id, deepcopy=False)
+    for name in ("number", "truth"):
+        assert len({id(trial.distributions[name]) for trial in kept}) == 1
+    assert first.params == kept[0].params
+    ours.close()
