@@ -120,15 +120,26 @@ def test_forged_epochs_are_none_and_end_nothing(tmp_path, line, place):
     run = written(sweep([0.01, 0.02]), tmp_path / "run")
     save(run, load(run))
     head, rest = parts(run)
-    lines = rest.split(b"\n")
+    lines = rest.splitlines()
     lines[place] = line
-    put(run, head, b"\n".join(lines))
-    rows = load_start(run).state.trials[0].epochs
-    newest = rows[-1]
+    put(run, {**head, "sizes": [len(line) + 1 for line in lines]}, b"\n".join([*lines, b""]))
+    trials = load_start(run).state.trials
+    rows, newest = trials[0].epochs, trials[0].epochs[-1]
     if place == 0:
         assert newest.metric("rank_ic", 1) is None and newest.epoch == len(rows)
     else:
         assert list(rows) == [newest]
+    assert list(trials[1].epochs) == list(evidence(run).trials[1].epochs)
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [10**9] * 4, [-5] * 4, ["x"] * 4, [0] * 4, None, 7])
+def test_forged_sizes_of_epochs_end_nothing(tmp_path, sizes):
+    run = written(sweep([0.01, 0.02]), tmp_path / "run")
+    save(run, load(run))
+    forged(run, sizes=sizes)
+    for trial in load_start(run).state.trials.values():
+        assert trial.epochs[-1].metric("rank_ic", 1) is None
+        assert list(trial.epochs) == [trial.epochs[-1]]
 
 
 def test_epochs_of_a_snapshot_are_decoded_when_they_are_looked_at(tmp_path):

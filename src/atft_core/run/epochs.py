@@ -89,22 +89,25 @@ _NOTHING: Any = (0.0, 0.0, 0, 0, {}, {}, {}, None)
 class Later:
     """Rows that are still text. All copies of the epochs share them, decoded once."""
 
-    def __init__(self, text: memoryview, count: int, newest: memoryview) -> None:
-        """`text`: a list of all, `newest`: a list of the last one alone."""
+    def __init__(self, text: memoryview, places: tuple[int, int, int], count: int) -> None:
+        """`text` has, from the first place to the second, a list of the last row alone, from there
+        to the third one of all.
+        """
         self.count = count
-        self._text, self._last = text, newest
-        self._rows: list[EpochRow] = []
+        self._text, self._places = text, places
+        self._rows: list[EpochRow] | None = None
 
     @cached_property
     def newest(self) -> EpochRow:
         """The last one; one that says nothing where the text was forged."""
-        return next(iter(_decoded(self._last)), EpochRow(self.count, *_NOTHING))
+        start, middle, _ = self._places
+        return next(iter(_decoded(self._text[start:middle])), EpochRow(self.count, *_NOTHING))
 
     def rows(self) -> list[EpochRow]:
         """All of them."""
-        if text := self._text:  # another thread may be at it, too: the rows come first
-            self._rows = [*_decoded(text)[: self.count - 1], self.newest]
-            self._text = memoryview(b"")
+        if self._rows is None:  # another thread may be at it, too: both find the same
+            _, middle, end = self._places
+            self._rows = [*_decoded(self._text[middle:end])[: self.count - 1], self.newest]
         return self._rows
 
 

@@ -3,8 +3,8 @@
 It is for looking only: gates and checks fold the whole log. It is used where the log still ends
 there as it did, so that it never speaks of another one.
 
-A checksum of all that follows, a line of JSON with everything but epochs, then for each trial that
-has some two lines: its newest epoch, and all of them. These are most of it, and decoded when
+A checksum of all that follows, a line of JSON with everything but epochs, then for each trial two
+lines: its newest epoch, and all of them. These are most of it, and decoded when
 somebody looks at them. Trials stand there as columns, a list for each field, which are read in a
 third of the time that an object for each would take.
 """
@@ -34,7 +34,7 @@ from atft_core.run.judge.criteria import Result, Verdict, check
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, Trial, from_json, to_json
 
-SHAPE = 12
+SHAPE = 13
 """Of what a snapshot holds; another one is folded again."""
 _FIELDS = tuple(field.name for field in fields(Trial) if field.name != "epochs")
 _WINDOW = 4096
@@ -60,7 +60,7 @@ def save(run: RunDirectory, state: State) -> None:
     trials = state.trials.values()
     for trial in trials:
         rows = [vars(row) for row in trial.epochs]
-        lines += [_json(rows[-1:]), _json(rows)] if rows else []
+        lines += [_json(rows[-1:]), _json(rows)]
     columns = {name: packed([vars(trial)[name] for trial in trials]) for name in _FIELDS}
     value = {
         "atft": __version__,
@@ -71,6 +71,7 @@ def save(run: RunDirectory, state: State) -> None:
         "state": held,
         "trials": columns,
         "epochs": [len(trial.epochs) for trial in trials],
+        "sizes": [len(line) for line in lines],
     }
     lines.insert(0, _json(value))
     crc = reduce(lambda crc, line: zlib.crc32(line, crc), lines, 0)
@@ -118,25 +119,26 @@ def _start(run: RunDirectory, data: bytes, begin: int) -> Start:
     if saved["before"] != _hash_before(run.events, offset):
         raise ValueError("it is of another log")
     state = from_json(saved["state"])
-    state.trials = _trials(saved["trials"], saved["epochs"], data, head_end + 1)
+    lines = memoryview(data)[head_end + 1 :]  # a hundred megabytes after a long night: no copy
+    state.trials = _trials(saved["trials"], saved["epochs"], saved["sizes"], lines)
     results = [made(Result, raw, verdict=Verdict(raw["verdict"])) for raw in saved["results"]]
     return Start(state, Tail(run.events, offset), results)
 
 
-def _trials(columns: Any, counts: Any, data: bytes, start: int) -> dict[int, Trial]:
-    """All trials, with their epochs as text: the lines that begin at `start`."""
-    whole = memoryview(data)  # a hundred megabytes after a long night: no copy of them
-    found: dict[int, Trial] = {}
-    if not all(type(count) is int and count >= 0 for count in counts):
+def _trials(columns: Any, counts: Any, sizes: Any, lines: memoryview) -> dict[int, Trial]:
+    """All trials, with their epochs as text: two lines for each."""
+    if not all(type(number) is int and number >= 0 for number in (*counts, *sizes)):
         raise ValueError("no numbers of epochs")
+    found: dict[int, Trial] = {}
+    start = 0
     rows = rows_of(Trial, columns, _FIELDS, len(counts))
-    for fields_of_one, count in zip(rows, counts, strict=True):
-        later = None
-        if count:
-            middle = data.index(b"\n", start)
-            end = data.index(b"\n", middle + 1)
-            later = Later(whole[middle + 1 : end], count, whole[start:middle])
-            start = end + 1
+    for fields_of_one, count, newest, every in zip(
+        rows, counts, sizes[::2], sizes[1::2], strict=True
+    ):
+        middle = start + newest
+        end = middle + every
+        later = Later(lines, (start, middle, end), count) if count else None
+        start = end
         trial = Trial.__new__(Trial)
         fields_of_one["epochs"] = Epochs(later=later)
         trial.__dict__ = fields_of_one  # a third of what its constructor takes
