@@ -147,6 +147,16 @@ def test_the_panel_and_the_run_are_never_replaced(run, panel, tmp_path):
     assert panel.read_bytes() == before
 
 
+def test_a_link_is_followed_to_what_it_names(run, panel, tmp_path):
+    real, link = tmp_path / "real.parquet", tmp_path / "link.parquet"
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    predicted(run, panel, link)
+    assert link.is_symlink()
+    assert pl.read_parquet(real).height > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.parquet", "real.parquet"]
+
+
 def test_short_history_is_said_and_several_trials_are_averaged(run, panel, tmp_path):
     words = ["predict", run.path, "--data-path", panel, "--out", tmp_path / "p.parquet", "--json"]
     told = json.loads(atft(*words, "--since", "2000-01-01"))

@@ -57,9 +57,9 @@ def test_two_ranks_come_to_the_result_of_one(panel, home):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP][: 2 if ALL else 1])
 def test_a_rank_that_is_lost_or_hangs_costs_an_attempt_and_no_more(panel, home, how):
-    whole = begun(panel, home / "whole", epochs=20)
+    whole = begun(panel, home / "whole", epochs=12)
     wait_for_end(whole)
-    run = begun(panel, home / "out", epochs=20)
+    run = begun(panel, home / "out", epochs=12)
     wait_for(run, trains)
     rank = rank_of(run)
     os.kill(rank.pid, how)
@@ -67,7 +67,7 @@ def test_a_rank_that_is_lost_or_hangs_costs_an_attempt_and_no_more(panel, home, 
     assert status.name == "FINISHED"
     trial = state.trials[0]
     assert (trial.state, trial.attempt, trial.crashes) == ("COMPLETE", 2, 1)
-    assert [row.epoch for row in trial.epochs] == list(range(1, 21))
+    assert [row.epoch for row in trial.epochs] == list(range(1, 13))
     assert values_of(run) == pytest.approx(values_of(whole), abs=2e-4)
     assert not rank.is_running()
     assert_log_equals_study(run)

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft_core.cli.output import ProgressLine, print_json, say
+from atft_core.cli.output import ProgressLine, print_json, say, write_out
 from atft_core.config.load import parse_assignment, read_resolved, with_values
 from atft_core.errors import DataError, UsageError
 from atft_core.run.access import refuse_own_program
@@ -156,15 +156,15 @@ def _day(text: str) -> date | None:
 
 
 def _write(table: Any, out: Path) -> None:
+    import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
 
-    temporary = out.with_name(f".{out.name}.tmp")
     write = pyarrow.parquet.write_table if out.suffix == ".parquet" else pyarrow.csv.write_csv
+    sink = pa.BufferOutputStream()
+    write(table, sink)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write(table, str(temporary))
-        temporary.replace(out)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(f"Cannot write {out}: {error.strerror or error}.") from error
+    write_out(out, sink.getvalue().to_pybytes())

@@ -20,7 +20,7 @@ from atft_core.run.plugins import VOUCHED
 from atft_core.run.processes.kept import end_with
 
 _LONGEST = 1 << 16
-"""Bytes of a line; what is longer is cut."""
+"""Bytes of a line; what is longer is cut, and says so."""
 _CHUNK = 1 << 16
 _TICK = 0.1
 _AFTERWARDS = 2.0
@@ -126,6 +126,8 @@ class Program:
 
     def _said(self, line: bytes) -> str:
         text = line[:_LONGEST].decode(errors="replace").rstrip("\r").rpartition("\r")[2]
+        if len(line) > _LONGEST:  # JSON is none any more: whoever looks for an epoch sees why
+            text += f" [cut after {_LONGEST >> 10} KiB]"
         self.last = text.strip() or self.last
         return text
 
