@@ -1,6 +1,8 @@
 """What a person names as a place to write to stays what it is."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -25,6 +27,21 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     write_out(pipe, b"said")
     reader.join(timeout=20)
     assert heard == [b"said"] and pipe.is_fifo()
+
+
+@pytest.mark.parametrize("words", [["status", ".", "--json"], ["status", "none"], ["config"]])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_change_no_exit_code(tmp_path, words, closed):
+    atft = f"{sys.executable} -m atft_core {' '.join(words)}"
+    whole, done = (
+        subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        for line in (atft, f"{atft} {closed}")
+    )
+    assert done.returncode == whole.returncode
+    assert done.stdout == ("" if " >&-" in f" {closed}" else whole.stdout)
+    assert done.stderr == ("" if "2>&-" in closed else whole.stderr)
 
 
 def test_what_cannot_be_written_is_said(tmp_path):

@@ -21,9 +21,7 @@ def main() -> None:
         return
     from atft_core.cli.output import say
 
-    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 gets escapes
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     try:
         try:
             _run(sys.argv[1:])
@@ -42,6 +40,15 @@ def main() -> None:
         say(f"atft: {where}{error.strerror or error}", to=sys.stderr)
         _silence()
         sys.exit(1)
+
+
+def _prepare_streams() -> None:
+    """One that was closed (`>&-`) takes what is said; a terminal that is not UTF-8 gets escapes."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(words: Sequence[str]) -> None:
