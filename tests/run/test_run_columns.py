@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from run_builders import sweep, written
 
 from atft_core.run import events as ev
-from atft_core.run.columns import packed, rows_of
+from atft_core.run.columns import MOST_TEXT, packed, rows_of
 from atft_core.run.fold import apply, fold
 from atft_core.run.journal import read_events
 from atft_core.run.snapshot import load_start, save
@@ -71,6 +71,18 @@ def test_runs_of_other_lengths_or_types_are_refused(runs):
     columns["number"] = {"runs": runs}
     with pytest.raises((ValueError, TypeError)):
         list(rows_of(Row, columns, NAMES, 12))
+
+
+def test_what_would_be_too_much_written_out_is_refused_and_never_written(monkeypatch):
+    columns = as_columns(SAME)
+    assert columns["said"] == {"runs": [[12, "x"]]}
+    columns["said"] = {"runs": [[12, "x" * MOST_TEXT]]}
+    with pytest.raises(ValueError, match=r"Row.said is not 12 values"):
+        list(rows_of(Row, columns, NAMES, 12))
+    monkeypatch.setattr("atft_core.run.columns.MOST_TEXT", 100)
+    wide = [replace(SAME[0], said="x" * 99)] * 12
+    assert as_columns(wide)["said"] == ["x" * 99] * 12
+    assert len(list(rows_of(Row, as_columns(wide), NAMES, 12))) == 12
 
 
 def test_lists_of_other_lengths_are_refused():

@@ -17,6 +17,8 @@ from atft_core.run.fits import MOST, NUMBERS, Fits, fits, fitting
 Column = list[Any] | Json
 _SHORTER = 4
 """How many times fewer runs than values are worth it."""
+MOST_TEXT = 1 << 26
+"""Characters of a column that is written out: forged runs of a long text could be terabytes."""
 
 
 def packed(values: Sequence[Any]) -> Column:
@@ -25,7 +27,8 @@ def packed(values: Sequence[Any]) -> Column:
         [sum(1 for _ in group), value]
         for (_, value), group in groupby(values, key=lambda value: (type(value), value))
     ]
-    return {"runs": runs} if len(runs) * _SHORTER <= len(values) else list(values)
+    worth = len(runs) * _SHORTER <= len(values) and _text(runs) <= MOST_TEXT
+    return {"runs": runs} if worth else list(values)
 
 
 def rows_of(
@@ -44,7 +47,7 @@ def rows_of(
         if not _fit(column if runs is None else [value for _, value in runs], known[name]):
             raise ValueError(f"{cls.__name__}.{name} has values of other types")
         if runs is not None and not _cover(runs, count):
-            raise ValueError(f"{cls.__name__}.{name} is not {count} values")
+            raise ValueError(f"{cls.__name__}.{name} is not {count} values of some length")
         if runs is None:
             varying[name] = column
         elif len(runs) == 1:
@@ -56,8 +59,13 @@ def rows_of(
 
 
 def _cover(runs: Any, count: int) -> bool:
-    numbers = [many for many, _ in runs]
-    return all(type(many) is int and many > 0 for many in numbers) and sum(numbers) == count
+    if not all(type(many) is int and 0 < many <= count for many, _ in runs):
+        return False
+    return sum(many for many, _ in runs) == count and _text(runs) <= MOST_TEXT
+
+
+def _text(runs: Any) -> int:
+    return sum(many * len(repr(value)) for many, value in runs)
 
 
 def _fit(values: Any, wanted: Fits) -> bool:
