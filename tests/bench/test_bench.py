@@ -109,7 +109,7 @@ def test_console_reports_what_it_sends_and_needs_beside_a_plain_app():
         assert 0 < row["bytes_per_s"] < row["peer_bytes_per_s"]
         assert row["rss_mb"] > 10
     assert found["first_frame"]["ratio"] > 0
-    assert 0 < found["key"]["median_ms"] <= found["key"]["p95_ms"]
+    assert 0 <= found["key"]["median_ms"] <= found["key"]["p95_ms"]
     assert found["attach"]["trials"] == 30
 
 

@@ -19,6 +19,7 @@ from drill import (
     wait_for_end,
 )
 
+from atft_core.engine.reserve import RESERVE_BYTES
 from atft_core.run.status import read_status
 from atft_core.run.verdict.diagnose import verdict_line
 
@@ -204,6 +205,7 @@ def test_a_disk_that_fills_at_once_pauses_the_run_until_there_is_room(panel, sma
     run = start(panel, small_disk / "out", trials=1, epochs=200)
     if when == "preflight":
         wait_for(run, lambda s: s.engines)
+        assert (run.path / ".reserve").stat().st_size == RESERVE_BYTES
     else:
         wait_for(run, lambda s: s.trials and s.trials[0].epochs)
     fill(small_disk)

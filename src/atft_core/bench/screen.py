@@ -72,7 +72,9 @@ class Screen:
         return Used((self.received - count) / took, (self._spent() - before) / took)
 
     def answer(self, key: str) -> float:
-        """Seconds from a key to the first byte of its answer."""
+        """Seconds from a key to the first byte that comes after it."""
+        while self.read(0.0):  # what was there before is no answer
+            pass
         os.write(self._leader, key.encode())
         began = time.monotonic()
         self.read(PATIENCE)

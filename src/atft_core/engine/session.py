@@ -103,7 +103,6 @@ class Session:
             )
         else:
             self._lay_out()
-        self.reserve.keep()
         return self
 
     def __exit__(
@@ -230,7 +229,12 @@ class Session:
             self.record(ev.Alert(level="warning", text=text))
 
     def announce(self, code: str) -> None:
-        """Say which process is the engine now, and which version of the code it runs."""
+        """Say which process is the engine now, and which version of the code it runs.
+
+        An engine that says so has room kept aside: else a disk that fills in its first second would
+        silence it, and nobody would know that it waits.
+        """
+        self.reserve.keep()
         pid, started_by = os.getpid(), self.state.identity.get("code", code)
         self.record(
             ev.EngineStarted(
