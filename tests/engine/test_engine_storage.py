@@ -61,3 +61,16 @@ def test_trials_share_the_ranges_of_a_parameter_and_no_others(tmp_path):
         assert len({id(trial.distributions[name]) for trial in kept}) == 1
     assert first.params == kept[0].params
     ours.close()
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+def test_choices_that_are_lists_are_read(tmp_path):
+    path = tmp_path / "study.db"
+    study = optuna.create_study(storage=RDBStorage(f"sqlite:///{path}"))
+    study.optimize(lambda trial: len(trial.suggest_categorical("n", [[64, 64], [128]])), 3)
+    ours = Storage.in_file(path)
+    assert [trial.params["n"] for trial in ours.get_all_trials(study._study_id)] == [
+        trial.params["n"] for trial in study.trials
+    ]
+    ours.close()
+    study._storage._backend.engine.dispose()

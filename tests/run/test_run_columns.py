@@ -54,6 +54,12 @@ def test_equal_neighbours_are_written_once_and_types_are_told_apart():
     assert [(many, type(value)) for many, value in runs] == [(8, int), (8, float), (8, bool)]
 
 
+@pytest.mark.parametrize("pair", [(1, True), (1, 1.0), (0.0, -0.0)])
+def test_types_are_told_apart_within_a_dict_too(pair):
+    mixed = [{"a": pair[0]}] * 8 + [{"a": pair[1]}] * 8
+    assert [repr(value["a"]) for _, value in packed(mixed)["runs"]] == list(map(repr, pair))
+
+
 SAME = [Row(5, "x", 0.5, {"a": 1})] * 12
 
 

@@ -132,6 +132,14 @@ def test_forged_epochs_are_none_and_end_nothing(tmp_path, line, place):
     assert list(trials[1].epochs) == list(evidence(run).trials[1].epochs)
 
 
+@pytest.mark.parametrize("count", [2**63, 10**9, 2**62])
+def test_more_epochs_than_the_file_can_hold_are_not_believed(tmp_path, count):
+    run = written(sweep([0.01, 0.02]), tmp_path / "run")
+    save(run, load(run))
+    forged(run, epochs=[count, 3])
+    assert load_start(run).state == State()
+
+
 @pytest.mark.parametrize("sizes", [[], [1], [10**9] * 4, [-5] * 4, ["x"] * 4, [0] * 4, None, 7])
 def test_forged_sizes_of_epochs_end_nothing(tmp_path, sizes):
     run = written(sweep([0.01, 0.02]), tmp_path / "run")

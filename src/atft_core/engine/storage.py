@@ -42,7 +42,7 @@ class Storage(RDBStorage):
         super().__init__(
             url, engine_kwargs=options, skip_compatibility_check=reads, skip_table_creation=reads
         )
-        self._ranges: dict[tuple[str, BaseDistribution], BaseDistribution] = {}
+        self._ranges: dict[str, BaseDistribution] = {}
 
     @classmethod
     def in_file(cls, path: Path, *, scratch: bool = False) -> Storage:
@@ -90,11 +90,11 @@ class Storage(RDBStorage):
         return found
 
     def _sharing(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """By name: the ranges [0, 1] and [false, true] are equal, and not the same."""
+        """By their text: [0, 1] and [false, true] are equal, and choices may be lists."""
         for trial in trials:
             trial.params = {intern(name): value for name, value in trial.params.items()}
             trial.distributions = {
-                intern(name): self._ranges.setdefault((name, range_), range_)
+                intern(name): self._ranges.setdefault(repr(range_), range_)
                 for name, range_ in trial.distributions.items()
             }
         return trials

@@ -22,11 +22,11 @@ MOST_TEXT = 1 << 26
 
 
 def packed(values: Sequence[Any]) -> Column:
-    """A column of values that JSON can hold. 1, 1.0 and true are not equal here."""
-    runs = [
-        [sum(1 for _ in group), value]
-        for (_, value), group in groupby(values, key=lambda value: (type(value), value))
-    ]
+    """A column of values that JSON can hold. Equal is what has the same text: 1, 1.0 and true are
+    not, nor are they within a dict.
+    """
+    groups = (list(group) for _, group in groupby(values, key=repr))
+    runs = [[len(group), group[0]] for group in groups]
     worth = len(runs) * _SHORTER <= len(values) and _text(runs) <= MOST_TEXT
     return {"runs": runs} if worth else list(values)
 

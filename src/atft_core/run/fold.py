@@ -14,7 +14,7 @@ from typing import Any
 from atft_core.run import events as ev
 from atft_core.run.alerts import raised
 from atft_core.run.epochs import EpochRow, Epochs, interned
-from atft_core.run.events import Event, Json, Stamped
+from atft_core.run.events import Event, Stamped
 from atft_core.run.state import ENDED, Alert, State, Trial, from_json, to_json
 from atft_core.run.verdict.history import Stretch, add_epoch, add_mishap
 from atft_core.run.verdict.limits import split_of
@@ -130,14 +130,8 @@ def _news_of(state: State, event: ev.WorkerEvent, t: float) -> Trial | None:
 
 def _settings(state: State, event: ev.Settings, t: float) -> None:
     if trial := _news_of(state, event, t):
-        trial.settings, trial.settings_seq = _once(state, event), state.seq
+        trial.settings, trial.settings_seq = event.values, state.seq
         _note_code(state, str(event.values.get("code", "")))
-
-
-def _once(state: State, event: ev.Settings) -> Json:
-    """Settings as the trial before has them, if they are equal: of a night's trials most are."""
-    before = state.trials.get(event.trial - 1)
-    return before.settings if before and before.settings == event.values else event.values
 
 
 def _progress(state: State, event: ev.Progress, t: float) -> None:

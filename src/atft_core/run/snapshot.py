@@ -127,7 +127,8 @@ def _start(run: RunDirectory, data: bytes, begin: int) -> Start:
 
 def _trials(columns: Any, counts: Any, sizes: Any, lines: memoryview) -> dict[int, Trial]:
     """All trials, with their epochs as text: two lines for each."""
-    if not all(type(number) is int and number >= 0 for number in (*counts, *sizes)):
+    most = len(lines)  # a row takes more than a byte
+    if not all(type(number) is int and 0 <= number <= most for number in (*counts, *sizes)):
         raise ValueError("no numbers of epochs")
     found: dict[int, Trial] = {}
     start = 0
