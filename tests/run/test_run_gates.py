@@ -40,6 +40,17 @@ def test_a_stage_without_evidence_is_locked_and_says_how_to_get_some(book):
     assert "atft run short --override-gate" in found.reason
 
 
+def test_what_is_advised_is_the_same_experiment(book):
+    typed = ["atft", "run", "short", "--data-path", "my panel.parquet", "--until", "07:00",
+             "--set=train.seed=1", "--set", "model.heads=2", "--detach"]  # fmt: skip
+    found = gate(book, book.stage("short"), IDENTITY, words=typed)
+    same = "--data-path 'my panel.parquet' --set=train.seed=1 --set model.heads=2`"
+    assert f"Run `atft run dry {same}" in found.reason
+    assert f"`atft run short --override-gate REASON {same}" in found.reason
+    keep(book, dry_run(metrics(-0.03)))
+    assert f"`atft run dry {same}" in gate(book, book.stage("short"), IDENTITY, words=typed).reason
+
+
 def test_a_good_run_opens_the_next_stage(book):
     run = keep(book, dry_run())
     found = gate(book, book.stage("short"), IDENTITY)

@@ -77,7 +77,7 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
             f"Nobody has asked for {' '.join(config.command.argv)[:200]} here.",
             hint="Start that stage by itself: `atft run` is how a person names a program.",
         )
-    evidence = pass_gate(runbook, stage, config, prepared, spec.override)
+    evidence = pass_gate(runbook, stage, config, prepared, spec)
     refuse_unreachable(config)
     enter_cluster(config)
     refuse_small_cluster(config)
@@ -110,17 +110,13 @@ def refuse_unlabelled(stage: Stage | None, config: Config) -> None:
 
 
 def pass_gate(
-    runbook: Runbook | None,
-    stage: Stage | None,
-    config: Config,
-    prepared: Prepared,
-    override: str,
+    runbook: Runbook | None, stage: Stage | None, config: Config, prepared: Prepared, spec: Spec
 ) -> str | None:
     """The run whose evidence opens the gate, None where none is needed; GateClosedError."""
     if runbook is None or stage is None or not stage.requires:
         return None
-    found = gate(runbook, stage, prepared.identity, differing(config))
-    if not found.open and not override:
+    found = gate(runbook, stage, prepared.identity, differing(config), spec.argv)
+    if not found.open and not spec.override:
         raise GateClosedError(f"Stage {stage.key} is locked: {found.reason}")
     return str(found.evidence) if found.evidence else None
 

@@ -37,12 +37,14 @@ def gate(
     stage: Stage,
     identity: Json | None,
     differing: Differing | None = None,
+    words: Sequence[str] = (),
 ) -> Gate:
     """The gate of `stage`: the newest finished run of the stage before decides.
 
     Only a run with the same data, configuration (but trials and epochs) and code counts, demo
     for demo. `identity` None (the console, which has not read the panel): these are not compared.
-    `differing` tells which settings those of another configuration are.
+    `differing` tells which settings those of another configuration are. `words`: the command that
+    was typed; what it says of data and settings is said of the stage before as well.
     """
     if not stage.requires:
         return Gate(True, "no stage comes before it")
@@ -51,11 +53,12 @@ def gate(
     for run, state, fault in _runs(before):
         excuse = fault or _strange(state, runbook) or _difference(run, state, identity, differing)
         if not excuse:
-            return _decide(runbook, stage, run, state, compared=identity is not None)
+            return _decide(runbook, stage, run, state, words, compared=identity is not None)
         goes_on = f"; `atft resume {run.path}` goes on" if state.end_state == "STOPPED" else ""
         passed_over.append(f"{run.path}: {excuse}{goes_on}")
     seen = f" ({'; '.join(passed_over)})" if passed_over else f" in {before.output_dir}"
-    return Gate(False, f"no run of {before.title!r} counts{seen}. {_ways(runbook, stage, before)}")
+    ways = _ways(runbook, stage, before, words)
+    return Gate(False, f"no run of {before.title!r} counts{seen}. {ways}")
 
 
 def _runs(before: Stage) -> Iterator[tuple[RunDirectory, State, str]]:
@@ -150,7 +153,13 @@ def _program(code: object) -> list[str]:
 
 
 def _decide(
-    runbook: Runbook, stage: Stage, run: RunDirectory, state: State, *, compared: bool
+    runbook: Runbook,
+    stage: Stage,
+    run: RunDirectory,
+    state: State,
+    words: Sequence[str],
+    *,
+    compared: bool,
 ) -> Gate:
     before = runbook.stage(stage.requires)
     found, eased = tuple(check(state, before)), _failed_when_it_ran(run, state, before)
@@ -160,14 +169,14 @@ def _decide(
             f"{before.title} in {run.path} passes by criteria that were changed since it ran; "
             f"by its own it has {'; '.join(eased)}{unsaid}."
         )
-        return Gate(False, f"{reason} {_ways(runbook, stage, before)}", run.path, found)
+        return Gate(False, f"{reason} {_ways(runbook, stage, before, words)}", run.path, found)
     if overall(found, state) is Verdict.PASS:
         how = f" (itself started by an override: {state.override})" if state.override else ""
         return Gate(True, f"{before.title} passed in {run.path}{how}{unsaid}", run.path, found)
     unmet = [result for result in found if result.verdict is not Verdict.PASS]
     rows = [row(result, before) for result in unmet]
     reason = f"{before.title} in {run.path} has open criteria: {'; '.join(rows)}{unsaid}."
-    return Gate(False, f"{reason} {_ways(runbook, stage, before, unmet)}", run.path, found)
+    return Gate(False, f"{reason} {_ways(runbook, stage, before, words, unmet)}", run.path, found)
 
 
 def _own_stage(run: RunDirectory, state: State) -> Stage | None:
@@ -194,15 +203,31 @@ def row(result: Result, stage: Stage) -> str:
     return f"{result.verdict} {result.title}{horizon} {found}{wanted}{source}{note}"
 
 
-def _ways(runbook: Runbook, stage: Stage, before: Stage, unmet: Sequence[Result] = ()) -> str:
-    name = typed(runbook.path)
+def _ways(
+    runbook: Runbook,
+    stage: Stage,
+    before: Stage,
+    words: Sequence[str],
+    unmet: Sequence[Result] = (),
+) -> str:
+    name, same = typed(runbook.path), _same_run(words)
     book = "" if name == "runbook" else f" --runbook {shlex.quote(name)}"
     blind = any(r.name == "gpu_utilisation" and r.verdict is Verdict.UNKNOWN for r in unmet)
     if blind:  # another run would show no more
         again = (
-            f"Without NVML, judge the time spent waiting for data instead: "
-            f"`atft run {before.key} --runbook cpu`, then `atft run {stage.key} --runbook cpu`"
+            f"Without NVML, judge the time spent waiting for data instead: `atft run {before.key} "
+            f"--runbook cpu{same}`, then `atft run {stage.key} --runbook cpu{same}`"
         )
     else:
-        again = f"Run `atft run {before.key}{book}`"
-    return f"{again}, or override with `atft run {stage.key}{book} --override-gate REASON`."
+        again = f"Run `atft run {before.key}{book}{same}`"
+    return f"{again}, or override with `atft run {stage.key}{book} --override-gate REASON{same}`."
+
+
+def _same_run(words: Sequence[str]) -> str:
+    """Of a command that was typed, what makes it this experiment: without it, it is another one."""
+    left, found = iter(words), []
+    for word in left:
+        name, given, _ = word.partition("=")
+        if name in ("--data-path", "--config", "--set", "--plugin"):
+            found += [word] if given else [word, next(left, "")]
+    return "".join(f" {shlex.quote(word)}" for word in found)
