@@ -203,7 +203,8 @@ def test_the_stacks_of_engine_and_worker_are_told_and_kept(live):
     wait_for(live, lambda state: state.trials and state.trials[0].epochs)
     said = atft("stacks", live.path)
     state = load(live)
-    assert f"== engine, pid {state.engine_pid}, S (sleeps)" in said
+    # What either does at that instant is the scheduler's affair: see the stopped worker below.
+    assert f"== engine, pid {state.engine_pid}, " in said
     assert f"== trial 0, pid {state.trials[0].pid}, " in said
     of_engine, _, of_worker = said.partition("== trial 0")
     assert "engine/pool.py" in of_engine, "the engine watches its worker"
