@@ -13,6 +13,7 @@ from atft_core.run.columns import MOST_TEXT, packed, rows_of
 from atft_core.run.fold import apply, fold
 from atft_core.run.journal import read_events
 from atft_core.run.snapshot import load_start, save
+from atft_core.run.state import Trial
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ ROWS = st.lists(
         number=st.integers(-3, 3),
         said=st.sampled_from(["", "", "", "lost"]),
         value=st.sampled_from([None, None, 0.5]),
-        facts=st.sampled_from([None, {}, {"a": 1}]),
+        facts=st.sampled_from([None, {}, {"a": 1}, {"a": 1, "b": 2}]),
     ),
     max_size=40,
 )
@@ -83,7 +84,7 @@ def test_what_would_be_too_much_written_out_is_refused_and_never_written(monkeyp
     columns = as_columns(SAME)
     assert columns["said"] == {"runs": [[12, "x"]]}
     columns["said"] = {"runs": [[12, "x" * MOST_TEXT]]}
-    with pytest.raises(ValueError, match=r"Row.said is not 12 values"):
+    with pytest.raises(ValueError, match=r"Row.said would be too much"):
         list(rows_of(Row, columns, NAMES, 12))
     monkeypatch.setattr("atft_core.run.columns.MOST_TEXT", 100)
     wide = [replace(SAME[0], said="x" * 99)] * 12
@@ -91,12 +92,59 @@ def test_what_would_be_too_much_written_out_is_refused_and_never_written(monkeyp
     assert len(list(rows_of(Row, as_columns(wide), NAMES, 12))) == 12
 
 
+OBJECTS = [{"pid": pid, "loss": {"rank_ic": 0.5}, "feed": "resident"} for pid in range(12)]
+
+
+def test_objects_with_the_same_keys_are_columns_themselves():
+    assert packed(OBJECTS) == {
+        "keys": {
+            "pid": list(range(12)),
+            "loss": {"runs": [[12, {"rank_ic": 0.5}]]},
+            "feed": {"runs": [[12, "resident"]]},
+        }
+    }
+    reordered = [dict(reversed(OBJECTS[0].items())), *OBJECTS[1:]]
+    for other in ([*OBJECTS[1:], {}], [*OBJECTS[1:], None], [*OBJECTS[1:], {"pid": 1}], reordered):
+        assert packed(other) == other
+
+
+@given(st.lists(st.fixed_dictionaries({"a": st.sampled_from([1, True, 1.0]), "b": st.integers()})))
+def test_objects_come_back_as_they_were(values):
+    columns = json.loads(json.dumps({"settings": packed(values)}))
+    back = rows_of(Trial, columns, ["settings"], len(values))
+    assert repr([row["settings"] for row in back]) == repr(values)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {}, [], None, {"a": [1] * 11}, {"a": [1]}, {"a": ["1"] * 12}, {"a": [1] * 12, "b": [2]},
+        {"a": {"runs": [[11, 1]]}}, {"a": {"keys": {"b": [1] * 12}}}, {"a": 1}, {"a": None},
+    ],
+)  # fmt: skip
+def test_keys_with_other_columns_are_refused(keys):
+    columns = {**as_columns(SAME), "facts": {"keys": keys}}
+    with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+        list(rows_of(Row, columns, NAMES, 12))
+
+
+def test_keys_that_would_be_too_much_together_are_refused(monkeypatch):
+    monkeypatch.setattr("atft_core.run.columns.MOST_TEXT", 1000)
+    keys = {f"a{number}": {"runs": [[12, 1]]} for number in range(100)}
+    with pytest.raises(ValueError, match=r"Row.facts would be too much"):
+        list(rows_of(Row, {**as_columns(SAME), "facts": {"keys": keys}}, NAMES, 12))
+    wide = [{f"a{number}": 1 for number in range(100)} | {"b": n} for n in range(12)]
+    assert packed(wide) == wide
+
+
 def test_lists_of_other_lengths_are_refused():
     rows = [replace(SAME[0], number=number) for number in range(12)]
     columns = as_columns(rows)
     for wrong in (columns["number"][:-1], [*columns["number"], 5]):
-        with pytest.raises(ValueError, match=r"zip\(\)"):
+        with pytest.raises(ValueError, match=r"Row.number is not 12 values"):
             list(rows_of(Row, {**columns, "number": wrong}, NAMES, 12))
+    with pytest.raises(ValueError, match=r"Row.number is not 12 values"):
+        list(rows_of(Row, {**columns, "number": [5]}, NAMES, 12))
 
 
 def test_trials_that_a_snapshot_said_at_once_go_on_apart(tmp_path):

@@ -45,7 +45,8 @@ def _rows(value: Any) -> str:
     return "[\n  " + ",\n  ".join(map(_compact, value)) + "\n ]" if many else _compact(value)
 
 
-_compact = json.JSONEncoder(allow_nan=False, default=str).encode  # made once, not for each row
+# Made once, not for each row; nothing that is shown holds itself.
+_compact = json.JSONEncoder(allow_nan=False, default=str, check_circular=False).encode
 
 
 def write_out(path: Path, data: bytes) -> None:

@@ -1,7 +1,8 @@
 """Many records as columns: in JSON a third of the objects, and read in a fraction of the time.
 
-A column is a list of values or, where neighbours mostly are equal as the settings of trials are,
-`{"runs": [[how many, value], ...]}`.
+A column is a list of values; where neighbours mostly are equal, as the states of trials are,
+`{"runs": [[how many, value], ...]}`; and where all values are objects with the same keys, as the
+settings of trials are, `{"keys": {key: column, ...}}` with columns of the first two kinds.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, repeat
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 from atft_core.run.events import Json
 from atft_core.run.fits import MOST, NUMBERS, Fits, fits, fitting
@@ -25,10 +26,24 @@ def packed(values: Sequence[Any]) -> Column:
     """A column of values that JSON can hold. Equal is what has the same text: 1, 1.0 and true are
     not, nor are they within a dict.
     """
+    for column in (_in_runs(values), _by_key(values)):
+        if column is not None and _text(column, len(values)) <= MOST_TEXT:
+            return column
+    return list(values)
+
+
+def _in_runs(values: Sequence[Any]) -> Json | None:
     groups = (list(group) for _, group in groupby(values, key=repr))
     runs = [[len(group), group[0]] for group in groups]
-    worth = len(runs) * _SHORTER <= len(values) and _text(runs) <= MOST_TEXT
-    return {"runs": runs} if worth else list(values)
+    return {"runs": runs} if len(runs) * _SHORTER <= len(values) else None
+
+
+def _by_key(values: Sequence[Any]) -> Json | None:
+    keys = list(values[0]) if values and type(values[0]) is dict else []
+    if not keys or not all(type(value) is dict and list(value) == keys for value in values):
+        return None
+    members = {key: [value[key] for value in values] for key in keys}
+    return {"keys": {key: _in_runs(each) or each for key, each in members.items()}}
 
 
 def rows_of(
@@ -42,30 +57,63 @@ def rows_of(
     same: Json = {}
     varying: dict[str, Iterable[Any]] = {}
     for name in names:
-        column = columns[name]
-        runs = column["runs"] if type(column) is dict else None
-        if not _fit(column if runs is None else [value for _, value in runs], known[name]):
+        distinct, values = _spread(columns[name], count, cls, name)
+        if not _fit(distinct, known[name]):
             raise ValueError(f"{cls.__name__}.{name} has values of other types")
-        if runs is not None and not _cover(runs, count):
-            raise ValueError(f"{cls.__name__}.{name} is not {count} values of some length")
-        if runs is None:
-            varying[name] = column
-        elif len(runs) == 1:
-            same[name] = runs[0][1]
+        if len(distinct) == 1:
+            same[name] = distinct[0]
         else:
-            varying[name] = chain.from_iterable(repeat(value, many) for many, value in runs)
-    for values in zip(range(count), *varying.values(), strict=True):
-        yield same | dict(zip(varying, values[1:], strict=True))
+            varying[name] = values
+    for row in zip(range(count), *varying.values(), strict=True):
+        yield same | dict(zip(varying, row[1:], strict=True))
 
 
-def _cover(runs: Any, count: int) -> bool:
+class _Spread(NamedTuple):
+    """The values of a column, and those of them to look at: one for all that are the same."""
+
+    distinct: list[Any]
+    values: Iterable[Any]
+
+
+def _spread(column: Any, count: int, cls: type[Any], name: str) -> _Spread:
+    if _text(column, count) > MOST_TEXT:
+        raise ValueError(f"{cls.__name__}.{name} would be too much")
+    spread = _of_keys(column["keys"], count) if "keys" in column else _of_values(column, count)
+    if spread is None:
+        raise ValueError(f"{cls.__name__}.{name} is not {count} values")
+    return spread
+
+
+def _of_keys(members: Any, count: int) -> _Spread | None:
+    spread = [_of_values(column, count) for column in members.values()]
+    if not members or None in spread:
+        return None
+    rows = zip(*(each.values for each in spread if each), strict=True)
+    made = [dict(zip(members, row, strict=True)) for row in rows]
+    return _Spread(made, made)
+
+
+def _of_values(column: Any, count: int) -> _Spread | None:
+    """Nothing where they are not as many."""
+    if type(column) is list:
+        return _Spread(column, column) if len(column) == count else None
+    runs = column["runs"]
     if not all(type(many) is int and 0 < many <= count for many, _ in runs):
-        return False
-    return sum(many for many, _ in runs) == count and _text(runs) <= MOST_TEXT
+        return None
+    if sum(many for many, _ in runs) != count:
+        return None
+    values = chain.from_iterable(repeat(value, many) for many, value in runs)
+    return _Spread([value for _, value in runs], values)
 
 
-def _text(runs: Any) -> int:
-    return sum(many * len(repr(value)) for many, value in runs)
+def _text(column: Any, count: int) -> int:
+    """About how many characters are written anew where `count` values are written out."""
+    if type(column) is list:
+        return 0
+    if "keys" in column:
+        members = column["keys"]
+        return sum(count * len(key) + _text(each, count) for key, each in members.items())
+    return sum(many * len(repr(value)) for many, value in column["runs"])
 
 
 def _fit(values: Any, wanted: Fits) -> bool:

@@ -91,7 +91,7 @@ class Later:
 
     def __init__(self, text: memoryview, places: tuple[int, int, int], count: int) -> None:
         """`text` has, from the first place to the second, a list of the last row alone, from there
-        to the third one of all.
+        to the third one of those before.
         """
         self.count = count
         self._text, self._places = text, places
@@ -107,7 +107,8 @@ class Later:
         """All of them."""
         if self._rows is None:  # another thread may be at it, too: both find the same
             _, middle, end = self._places
-            self._rows = [*_decoded(self._text[middle:end])[: self.count - 1], self.newest]
+            earlier = _decoded(self._text[middle:end])[: self.count - 1]
+            self._rows = [*earlier, self.newest]
         return self._rows
 
 

@@ -4,7 +4,7 @@ It is for looking only: gates and checks fold the whole log. It is used where th
 there as it did, so that it never speaks of another one.
 
 A checksum of all that follows, a line of JSON with everything but epochs, then for each trial two
-lines: its newest epoch, and all of them. These are most of it, and decoded when
+lines: its newest epoch, and those before. These are most of it, and decoded when
 somebody looks at them. Trials stand there as columns, a list for each field, which are read in a
 third of the time that an object for each would take.
 """
@@ -34,7 +34,7 @@ from atft_core.run.judge.criteria import Result, Verdict, check
 from atft_core.run.stages import stage_from_json
 from atft_core.run.state import State, Trial, from_json, to_json
 
-SHAPE = 13
+SHAPE = 14
 """Of what a snapshot holds; another one is folded again."""
 _FIELDS = tuple(field.name for field in fields(Trial) if field.name != "epochs")
 _WINDOW = 4096
@@ -60,7 +60,7 @@ def save(run: RunDirectory, state: State) -> None:
     trials = state.trials.values()
     for trial in trials:
         rows = [vars(row) for row in trial.epochs]
-        lines += [_json(rows[-1:]), _json(rows)]
+        lines += [_json(rows[-1:]), _json(rows[:-1])]
     columns = {name: packed([vars(trial)[name] for trial in trials]) for name in _FIELDS}
     value = {
         "atft": __version__,
@@ -87,7 +87,7 @@ def _checked(state: State) -> list[Result]:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, allow_nan=False).encode() + b"\n"
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def load_start(run: RunDirectory) -> Start:
@@ -133,11 +133,11 @@ def _trials(columns: Any, counts: Any, sizes: Any, lines: memoryview) -> dict[in
     found: dict[int, Trial] = {}
     start = 0
     rows = rows_of(Trial, columns, _FIELDS, len(counts))
-    for fields_of_one, count, newest, every in zip(
+    for fields_of_one, count, newest, earlier in zip(
         rows, counts, sizes[::2], sizes[1::2], strict=True
     ):
         middle = start + newest
-        end = middle + every
+        end = middle + earlier
         later = Later(lines, (start, middle, end), count) if count else None
         start = end
         trial = Trial.__new__(Trial)
