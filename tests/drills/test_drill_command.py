@@ -89,6 +89,11 @@ def test_a_program_that_fails_says_why(tmp_path, how, said):
     state, status = wait_for_end(run)
     assert (status.name, state.trials[0].state, state.trials[0].value) == ("FAILED", "FAIL", None)
     assert said in state.trials[0].reason
+    log = run.trial(0).log.read_text()
+    assert f"The trial fails: {said.removeprefix('OOM: ').removeprefix('NAN: ')}" in (
+        log.replace("the program ", "")
+    )
+    assert "Traceback" not in log, "no traceback of ours below what it said itself"
     assert epochs_of(run) == ([] if how == "mute" else [1])
     assert_log_equals_study(run)
 

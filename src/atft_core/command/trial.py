@@ -181,12 +181,19 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _failure(program: Program) -> Exception:
-    """What its last line says of why it failed, in the words that verdicts are made of."""
+class ProgramError(EngineError):
+    """It ended with another exit code than 0."""
+
+
+class ProgramMemoryError(ProgramError, MemoryError):
+    """So it says."""
+
+
+def _failure(program: Program) -> ProgramError:
+    """What its last line says of why it failed."""
     said = f"exit code {program.code}: {program.last[:300]}"
-    if any(sign in program.last for sign in _MEMORY):
-        return MemoryError(said)
-    return RuntimeError(said)
+    starved = any(sign in program.last for sign in _MEMORY)
+    return ProgramMemoryError(said) if starved else ProgramError(said)
 
 
 def _configured(run: RunDirectory, trial: int) -> Config:
