@@ -53,7 +53,11 @@ def play(driver, tmp_path):
 
 SAMPLE = """
 sampler = GpuSampler(path, period=0.005)
-sampler.stage = "train"
+sampler.note(3, "train")
+sampler.note(4, "validate", "1")
+sampler.note(5, "train", "1")
+sampler.note(6, "checkpoint", "0")
+sampler.note(6, "")
 start = time.time()
 sampler.start()
 until(lambda: path.exists() and path.read_text().count("\\n") >= 2)
@@ -85,7 +89,7 @@ def test_two_gpus_are_sampled_and_written_once_a_second(play):
     assert 80 <= first["p10"] < first["p50"] < first["p90"] <= 99
     assert second["p90"] == 0
     assert first["n"] >= 10
-    assert first["stage"] == "train"
+    assert (first["stage"], second["stage"]) == ("train", "train+validate")
 
 
 READ = """

@@ -20,6 +20,7 @@ stands before it. `engine.lock` is locked while the run is at work.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
 import json
@@ -42,7 +43,7 @@ SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-_MOST, _MOST_COUNT = 1e18, 10**9
+_MOST, MOST_COUNT = 1e18, 10**9
 """Beyond them a number is none that a run can have: readers take no larger ones."""
 _PERIOD = 0.5
 """Seconds between two words about progress."""
@@ -126,10 +127,13 @@ class Run:
             raise ValueError("this run is closed")
         t = round(time.time() if at is None else at, 3)
         with self._turn:
-            self._seq += 1
-            record = {"seq": self._seq, "t": t, "kind": kind, **_finite(fields)}
+            record = {"seq": self._seq + 1, "t": t, "kind": kind, **_finite(fields)}
             text = json.dumps(record, allow_nan=False, separators=(",", ":"))
-            os.write(self._file, (summed(text) + "\n").encode())
+            line, size = (summed(text) + "\n").encode(), os.fstat(self._file).st_size
+            if os.write(self._file, line) != len(line):  # a full disk: leave no half line behind
+                os.ftruncate(self._file, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            self._seq += 1
         if self.DURABLE and kind != "progress":
             os.fsync(self._file)
 
@@ -180,8 +184,7 @@ class Run:
             op, args, user = str(asked["op"]), asked.get("args"), str(asked.get("user", ""))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             op, args, user = "", {}, ""
-        ok = op == "stop"
-        if ok:
+        if ok := op == "stop":
             now = isinstance(args, dict) and bool(args.get("now"))
             self.stop = "now" if now else "after"
             self.event("stop_requested", now=now, user=user)
@@ -271,8 +274,7 @@ class Trial:
         self.run.event("worker_exited", trial=self.number, attempt=1, ok=True, reason=reason)
         self.run.event("trial_ended", trial=self.number, state=state, value=value, reason=reason)
         self._metrics(state.lower())
-        why = f": {reason}" if reason else ""
-        self.run.log(f"Trial {self.number} {state} value {value}{why}")
+        self.run.log(f"Trial {self.number} {state} value {value}" + f": {reason}" * bool(reason))
 
     def __enter__(self) -> Trial:
         return self
@@ -284,9 +286,8 @@ class Trial:
 
     def _tell(self, kind: str, **fields: Any) -> None:
         self._seq += 1
-        up = round(time.monotonic(), 3)
         self.run.event(kind, trial=self.number, attempt=1, worker_seq=self._seq, said=time.time(),
-                       up=up, **fields)  # fmt: skip
+                       up=round(time.monotonic(), 3), **fields)  # fmt: skip
 
     def _metrics(self, state: str) -> None:
         """All epochs, for programs that read no log; once a second at most, and at the end."""
@@ -296,8 +297,7 @@ class Trial:
         self._kept = now
         last = self._rows[-1]["val"] if self._rows else {}
         _write(self._path / "metrics.json", json.dumps({
-            "trial": self.number, "state": state, "epochs": self._rows, "val": last,
-            "holdout": None,
+            "trial": self.number, "state": state, "epochs": self._rows, "val": last, "holdout": None
         }))  # fmt: skip
 
 
@@ -306,8 +306,8 @@ def _count(name: str, value: Any) -> int:
         count = operator.index(value)
     except TypeError:
         count = 0
-    if not 1 <= count <= _MOST_COUNT or isinstance(value, bool):
-        raise ValueError(f"{name}={value!r}: a whole number from 1 to {_MOST_COUNT:,}")
+    if not 1 <= count <= MOST_COUNT or isinstance(value, bool):
+        raise ValueError(f"{name}={value!r}: a whole number from 1 to {MOST_COUNT:,}")
     return count
 
 
@@ -368,9 +368,7 @@ def _finite(value: Any) -> Any:
     """What JSON can hold; numbers of other libraries as Python's, without those that are none."""
     if isinstance(value, dict):
         kept = {str(key): _finite(each) for key, each in value.items()}
-        return {
-            key: each for key, each in kept.items() if each is not None or value.get(key) is None
-        }
+        return {k: v for k, v in kept.items() if v is not None or value.get(k) is None}
     if isinstance(value, (list, tuple)):
         return [_finite(each) for each in value]
     if isinstance(value, bool) or value is None or isinstance(value, (int, str)):

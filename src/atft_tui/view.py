@@ -172,8 +172,11 @@ def seconds_left(state: State, now: float) -> float | None:
     """Seconds until all planned trials are through, at the pace of the newest trials' epochs.
 
     Pruning can only shorten it. Before the first epoch it is the estimate of the preflight, from
-    the first trial on; where that was too short, it is not known.
+    the first trial on; where that was too short, it is not known. Somebody else's study does not
+    say how many trials it will have.
     """
+    if state.watched:
+        return None
     newest = nlargest(_PACE, state.trials.values(), key=lambda trial: trial.heard)
     epochs = [row.seconds for trial in newest for row in trial.epochs]
     if not epochs:

@@ -55,7 +55,8 @@ def test_without_evidence_a_stage_does_not_start_and_says_how_it_could(place, pa
     said = refused("short", book, panel)
     assert "Stage short is locked: no run of 'dry stage' counts" in said
     assert str(book.parent / "dry") in said
-    assert "atft run dry" in said
+    assert f"atft run dry --runbook {book} --data-path {panel}" in said
+    assert f"--data-path {panel}" in plan("short", book, panel)["gate"]["reason"]
     assert re.search(r"atft run short --runbook \S+ --override-gate", said)
     assert not (book.parent / "short").exists()
 
@@ -111,6 +112,9 @@ def test_an_override_with_a_reason_starts_and_stays_on_record(place, panel):
     assert status["override"] == "the box leaves at noon"
     empty = write_book(place / "no_reason")
     assert "locked" in refused("full", empty, panel, "--override-gate", "   ")
+    run = begin("dry", empty, panel, "--override-gate", "to be sure")
+    assert events(run, ev.RunStarted)[0].override == "", "its gate was open"
+    assert run.facts()["override"] == ""
 
 
 def test_an_ad_hoc_run_opens_nothing(ad_hoc, panel):

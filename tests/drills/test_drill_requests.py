@@ -23,6 +23,7 @@ from small_book import events, run_stage, write_book
 
 from atft_core.run import events as ev
 from atft_core.run.directory import RunDirectory, write_request
+from atft_core.run.lock import Holder, ProcessLock, probe
 from atft_core.run.processes.alive import alive
 from atft_core.run.status import load, read_status
 
@@ -194,6 +195,23 @@ def test_a_trial_that_only_the_study_heard_of_is_completed_by_the_next_engine(pa
     assert (state.n_trials, len(state.added)) == (2, 1)
     atft("stop", run.path, "--now")
     wait_for_end(run)
+
+
+def test_a_stop_while_the_worker_of_another_host_is_waited_for_takes_it_for_no_crash(panel, home):
+    run = start(panel, home / "out", trials=1, epochs=5000)
+    state = wait_for(run, lambda s: s.trials and s.trials[0].epochs)
+    kill(state.engine_pid)
+    kill(state.trials[0].pid)
+    while probe(run.trial(0).lock) is not Holder.NOBODY:
+        time.sleep(0.05)
+    lock = ProcessLock(run.trial(0).lock, attempt=1, host="gpu7")  # NFS shows it as held
+    atft("resume", run.path, "--detach")
+    wait_for(run, lambda s: any("at work on gpu7" in alert.text for alert in s.alerts))
+    atft("stop", run.path, "--now")
+    state, status = wait_for_end(run)
+    assert (status.name, state.trials[0].mishaps, state.trials[0].crashes) == ("STOPPED", [], 0)
+    assert state.trials[0].running, "as far as this host knows"
+    lock.release()
 
 
 # Where everything is.

@@ -88,6 +88,17 @@ def test_a_value_beyond_all_measure_is_a_failure_that_is_told(db, tmp_path, valu
     assert "beyond all measure" in state.trials[0].reason
 
 
+def test_a_study_whose_steps_are_times_of_day_is_watched(db, tmp_path):
+    study = study_of(db, direction="maximize")
+    study.optimize(lambda trial: trial.report(0.1, 1_800_000_000_000) or 0.1, n_trials=1)
+    study.optimize(lambda trial: trial.report(0.2, 0) or 0.2, n_trials=1)
+    mirror = watch(str(db), "", tmp_path)
+    mirror.look()
+    state = evidence(RunDirectory(mirror.run.path))
+    assert [trial.value for trial in state.trials.values()] == [0.1, 0.2]
+    assert [len(trial.epochs) for trial in state.trials.values()] == [1, 1]
+
+
 def test_trials_may_turn_out_longer_than_any_before(db, tmp_path):
     study = study_of(db, direction="maximize")
     mirror = watch(str(db), "", tmp_path)
@@ -108,6 +119,7 @@ def test_a_study_that_minimises_is_shown_with_the_best_first(db, tmp_path):
         run = RunDirectory(place)
         state, status = read_status(run)
         assert status.name == "RUNNING" and state.best.value == -study.best_value
+        assert state.measured(state.best.value) == study.best_value, "as people read it"
         assert "minimises" in state.alerts[0].text
         asked = write_request(run, "stop", {}, user="u", host="h", t=time.time())
         give_up = time.monotonic() + 30

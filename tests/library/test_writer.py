@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -83,6 +84,21 @@ def test_numbers_that_no_reader_takes_are_left_out_and_the_log_stays_whole(tmp_p
     assert [trial.state for trial in state.trials.values()][:2] == ["FAIL", "COMPLETE"]
     with pytest.raises(ValueError, match="a whole number"):
         Run(tmp_path / "more", epochs=10**30)
+
+
+def test_what_does_not_fit_on_the_disk_is_raised_and_costs_no_other_line(tmp_path):
+    with Run(tmp_path / "run", epochs=1) as run:
+        log = run.path / "events.jsonl"
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 30, hard))
+        try:
+            with pytest.raises(OSError, match="No space left"):
+                run.event("alert", level="info", text="does not fit", key="other")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        run.event("alert", level="info", text="fits", key="other")
+    state = evidence(RunDirectory(run.path))
+    assert (state.lost, state.alerts[0].text) == (0, "fits")
 
 
 def test_whoever_raises_has_failed_and_says_why(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from run_builders import IDENTITY, Log, dry_run, metrics, written
 
 from atft_core.run import events as ev
+from atft_core.run.journal import Journal
 from atft_core.run.judge.criteria import Verdict, check
 from atft_core.run.judge.gates import following, gate, still_needs
 from atft_core.run.runbook import load as load_book
@@ -14,7 +15,7 @@ from atft_core.run.runbook import shipped
 from atft_core.run.snapshot import save
 from atft_core.run.stages import stage_to_json
 from atft_core.run.state import State
-from atft_core.run.status import load
+from atft_core.run.status import evidence, load
 
 
 @pytest.fixture
@@ -201,6 +202,20 @@ def test_a_run_whose_log_has_lost_a_line_is_no_evidence(book):
     found = gate(book, book.stage("short"), IDENTITY)
     assert not found.open
     assert "has lost 1 event of its log" in found.reason
+
+
+def test_a_run_whose_last_line_cannot_be_read_is_no_evidence_either(book):
+    """It may have said that a worker was lost; before and after somebody resumes the run."""
+    run = keep(book, dry_run())
+    lines = run.events.read_bytes().splitlines(keepends=True)
+    run.events.write_bytes(b"".join([*lines, lines[-1].replace(b"t", b"T", 1)]))
+    for _ in range(2):
+        found = gate(book, book.stage("short"), IDENTITY)
+        assert not found.open
+        assert "has lost 1 event of its log" in found.reason
+        assert load(run) == evidence(run)
+        with Journal(run.events) as journal:
+            journal.append(ev.Alert(text="resumed"))
 
 
 def test_what_a_forged_snapshot_says_opens_nothing(book):

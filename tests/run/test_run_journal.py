@@ -7,6 +7,7 @@ import pytest
 
 from atft_core.run import events as ev
 from atft_core.run.events import Stamped, encode
+from atft_core.run.fold import fold
 from atft_core.run.journal import Journal, Tail, cut_torn_line, read_events
 
 
@@ -90,6 +91,21 @@ def test_numbers_go_on_where_an_earlier_writer_stopped(path):
     for expected in ((1, 2), (3, 4)):
         with Journal(path) as journal:
             assert tuple(journal.append(ev.Alert()).seq for _ in range(2)) == expected
+
+
+@pytest.mark.parametrize("last", [b"noise\n", b'{"kind":"born_later"}\nnoise\n'])
+def test_numbers_of_a_damaged_end_are_not_given_again(path, last):
+    with Journal(path) as journal:
+        journal.append(ev.Alert(text="first"))
+    with path.open("ab") as file:
+        file.write(last)
+    bad = last.count(b"\n")
+    tail = Tail(path)
+    assert (texts(tail.events()), tail.unread) == (["first"], bad)
+    with Journal(path) as journal:
+        assert journal.append(ev.Alert(text="next")).seq == 2 + bad
+    assert (texts(tail.events()), tail.unread) == (["next"], 0)
+    assert fold(read_events(path)).lost == bad
 
 
 def test_a_full_disk_leaves_no_half_line(path):

@@ -6,11 +6,14 @@ import socket
 import pytest
 import run_builders
 
+from atft_core.run import events as ev
 from atft_core.run import listing
 from atft_core.run.files import read_json, write_json
 from atft_core.run.listing import disk_use, evidence_of, listed
 from atft_core.run.lock import EngineLock
 from atft_core.run.notes import write_archived, write_note
+from atft_core.run.snapshot import save
+from atft_core.run.status import load
 
 
 @pytest.fixture
@@ -85,6 +88,20 @@ def test_a_huge_log_is_read_at_its_ends_only(run, monkeypatch):
     assert (found.stage, found.status.name) == (whole.stage, whole.status.name)
     assert found.planned == 3
     assert (found.ended, found.best) == (None, None), "not read is not known"
+
+
+def test_of_a_huge_log_with_a_snapshot_all_is_known(run, monkeypatch):
+    whole = listed(run)
+    save(run, load(run))
+    monkeypatch.setattr(listing, "_MAX_LOG", 1000)
+    assert listed(run) == whole
+
+
+def test_a_run_that_makes_no_sense_hides_no_other(tmp_path):
+    log = run_builders.Log().start().worker(params={"split.fold": 0}).epoch(1).trial_end()
+    log.add(ev.WalkedForward(found={"pooled": [1]})).end()
+    found = listed(run_builders.written(log, tmp_path / "walk"))
+    assert (found.status.name, found.best) == ("UNREADABLE", None)
 
 
 def test_the_disk_use_is_what_the_system_says_and_follows_no_link(tmp_path):

@@ -235,6 +235,14 @@ def test_lines_that_nobody_copied_while_there_was_no_engine_are_no_silence():
     assert log.state.trials[0].hangs == 0
 
 
+def test_an_engine_that_was_lost_before_a_worker_was_heard_of_has_not_paused_since_1970():
+    log = Log().start()
+    log.add(ev.TrialAsked(trial=0, params={}))
+    log.add(ev.EngineStarted(pid=3), after=100)
+    assert log.state.paused == pytest.approx(102.0)
+    assert log.state.spent(log.t) == pytest.approx(log.t - log.state.started - 102.0)
+
+
 def test_events_that_are_missing_are_counted_and_told():
     events = dry_run().stamped
     state = fold([*events[:3], *events[5:]])

@@ -46,16 +46,18 @@ def stop(run_dir: Path, *, now: bool, as_json: bool) -> None:
     """Ask a run to stop after its running trial, or now; on a full disk by a signal."""
     run = RunDirectory(run_dir.absolute())
     run.facts()
+    _refuse_ended(run, "stop")
+    _answered(run, ask_to_stop(run, now=now), as_json=as_json)
+
+
+def ask_to_stop(run: RunDirectory, *, now: bool) -> str:
+    """The engine's answer, empty when there is none yet; on a full disk it is sent a signal."""
     try:
-        _request(run_dir, "stop", {"now": now}, as_json=as_json)
+        return ask(run, "stop", {"now": now})
     except RunDirectoryError as error:
         if not now or not _signal(run):
             raise
-        message = f"{error.message} Its engine was sent SIGTERM instead: it stops now."
-        if as_json:
-            print_json({"run_dir": str(run.path), "message": message})
-        else:
-            say(message)
+        return f"{error.message} Its engine was sent SIGTERM instead: it stops now."
 
 
 def _signal(run: RunDirectory) -> bool:
@@ -105,23 +107,30 @@ def _request(run_dir: Path, op: str, args: dict[str, Any], *, as_json: bool) -> 
     """Ask a live run for something, and say what it answers."""
     run = RunDirectory(run_dir.absolute())
     run.facts()
+    _refuse_ended(run, op)
+    _answered(run, ask(run, op, args), as_json=as_json)
+
+
+def _refuse_ended(run: RunDirectory, op: str) -> None:
     _, found = read_status(run)
     if not found.live:
         told = f"{found.name}, {found.reason}" if found.name == "DIED" else found.name
         raise AtftError(
-            f"{run_dir} is not running: {told}. There is nothing to {op}.",
-            hint=f"`atft status {run_dir}` says more.",
+            f"{run.path} is not running: {told}. There is nothing to {op}.",
+            hint=f"`atft status {run.path}` says more.",
         )
-    message = ask(run, op, args)
+
+
+def _answered(run: RunDirectory, message: str, *, as_json: bool) -> None:
     if not message:
         raise AtftError(
-            f"The engine of {run_dir} has not answered for {ANSWER_SECONDS:.0f} s.",
-            hint=f"The request is left for it. `atft status {run_dir}` says what it is doing.",
+            f"The engine of {run.path} has not answered for {ANSWER_SECONDS:.0f} s.",
+            hint=f"The request is left for it. `atft status {run.path}` says what it is doing.",
         )
     if as_json:
         print_json({"run_dir": str(run.path), "message": message})
     else:
-        say(f"{run_dir}: {message}")
+        say(f"{run.path}: {message}")
 
 
 def resume(run_dir: Path, *, detach: bool, as_json: bool) -> int:
@@ -169,12 +178,12 @@ def score(run_dir: Path, trial: int, *, confirmed: bool, as_json: bool) -> None:
             hint="Add --yes. It should be looked at once, after every choice has been made.",
             declined="Not scored.",
         )
-    metrics = look(run, trial)
+    scored = look(run, trial)
     if as_json:
-        print_json({"trial": trial, "looks": looks + 1, "holdout": metrics})
+        print_json({"trial": trial, "looks": scored.looks, "holdout": scored.metrics})
         return
-    say(f"Trial {trial} on the holdout, look {looks + 1} at this data:")
-    for horizon, values in metrics.items():
+    say(f"Trial {trial} on the holdout, look {scored.looks} at this data:")
+    for horizon, values in scored.metrics.items():
         shown = {key: values.get(key) for key in ("rank_ic", "rank_ic_se", "rank_ic_t", "ic")}
         text = "  ".join(f"{k} {signed(v)}" for k, v in shown.items() if v is not None)
         say(f"  h={horizon:<3} {text}  days {values.get('days')}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from atft_core.cli.control import ask
+from atft_core.cli.control import ask_to_stop
 from atft_core.cli.output import say
 from atft_core.errors import AtftError, CriteriaNotMetError
 from atft_core.run.directory import RunDirectory
@@ -36,7 +36,7 @@ def follow(run_dir: Path, *, quiet: bool = False, after: int = 0) -> int:
         state, ended = _until_end(run, quiet=quiet, after=after)
     except KeyboardInterrupt:
         with _undisturbed():  # whoever presses twice wants it no less
-            ask(run, "stop", {"now": True})
+            ask_to_stop(run, now=True)
         say("\nStopping; the last checkpoint is kept ...", to=sys.stderr)
         _until_end(run, quiet=True, after=0)
         say(f"Continue with: atft resume {run_dir}", to=sys.stderr)

@@ -34,19 +34,19 @@ def print_json(value: Any) -> None:
     a sweep may have ten thousand trials.
     """
     if not isinstance(value, dict) or not value:
-        print(_compact(value))
+        print(json_text(value))
         return
-    lines = (f" {_compact(str(key))}: {_rows(held)}" for key, held in value.items())
+    lines = (f" {json_text(str(key))}: {_rows(held)}" for key, held in value.items())
     print("{\n" + ",\n".join(lines) + "\n}")
 
 
 def _rows(value: Any) -> str:
     many = isinstance(value, list) and any(isinstance(each, dict) for each in value)
-    return "[\n  " + ",\n  ".join(map(_compact, value)) + "\n ]" if many else _compact(value)
+    return "[\n  " + ",\n  ".join(map(json_text, value)) + "\n ]" if many else json_text(value)
 
 
 # Made once, not for each row; nothing that is shown holds itself.
-_compact = json.JSONEncoder(allow_nan=False, default=str, check_circular=False).encode
+json_text = json.JSONEncoder(allow_nan=False, default=str, check_circular=False).encode
 
 
 def write_out(path: Path, data: bytes) -> None:

@@ -143,9 +143,12 @@ def show_plan(asked: StageRequest, *, as_json: bool) -> int:
     deadline(asked.until, datetime.now())
     resolved = _resolve_stage(asked, runbook, stage)
     progress = ProgressLine()
-    plan = plan_stage(runbook, stage, resolved.config, resolved.origins, progress)
+    words = _typed(asked, runbook)
+    plan = plan_stage(
+        runbook, stage, resolved.config, resolved.origins, progress=progress, words=words
+    )
     progress.close()
-    plan["command"] = launch.shown(*_typed(asked, runbook))
+    plan["command"] = launch.shown(*words)
     if as_json:
         print_json(plan)
     else:

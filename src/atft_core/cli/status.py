@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from atft_core.cli.keeping import note_json
-from atft_core.cli.output import print_json, say, table
+from atft_core.cli.output import json_text, print_json, say, table
 from atft_core.errors import AtftError, RunDirectoryError, UsageError
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, find_runs
@@ -159,8 +159,7 @@ def _show_all(
 ) -> None:
     kept = [run for run in runs if every or not read_notes(run).archived]
     if as_json:
-        found = [(run, *_readable(run)) for run in kept]
-        print_json({"runs": [status_json(*each, verdict_line(*each[1:])) for each in found]})
+        print_json({"runs": [_one_of_many(run) for run in kept]})
         return
     away = len(runs) - len(kept)
     if kept:
@@ -187,12 +186,16 @@ def _listing(found: Sequence[Listed]) -> str:
     return table(rows, right=(3, 4, 5, 6))
 
 
-def _readable(run: RunDirectory) -> tuple[State, Status]:
-    """State and status; one damaged run must not hide the others."""
+def _one_of_many(run: RunDirectory) -> Json:
+    """What `atft status --json` says of it; one damaged run must not hide the others."""
     try:
-        return read_status(run)
-    except (AtftError, OSError) as error:
-        return State(), Status("UNREADABLE", str(error).partition("\n")[0])
+        state, status = read_status(run)
+        found = status_json(run, state, status, verdict_line(state, status))
+        json_text(found)  # which refuses NaN
+    except (AtftError, OSError, *DAMAGE) as error:
+        state, status = State(), Status("UNREADABLE", str(error).partition("\n")[0])
+        return status_json(run, state, status, verdict_line(state, status))
+    return found
 
 
 def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagnosis) -> Json:
@@ -274,7 +277,7 @@ def _trials(state: State, notes: Notes) -> str:
     ]
     for trial in state.trials.values():
         cells = [trial.last(name, h) for name in names]
-        shown = [signed(cell) for cell in [*cells, trial.value]]
+        shown = [signed(cell) for cell in [*cells, state.measured(trial.value)]]
         epoch = f"{len(trial.epochs)}/{state.max_epochs}"
         said = [part for part in (trial.reason or trial.phase, notes.of(trial.number).line) if part]
         word = trial_word(trial.state)

@@ -28,7 +28,8 @@ REFUSED_SECONDS = 5.0
 def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
     """Attempts until one leaves a verdict; a worker that was killed is started again."""
     number, blocked = trial.number, 0
-    yield from _wait_for_other_host(session, number)
+    if not (yield from _left_by_other_host(session, number)):
+        return Outcome("stopped", session.why_interrupt)
     worker = session.executor.adopt(number)
     if worker is None:
         left = _left_behind(session, trial)
@@ -36,7 +37,7 @@ def attempts(session: Session, trial: Asked) -> Steps[Outcome]:
             return left
     while True:
         if worker is None:
-            yield from _wait_for_other_host(session, number)
+            yield from _left_by_other_host(session, number)
             if against := _against_another(session, number):
                 return against
         outcome = yield from _attempt(session, trial, worker or session.executor.adopt(number))
@@ -94,14 +95,19 @@ def _why_not_now(session: Session, number: int) -> str:
     return session.why_interrupt or ("" if begun else session.why_no_further)
 
 
-def _wait_for_other_host(session: Session, number: int) -> Steps[None]:
-    """A worker that is at the trial on another host is no concern of this engine until it ends."""
+def _left_by_other_host(session: Session, number: int) -> Steps[bool]:
+    """A worker that is at the trial on another host is no concern of this engine until it ends;
+    not so where the engine has to end before.
+    """
     told = ""
-    while (where := session.executor.held_elsewhere(number)) and not session.why_interrupt:
+    while where := session.executor.held_elsewhere(number):
+        if session.why_interrupt:
+            return False
         if where != told:
             told = where
             session.record(ev.Alert(level="warning", text=f"trial {number} waits: {where}"))
         yield None
+    return True
 
 
 def _wait_out(session: Session, number: int, reason: str, seconds: float) -> Steps[None]:
@@ -128,6 +134,7 @@ def _close(session: Session, trial: Asked, end: End, fate: Outcome) -> Outcome:
     `fate`: how it ended, where it has left no word and the engine did not end it.
     """
     outcome = _last_word(session, trial) or _wordless(session, end, fate)
+    session.note_phase(session.state.trial(trial.number), "")
     session.record(
         ev.WorkerExited(
             trial=trial.number,

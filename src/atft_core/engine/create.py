@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from atft_core.run.events import SCHEMA_VERSION, Json
 from atft_core.run.files import write_atomically, write_json
 from atft_core.run.foreign import clean
 from atft_core.run.journal import Journal
-from atft_core.run.judge.gates import gate
+from atft_core.run.judge.gates import Gate, gate
 from atft_core.run.lock import EngineLock, Holder
 from atft_core.run.runbook import Runbook, Stage, load, stage_to_json
 
@@ -77,7 +77,8 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
             f"Nobody has asked for {' '.join(config.command.argv)[:200]} here.",
             hint="Start that stage by itself: `atft run` is how a person names a program.",
         )
-    evidence = pass_gate(runbook, stage, config, prepared, spec)
+    passed = pass_gate(runbook, stage, config, prepared, spec)
+    spec = replace(spec, override="" if passed.open else spec.override)
     refuse_unreachable(config)
     enter_cluster(config)
     refuse_small_cluster(config)
@@ -94,7 +95,7 @@ def new_run(spec: Spec) -> tuple[RunDirectory, Config, EngineLock]:
         journal.append(_started(spec, config, prepared, run, stage))
         journal.append(ev.DataReady(facts=prepared.facts, split=prepared.split))
     # Last: this file makes the directory a run.
-    write_json(run.run_json, _facts(spec, config, prepared, run, evidence))
+    write_json(run.run_json, _facts(spec, config, prepared, run, passed.evidence))
     return run, config, lock
 
 
@@ -111,14 +112,17 @@ def refuse_unlabelled(stage: Stage | None, config: Config) -> None:
 
 def pass_gate(
     runbook: Runbook | None, stage: Stage | None, config: Config, prepared: Prepared, spec: Spec
-) -> str | None:
-    """The run whose evidence opens the gate, None where none is needed; GateClosedError."""
-    if runbook is None or stage is None or not stage.requires:
-        return None
+) -> Gate:
+    """The gate, which may be closed where the reason to start nevertheless is given.
+
+    GateClosedError where it is not.
+    """
+    if runbook is None or stage is None:
+        return Gate(True, "what is ad hoc has none")
     found = gate(runbook, stage, prepared.identity, differing(config), spec.argv)
     if not found.open and not spec.override:
         raise GateClosedError(f"Stage {stage.key} is locked: {found.reason}")
-    return str(found.evidence) if found.evidence else None
+    return found
 
 
 def refuse_twin(output_dir: Path) -> None:
@@ -187,7 +191,7 @@ def _started(
 
 
 def _facts(
-    spec: Spec, config: Config, prepared: Prepared, run: RunDirectory, evidence: str | None
+    spec: Spec, config: Config, prepared: Prepared, run: RunDirectory, evidence: Path | None
 ) -> Json:
     """run.json."""
     return {
@@ -215,7 +219,7 @@ def _facts(
         "python": platform.python_version(),
         "executable": sys.executable,
         "versions": _versions(),
-        "evidence": evidence,
+        "evidence": str(evidence) if evidence else None,
         "override": spec.override,
         "then": spec.then,
     }

@@ -32,7 +32,7 @@ def drain(session: Session, trial: int) -> list[Epoch]:
             copied = replace(copied, gpu=_duty(session, copied))
             epochs.append(copied)
         if isinstance(copied, Progress):
-            session.sampler.stage = copied.phase
+            session.note_phase(session.state.trial(trial), copied.phase)
         session.record(copied)
     return epochs
 

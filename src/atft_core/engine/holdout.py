@@ -5,6 +5,7 @@ The ledger is keyed by the hash of the data, so that a new run on the same data 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
@@ -14,7 +15,6 @@ from atft_core.errors import AtftError, UsageError
 from atft_core.run import events as ev
 from atft_core.run import user
 from atft_core.run.directory import RunDirectory
-from atft_core.run.events import Json
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.status import evidence
@@ -37,7 +37,7 @@ def _hash_of(line: str) -> str:
         return ""
 
 
-def look(run: RunDirectory, number: int) -> Json:
+def look(run: RunDirectory, number: int) -> ev.HoldoutScored:
     """Score a complete trial; the look is in the ledger before the score is known."""
     trial = evidence(run).trials.get(number)
     if trial is None or trial.state != "COMPLETE":
@@ -52,25 +52,29 @@ def look(run: RunDirectory, number: int) -> Json:
     try:
         refuse_other_weights(run, number)
         data_hash = str(run.facts()["data"]["hash"])
-        looks = count_looks(data_hash) + 1
-        _enter(data_hash, run, number)
-        metrics: Json = score_holdout(run, number)
+        looks = _enter(data_hash, run, number)
+        scored = ev.HoldoutScored(trial=number, looks=looks, metrics=score_holdout(run, number))
         with Journal(run.events) as journal:
-            journal.append(ev.HoldoutScored(trial=number, looks=looks, metrics=metrics))
+            journal.append(scored)
     finally:
         lock.release()
-    return metrics
+    return scored
 
 
-def _enter(data_hash: str, run: RunDirectory, trial: int) -> None:
+def _enter(data_hash: str, run: RunDirectory, trial: int) -> int:
+    """Count a look, one at a time; which one it is. What a torn line left is closed first."""
     line = {"t": time.time(), "data_hash": data_hash, "run": str(run.path), "trial": trial}
     path = ledger()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = file.seek(0, os.SEEK_END)
+            torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+            file.write(("\n" * torn + json.dumps(line) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
+            return count_looks(data_hash)
     except OSError as error:
         raise AtftError(
             f"Cannot count this look in {path}: {error.strerror}.",

@@ -3,8 +3,8 @@
     python -m atft_core.engine.mirror < {"place": "sqlite:///study.db", "study": ""}
 
 It answers with one line of JSON, as an engine does, follows the study until its standard input
-ends, and takes the directory away. Of a study that minimises the values have a minus, since
-consoles take the largest for the best.
+ends, and takes the directory away. Of a study that minimises the values have a minus in
+there: the largest is the best of every run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from atft_core.run.files import open_regular
 from atft_core.run.fits import MOST
 from atft_core.run.state import WATCHED
 from atft_core.run.wording import finite
-from atft_core.writer import Run
+from atft_core.writer import MOST_COUNT, Run
 
 POLL_SECONDS = 2.0
 """Between two looks at a study; more where a look takes long."""
@@ -81,14 +81,14 @@ class Mirror:
         self._file, self._inode = file, _inode(file)
         name = study.study_name if NAME.fullmatch(study.study_name) else "study"
         objective = f"-{REPORTED}" if self._sign < 0 else REPORTED
-        most = max(steps) - (self._first or 0) + 1 if steps else 1
+        most = max(steps) - (self._first or 0) + 1 if steps else 1  # a step may be a time of day
         self.run = Watched(
-            directory / name, epochs=most, trials=max(1, len(trials)), objective=objective,
-            name=study.study_name, program=place,
+            directory / name, epochs=min(most, MOST_COUNT), trials=max(1, len(trials)),
+            objective=objective, name=study.study_name, program=place,
         )  # fmt: skip
         self._planned = max(1, len(trials))
         if self._sign < 0:
-            text = "this study minimises: values are shown with a minus, the largest is the best"
+            text = "this study minimises: the trial with the smallest value is the best"
             self.run.event("alert", level="info", text=text, key="other")
 
     def look(self) -> None:
@@ -242,6 +242,10 @@ def main() -> int:
     except AtftError as error:
         answer_refusal(error)
         return error.exit_code
+    except Exception as error:  # noqa: BLE001 -- what others keep in a study may be anything
+        said = f"{redacted(str(asked['place']))} cannot be shown: {first_line(error)}"
+        answer_refusal(EngineError(said, hint="Whatever writes it can open it; atft cannot."))
+        return 1
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,12 +56,17 @@ def plan_stage(
     stage: Stage,
     config: Config,
     origins: dict[str, str],
+    *,
     progress: Progress | None = None,
+    words: Sequence[str] = (),
 ) -> Json:
-    """Data, split, gate, cost and settings of a stage, as JSON values."""
+    """Data, split, gate, cost and settings of a stage, as JSON values.
+
+    `words`: the command that starts it.
+    """
     refuse_unlabelled(stage, config)
     prepared = prepare(config, demo=runbook.demo, progress=progress)
-    found = gate(runbook, stage, prepared.identity, differing(config))
+    found = gate(runbook, stage, prepared.identity, differing(config), words)
     earlier = _readable(siblings(stage.output_dir))
     output_dir = free_path(stage.output_dir.absolute())
     return {

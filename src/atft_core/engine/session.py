@@ -173,6 +173,11 @@ class Session:
             return None
         return self.sampler.window(t0, t1, str(trial.settings.get("gpu", "")))
 
+    def note_phase(self, trial: Trial, phase: str) -> None:
+        """What a trial does from now on, for the samples of its GPU; nothing: it is gone."""
+        here = not self.state.nodes and trial.settings.get("device") != "cpu"
+        self.sampler.note(trial.number, phase if here else "", str(trial.settings.get("gpu", "")))
+
     def record(self, event: Event) -> None:
         """Write an event, believe it, wait for the disk, and tell people about it.
 

@@ -38,8 +38,8 @@ class GpuSampler:
     def __init__(self, path: Path, *, period: float = FAST_SECONDS, own_only: bool = False) -> None:
         """`own_only`: just those that a CUDA process with this environment sees."""
         self.path = path
-        self.stage = ""
-        """What the run is doing; written beside each sample."""
+        self._doing: dict[int, tuple[str, str]] = {}
+        """The cards of each trial at work, and its phase."""
         self._period = period
         self._own_only = own_only
         self._nvml: Nvml | None = None
@@ -111,6 +111,24 @@ class GpuSampler:
             return None
         return newest.mem_total - newest.mem_used
 
+    def note(self, trial: int, phase: str, gpu: str = "") -> None:
+        """What a trial does on its card, or cards, from now on: written beside each sample of
+        them. No phase: it is gone.
+        """
+        if phase:
+            self._doing[trial] = gpu, phase
+        else:
+            self._doing.pop(trial, None)
+
+    def _stage(self, gpu: Gpu) -> str:
+        phases = {
+            phase for names, phase in self._doing.copy().values() if gpu in self._cards(names)
+        }
+        return "+".join(sorted(phases))
+
+    def _cards(self, names: str) -> list[Gpu]:
+        return [card for name in names.split(",") if (card := self._card(name))]
+
     def window(self, t0: float, t1: float, gpu: str = "") -> GpuSpan | None:
         """A trial's GPU, or its several, between two moments of wall clock; None where nothing was
         sampled.
@@ -118,8 +136,9 @@ class GpuSampler:
         By no name it is the one that CUDA gives a process first. Averaging others would show an
         idle neighbour, and taking the busiest would show somebody else's work.
         """
-        cards = [card for name in gpu.split(",") if (card := self._card(name))]
-        readings = [each for card in cards for each in card.fast.copy()]  # at once: it is filled
+        readings = [
+            each for card in self._cards(gpu) for each in card.fast.copy()
+        ]  # at once: it is filled
         return _span([reading for reading in readings if t0 <= reading.t <= t1])
 
     def _loop(self) -> None:
@@ -149,7 +168,9 @@ class GpuSampler:
                 continue
             span = _span([each for each in gpu.fast if each.t >= since]) or {"n": 0}
             shares = {key: span.get(key) for key in ("mean", "p10", "p50", "p90", "n")}
-            lines.append(json.dumps({**asdict(reading), **shares, "stage": self.stage}) + "\n")
+            lines.append(
+                json.dumps({**asdict(reading), **shares, "stage": self._stage(gpu)}) + "\n"
+            )
         try:
             with open_to_write(self.path, append=True) as file:
                 file.write("".join(lines).encode())

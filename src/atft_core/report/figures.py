@@ -14,7 +14,7 @@ from atft_core.report.book import Book
 from atft_core.report.drawing import LINE, MUTED, ONE, TEXT, THREE, TWO, drawing
 from atft_core.report.predictions import estimated
 from atft_core.run.epochs import EpochRow
-from atft_core.run.state import Trial
+from atft_core.run.state import State, Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,8 +156,10 @@ def _whole_numbers(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def values_by_trial(trials: Sequence[Trial], best: int | None) -> str:
+def values_by_trial(state: State, trials: Sequence[Trial]) -> str:
     """The value of each trial as they came, and the best so far."""
+    best = state.best.number if state.best else None
+    sign = state.measured(1.0) or 1.0
     done = [trial for trial in trials if trial.value is not None]
 
     def draw(axes: Axes) -> None:
@@ -165,12 +167,12 @@ def values_by_trial(trials: Sequence[Trial], best: int | None) -> str:
         values = np.array([trial.value for trial in done], np.float64)
         pruned = np.array([trial.state != "COMPLETE" for trial in done])
         numbers_K = np.array(numbers)
-        axes.scatter(numbers_K[~pruned], values[~pruned], s=22, color=ONE, label="complete")
+        axes.scatter(numbers_K[~pruned], sign * values[~pruned], s=22, color=ONE, label="complete")
         if pruned.any():
-            axes.scatter(numbers_K[pruned], values[pruned], s=22, marker="x", color=MUTED,
+            axes.scatter(numbers_K[pruned], sign * values[pruned], s=22, marker="x", color=MUTED,
                          label="pruned")  # fmt: skip
         so_far = np.maximum.accumulate(np.where(pruned, -np.inf, values))
-        axes.step(numbers_K, so_far, where="post", color=TWO, label="best so far")
+        axes.step(numbers_K, sign * so_far, where="post", color=TWO, label="best so far")
         axes.axhline(0.0, color=TEXT, linewidth=0.8)
         axes.set_xlabel(f"trial{'' if best is None else f' (best: {best})'}")
         axes.set_ylabel("value")
@@ -180,12 +182,12 @@ def values_by_trial(trials: Sequence[Trial], best: int | None) -> str:
     return drawing("trials", "Value of each trial and the best so far", draw)
 
 
-def parallel(trials: Sequence[Trial], names: Sequence[str]) -> str:
+def parallel(state: State, trials: Sequence[Trial], names: Sequence[str]) -> str:
     """A line for each trial through its parameters to its value; good ones strong."""
     done = sorted((t for t in trials if t.value is not None), key=lambda t: t.value or 0.0)
     columns = [_scaled([trial.params.get(name) for trial in done]) for name in names]
-    values = np.array([trial.value for trial in done], np.float64)
-    columns.append(_scaled(list(values)))
+    values = [state.measured(trial.value) for trial in done]
+    columns.append(_scaled(values))
     place_K = np.linspace(0.0, 1.0, len(done)) if len(done) > 1 else np.ones(len(done))
 
     def draw(axes: Axes) -> None:

@@ -23,7 +23,7 @@ from atft_core.report.predictions import (
 )
 from atft_core.run.judge.checklist import bar, margin, reason, value
 from atft_core.run.judge.contrast import FOOTNOTE
-from atft_core.run.state import Trial
+from atft_core.run.state import State, Trial
 from atft_core.run.wording import MISSING, duration, finite, fixed, several, trial_word
 
 MOST_TRIALS = 200
@@ -230,21 +230,20 @@ def _trials(found: Evidence) -> Section:
         return Section("trials", "")
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
     ordered = sorted(trials, key=lambda t: -math.inf if t.value is None else t.value, reverse=True)
-    rows = [_trial_row(trial, names) for trial in ordered[:MOST_TRIALS]]
+    rows = [_trial_row(state, trial, names) for trial in ordered[:MOST_TRIALS]]
     head = ("trial", "state", "value", "epochs", "took", *(n.rpartition(".")[2] for n in names))
     worth = f"the median {found.judged} of the last epochs"
-    worth = f"minus {worth}" if found.state.objective.startswith("-") else worth
-    says = [f"{several(len(trials), 'trial')}; a value is {worth}."]
+    least = ", the smaller the better" if state.objective.startswith("-") else ""
+    says = [f"{several(len(trials), 'trial')}; a value is {worth}{least}."]
     if len(ordered) > MOST_TRIALS:
         says.append(f"The table has the best {MOST_TRIALS}.")
     valued = [trial for trial in trials if trial.value is not None]
     drawn = []
     if len(valued) > 1:
-        best = state.best.number if state.best else None
-        drawn.append(figures.values_by_trial(trials, best))
+        drawn.append(figures.values_by_trial(state, trials))
         alike = [trial for trial in valued if set(trial.params) == set(names)]
         if names and len(alike) > 1:
-            drawn.append(figures.parallel(alike, names))
+            drawn.append(figures.parallel(state, alike, names))
     if found.importance:
         says_of = "Share of each parameter in how the best trials differ from all"
         drawn.append(figures.shares("importance", says_of, found.importance,
@@ -252,7 +251,7 @@ def _trials(found: Evidence) -> Section:
     return Section("trials", "Trials", says, [Table(head, rows, 2)], drawn)
 
 
-def _trial_row(trial: Trial, names: Sequence[str]) -> tuple[str, ...]:
+def _trial_row(state: State, trial: Trial, names: Sequence[str]) -> tuple[str, ...]:
     params = (trial.params.get(name) for name in names)
     shown = (f"{p:.3g}" if isinstance(p, float) else MISSING if p is None else str(p)
              for p in params)  # fmt: skip
@@ -260,7 +259,14 @@ def _trial_row(trial: Trial, names: Sequence[str]) -> tuple[str, ...]:
     if trial.state == "FAIL" and trial.reason:
         said = f"{said}: {trial.reason}"
     took = duration(trial.ended - trial.started) if trial.started else MISSING
-    return (str(trial.number), said, fixed(trial.value, 4), str(len(trial.epochs)), took, *shown)
+    return (
+        str(trial.number),
+        said,
+        fixed(state.measured(trial.value), 4),
+        str(len(trial.epochs)),
+        took,
+        *shown,
+    )
 
 
 def _epochs(found: Evidence) -> Section:

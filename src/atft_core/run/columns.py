@@ -113,7 +113,14 @@ def _text(column: Any, count: int) -> int:
     if "keys" in column:
         members = column["keys"]
         return sum(count * len(key) + _text(each, count) for key, each in members.items())
-    return sum(many * len(repr(value)) for many, value in column["runs"])
+    return sum(_number(many) * len(repr(value)) for many, value in column["runs"])
+
+
+def _number(many: Any) -> int:
+    """ValueError for what is none: a text times a number is a long text."""
+    if type(many) is not int:
+        raise ValueError(f"{type(many).__name__} is no number of values")
+    return many
 
 
 def _fit(values: Any, wanted: Fits) -> bool:

@@ -53,7 +53,7 @@ def _listen_again(state: State, t: float) -> None:
 
 def _note_pause(state: State, t: float) -> None:
     """No engine was at work until now: since its end, or since somebody was last heard of."""
-    heard = max((trial.heard for trial in state.trials.values()), default=state.started)
+    heard = max(state.started, *(trial.heard for trial in state.trials.values()), 0.0)
     since = min(state.ended or heard, t)
     _wait_no_longer(state, since)
     state.paused += t - since
@@ -288,13 +288,18 @@ def apply(state: State, stamped: Stamped) -> None:
     """Advance `state` by one event in place; an event already seen is left out."""
     if stamped.seq <= state.seq:
         return
-    lost = stamped.seq - state.seq - 1
-    if lost:
-        state.lost += lost
-        _warn(state, stamped.t, f"{several(lost, 'event')} before this one cannot be read")
+    if lost := stamped.seq - state.seq - 1:
+        miss(state, lost, stamped.t, f"{several(lost, 'event')} before this one cannot be read")
     state.seq, state.t = stamped.seq, stamped.t
     _APPLY[type(stamped.event)](state, stamped.event, stamped.t)
     state.alerts += raised(state, stamped)
+
+
+def miss(state: State, lost: int, t: float, text: str) -> None:
+    """Events that were written and cannot be read: from now on nothing is proven by the log."""
+    state.lost += lost
+    state.seq += lost
+    _warn(state, t, text)
 
 
 def fold(events: Iterable[Stamped], start: State | None = None) -> State:

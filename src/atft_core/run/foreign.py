@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 DAMAGE = (
-    ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError,
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
 )  # fmt: skip
 """What comes of values that are not what they should be, in a file that others wrote."""
 _MARKS = 2

@@ -46,7 +46,9 @@ class Journal:
         own = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(path, own, 0o640)
         cut_torn_line(path)
-        self._seq = max((stamped.seq for stamped in read_events(path)), default=0)
+        tail = Tail(path)
+        seq = max((stamped.seq for stamped in tail.all_events()), default=0)
+        self._seq = seq + tail.unread  # which are missed, as in the midst of a log
 
     def append(self, event: Event) -> Stamped:
         """Write one event; it is on disk when this returns, if its kind is durable."""
@@ -106,6 +108,8 @@ class Tail:
         self._inode: int | None = None
         self.restarted = False
         """Whether the file became another one since it was first read."""
+        self.unread = 0
+        """Complete lines after the newest event that are none: damaged, or of an unknown kind."""
 
     def lines(self, most: int = -1) -> list[str]:
         """New complete lines; starts again when the file was replaced or shortened.
@@ -119,7 +123,7 @@ class Tail:
                 status = os.fstat(file.fileno())
                 replaced = self._inode is not None and status.st_ino != self._inode
                 if replaced or status.st_size < self.offset:
-                    self.offset, self.restarted = 0, True
+                    self.offset, self.unread, self.restarted = 0, 0, True
                 self._inode = status.st_ino
                 file.seek(self.offset)
                 data = file.read(most)
@@ -143,6 +147,7 @@ class Tail:
         """New events; damaged lines and unknown kinds are skipped (their numbers are missed)."""
         for line in self.lines(most):
             stamped = decode(line)
+            self.unread = 0 if stamped else self.unread + 1
             if stamped is not None:
                 yield stamped
 

@@ -16,7 +16,9 @@ from atft_core.run.directory import RunDirectory, created
 from atft_core.run.events import Json, decode
 from atft_core.run.files import open_regular, read_json
 from atft_core.run.fold import apply
+from atft_core.run.foreign import DAMAGE
 from atft_core.run.notes import NO_NOTE, Note, read_notes
+from atft_core.run.snapshot import load_start
 from atft_core.run.state import ENDED, State
 from atft_core.run.status import Status, load, status
 from atft_core.run.wording import finite
@@ -62,12 +64,12 @@ def listed(run: RunDirectory) -> Listed:
         holder = run.holder()
         state, whole = _state(run)
         found = status(state, holder, time.time())
+        value, spread = best(state) if whole else (None, None)
         locked, owner = why_not(run, holder), owner_name(run)
-    except (OSError, AtftError) as error:
+    except (OSError, AtftError, *DAMAGE) as error:
         first = str(error).partition("\n")[0]
         return Listed(run, made, str(facts.get("stage", "")), Status("UNREADABLE", first))
     notes = read_notes(run)
-    value, spread = best(state) if whole else (None, None)
     ended = sum(trial.state in ENDED for trial in state.trials.values())
     return Listed(
         run=run,
@@ -107,10 +109,13 @@ def best(state: State) -> tuple[float | None, float | None]:
 
 
 def _state(run: RunDirectory) -> tuple[State, bool]:
-    """The state, and whether it is the whole: a huge log is read at both ends only."""
+    """The state, and whether it is the whole: a huge log without a snapshot is read at both ends
+    only.
+    """
     size = run.events.stat().st_size if run.events.exists() else 0
-    if size <= _MAX_LOG:
-        return load(run), True
+    start = load_start(run)
+    if size - start.tail.offset <= _MAX_LOG:
+        return load(run, start), True
     state = State()
     with open_regular(run.events) as file:
         _fold(state, file.read(_END))

@@ -51,6 +51,8 @@ class Teller:
 
     bests: list[tuple[int, int, float]] = field(default_factory=list)
     """Each trial that was the best one so far: event, number, value."""
+    sign: float = 1.0
+    """Of values as people read them: a study that minimises is told them with a minus."""
     engines: int = 0
     ended: bool = True
     """Whether the engine before said that it let go."""
@@ -78,6 +80,7 @@ class Teller:
 
 
 def _run_started(teller: Teller, event: ev.RunStarted) -> Told:
+    teller.sign = -1.0 if event.objective.startswith("-") else 1.0
     gate = f"; gate overridden: {event.override}" if event.override else ""
     return "run", "RUNNING", f"{event.run}: {scale(event.n_trials, event.max_epochs)}{gate}"
 
@@ -130,7 +133,7 @@ _ENDS = {"COMPLETE": "PASS", "PRUNED": "LOCKED", "FAIL": "FAIL"}
 def _trial_ended(teller: Teller, event: ev.TrialEnded) -> Told:
     sign, word = _ENDS.get(event.state, "UNKNOWN"), trial_word(event.state)
     value = finite(event.value)
-    said = word if value is None else f"{word} {ratio(value)}"
+    said = word if value is None else f"{word} {ratio(teller.sign * value)}"
     said += f": {event.reason}" if event.reason else ""
     if event.state == "COMPLETE" and value is not None:
         said += _better(teller, event.trial, value)
@@ -143,7 +146,11 @@ def _better(teller: Teller, trial: int, value: float) -> str:
     if before is not None and value <= before:
         return ""
     teller.bests.append((teller.seq, trial, value))
-    return "" if before is None else f", the best so far (trial {whose}: {ratio(before)})"
+    return (
+        ""
+        if before is None
+        else f", the best so far (trial {whose}: {ratio(teller.sign * before)})"
+    )
 
 
 def _requested(teller: Teller, event: ev.Requested) -> Told:

@@ -180,7 +180,7 @@ def _worker_exited(state: State, event: ev.WorkerExited) -> list[str]:
 
 
 def _trial_ended(state: State, event: ev.TrialEnded) -> list[str]:
-    value = f" value {number(event.value)}" if event.value is not None else ""
+    value = f" value {number(state.measured(event.value))}" if event.value is not None else ""
     reason = f" ({event.reason})" if event.reason else ""
     return [f"Trial {event.trial} {event.state}{value}{reason}"]
 

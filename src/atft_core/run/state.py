@@ -178,6 +178,12 @@ class State:
         """The name of the validation metric that the study is about."""
         return self.objective.removeprefix("-")
 
+    def measured(self, value: float | None) -> float | None:
+        """A trial's value with the sign of the metric that it was made of, as people read it: a
+        study that minimises is told it with a minus.
+        """
+        return -value if value is not None and self.objective.startswith("-") else value
+
     def figure(self, trial: Trial) -> float | None:
         """What the study would maximise of a trial's newest epoch."""
         return trial.epochs[-1].objective(self.objective, self.horizon) if trial.epochs else None

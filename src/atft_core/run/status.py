@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from atft_core.errors import RunDirectoryError
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory
-from atft_core.run.fold import apply
+from atft_core.run.fold import apply, miss
 from atft_core.run.foreign import DAMAGE, clean
 from atft_core.run.journal import Tail
 from atft_core.run.lock import Holder
 from atft_core.run.processes.alive import alive
-from atft_core.run.snapshot import load_start
+from atft_core.run.snapshot import Start, load_start
 from atft_core.run.state import State
+from atft_core.run.wording import several
 
 ENGINE_BUDGET = 1800.0
 """Seconds of silence allowed between trials and before the first one (data, preflight)."""
@@ -119,9 +120,12 @@ def silent_trials(state: State, now: float) -> Iterator[Status]:
             yield Status("HUNG", said, trial.heard, trial.number)
 
 
-def load(run: RunDirectory) -> State:
-    """The state of a run, from its snapshot where there is one, and the events after it."""
-    start = load_start(run)
+def load(run: RunDirectory, start: Start | None = None) -> State:
+    """The state of a run, from its snapshot where there is one, and the events after it.
+
+    `start`: the snapshot, where it was read already.
+    """
+    start = start or load_start(run)
     return _fold_all(run, start.state, start.tail)
 
 
@@ -130,6 +134,8 @@ def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
         with collecting_later():
             for stamped in tail.all_events():
                 apply(state, stamped)
+            if lost := tail.unread:
+                miss(state, lost, state.t, f"the last {several(lost, 'event')} cannot be read")
     except DAMAGE as error:
         raise RunDirectoryError(
             f"{run.events} is damaged after event {state.seq}: {error}.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from atft_core.run.epochs import EpochRow
@@ -91,8 +91,9 @@ _CLOCK = {"train_start", "train_end"}
 
 
 def judged_by(state: State) -> Metric:
-    """What trials are judged by."""
-    return _validation(str(state.horizon), state.judged_by)
+    """What trials are judged by. Somebody else's study knows of no horizons."""
+    found = _validation(str(state.horizon), state.judged_by)
+    return replace(found, name=clean(state.judged_by, 24)) if state.watched else found
 
 
 def loss(term: str = "loss") -> Metric:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import nlargest
+from itertools import chain
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -121,18 +122,31 @@ class CurvesPane(Pane):
         return self._drawn[1]
 
     def _two(self, state: State, trials: Sequence[Trial], width: int, height: int) -> list[Row]:
-        """Objective and loss, beside each other or one above the other."""
-        stacked = height >= 24
-        wide, high = (width, height // 2) if stacked else ((width - 3) // 2, height)
-        room = wide - 1 if stacked else wide
-        charts = []
-        for metric in (judged_by(state), loss()):
-            curves = [self._curves.of(trial, metric) for trial in trials]
-            found = plot(_series(trials, curves), room, high - 1, metric.show, zero=metric.zero)
-            lines = found.lines() if found else _blank(curves)
-            charts.append([line((f" {cut(metric.name, wide - 1)}", "$text-muted")), *lines])
-        lines = charts[0] + charts[1] if stacked else beside(charts[0], charts[1], wide)
+        """Objective and loss, beside each other or one above the other.
+
+        Somebody else's study tells no loss.
+        """
+        if state.watched:
+            lines = self._titled(judged_by(state), trials, width - 1, height)
+        elif height >= 24:
+            charts = (self._titled(metric, trials, width - 1, height // 2)
+                      for metric in (judged_by(state), loss()))  # fmt: skip
+            lines = [*chain.from_iterable(charts)]
+        else:
+            half = (width - 3) // 2
+            left, right = (self._titled(metric, trials, half, height)
+                           for metric in (judged_by(state), loss()))  # fmt: skip
+            lines = beside(left, right, half)
         return [Row(content) for content in lines]
+
+    def _titled(
+        self, metric: Metric, trials: Sequence[Trial], width: int, height: int
+    ) -> list[Content]:
+        """A chart under its name."""
+        curves = [self._curves.of(trial, metric) for trial in trials]
+        found = plot(_series(trials, curves), width, height - 1, metric.show, zero=metric.zero)
+        lines = found.lines() if found else _blank(curves)
+        return [line((f" {cut(metric.name, width - 1)}", "$text-muted")), *lines]
 
     def _one(
         self, state: State, trials: Sequence[Trial], width: int, height: int, what: object

@@ -67,7 +67,7 @@ def _results(view: View) -> list[tuple[str, Callable[[Trial], str]]]:
         ("val IC", metric("ic")),
         ("sign ratio", metric("sign_ratio")),
         ("less the best baseline", metric("baseline_diff")),
-        ("value", lambda trial: ratio(trial.value)),
+        ("value", lambda trial: ratio(view.state.measured(trial.value))),
         ("s/epoch", lambda t: fixed(t.epochs[-1].seconds if t.epochs else None, 1)),
     ]
 

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from atft_core.run.causes import ACTIONS, cause_of
 from atft_core.run.foreign import clean
 from atft_core.run.notes import Note
-from atft_core.run.state import Trial
+from atft_core.run.state import State, Trial
 from atft_core.run.wording import duration, ratio, several, size
 from atft_tui.bindings import bindings
 from atft_tui.format import clock, figure, flat, line, table
@@ -52,7 +52,7 @@ class FactsPane(Pane):
         if trial is None or about is None:
             return [Row(line((" this run has no such trial", "$text-muted")))]
         observed = {key: value for key, value in trial.settings.items() if key != "phases"}
-        rows = _block("", _summary(trial))
+        rows = _block("", _summary(view.state, trial))
         rows += _told(trial, width)
         rows += _written(view.notes.of(trial.number), width)
         rows += _traceback(about.traceback, width)
@@ -61,13 +61,13 @@ class FactsPane(Pane):
         return [Row(content) for content in rows]
 
 
-def _summary(trial: Trial) -> list[tuple[str, Any]]:
+def _summary(state: State, trial: Trial) -> list[tuple[str, Any]]:
     end = trial.ended or trial.heard
     took = duration(end - trial.started) if trial.started else "-"
     attempts = f"{trial.attempt}, {trial.crashes} lost" if trial.crashes else str(trial.attempt)
     pairs: list[tuple[str, Any]] = [
         ("state", state_word(trial)),
-        ("value", ratio(trial.value)),
+        ("value", ratio(state.measured(trial.value))),
         ("started", clock(trial.started) if trial.started else "-"),
         ("took", took),
         ("attempt", attempts),

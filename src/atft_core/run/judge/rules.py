@@ -153,7 +153,8 @@ def sweep_stalled(state: State, rule: RuleSpec, _: Trial | None) -> Decision | N
         return None
     since = sum(trial.number > best.number for trial in _over(state))
     evidence: Json = {"best": best.number, "value": best.value, "since": since}
-    said = f"{several(since, 'trial')} after trial {best.number} ({best.value:.4f}) were no better"
+    value = state.measured(best.value)
+    said = f"{several(since, 'trial')} after trial {best.number} ({value:.4f}) were no better"
     if since >= patience:
         return _stop(state, rule, None, said, evidence)
     return _go_on(rule, None, said, evidence)

@@ -28,7 +28,7 @@ FRESH = 10.0
 _TAIL_BYTES = 1 << 15
 _HELD_UP = ("D", "T", "t")
 _TICKS = os.sysconf("SC_CLK_TCK")
-"""How a line of a recording can be wrong."""
+"""Of the clock in which the system counts what a process has used, in a second."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 from atft_core.run.events import Json
+from atft_core.run.fits import made
 from atft_core.run.verdict.limits import Split, evidence, limit
 from atft_core.run.wording import several
 
@@ -106,9 +107,18 @@ def to_rows(history: list[Stretch]) -> list[Json]:
 
 
 def of_rows(rows: list[Json]) -> list[Stretch]:
-    """What `to_rows` was given."""
-    return [Stretch(**{**row, "split": Split(**row["split"]) if row["split"] else None})
-            for row in rows]  # fmt: skip
+    """What `to_rows` was given; ValueError for anything else."""
+    return [made(Stretch, row, split=_split_of(row["split"])) for row in rows]
+
+
+def _split_of(row: Json | None) -> Split | None:
+    if not row:
+        return None
+    split = made(Split, row)
+    times = (split.wait, split.compute, split.validate, split.rest)
+    if min(times) < 0 or split.wait + split.compute <= 0:
+        raise ValueError(f"epochs cannot have taken {times} seconds")
+    return split
 
 
 def told(stretch: Stretch) -> Json:

@@ -105,7 +105,7 @@ def evidence(word: str, split: Split) -> str:
         case "overhead-bound":
             share = percent(split.rest / split.total)
             return f"{share} of the epoch is neither training nor validation"
-        case "memory-bound":
+        case "memory-bound" if split.memory is not None:
             return f"the GPU's memory is busy {split.memory:.0f} % of the time, {duty}, {wait}"
         case "launch-bound":
             return f"{duty} although it hardly waits for data ({wait})"
