@@ -108,6 +108,35 @@ def test_a_kill_between_naming_oneself_and_taking_a_trial_is_completed(opened, t
     assert study._storage.get_trial(trial._trial_id).state is TrialState.RUNNING
 
 
+def test_runs_that_want_the_same_trials_at_once_get_each_one_alone(opened, tmp_path, config):
+    runs = [a_run(tmp_path, name) for name in "abcd"]
+    studies = [opened() for _ in runs]
+    for number in range(20):
+        studies[0].enqueue_trial({"train.seed": number})
+    got, errors = {}, []
+
+    def ask_all(study, run):
+        try:
+            got[run.path.name] = [
+                shared.ask_shared(study, run, n, 0, SPACE)._trial_id for n in range(6)
+            ]
+        except Exception as error:
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=ask_all, args=each) for each in zip(studies, runs, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len({trial for trials in got.values() for trial in trials}) == 24
+    for study, run in zip(studies, runs, strict=True):
+        own = shared.own_trials(study, run)
+        assert [own[number]._trial_id for number in range(6)] == got[run.path.name]
+
+
 def test_a_url_that_is_none_is_refused_and_not_repeated(tmp_path):
     secret = tmp_path / "url"
     secret.write_text("postgresql://me:secret@host:port/db")

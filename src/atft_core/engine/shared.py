@@ -17,14 +17,14 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from atft_core.config.schema import Config
 from atft_core.config.secret import find_url, redacted
 from atft_core.engine.space import planned
 from atft_core.engine.storage import Storage
-from atft_core.engine.study import make_pruner, make_sampler
+from atft_core.engine.study import backend, make_pruner, make_sampler
 from atft_core.errors import ConfigError, EngineError
 from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Json
@@ -103,28 +103,30 @@ def open_shared(config: Config, identity: Json) -> Study:
     EngineError when it is one of another experiment; StorageInternalError when the server is gone.
     """
     url, options = engine_options(config)
+    engine = create_engine(url, **options)
     try:
-        with _alone(url, options):
+        with _alone(engine):
             storage = Storage(url, options)
             try:
                 return _made(storage, config, identity)
             except BaseException:
                 storage.close()
                 raise
-    except SQLAlchemyError as error:
-        raise StorageInternalError(redacted(_first_line(error))) from error
+    finally:
+        engine.dispose()
 
 
 @contextmanager
-def _alone(url: str, options: dict[str, Any]) -> Iterator[None]:
-    """One engine after the other: several may begin at the same time, in an empty database."""
-    engine = create_engine(url, **options)
+def _alone(engine: Engine) -> Iterator[None]:
+    """One run after the other: several may begin at the same time, in an empty database, or want
+    the same trial. StorageInternalError when the server is gone.
+    """
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:turn)"), {"turn": _TURN})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": _TURN})
             yield
-    finally:
-        engine.dispose()
+    except SQLAlchemyError as error:
+        raise StorageInternalError(redacted(_first_line(error))) from error
 
 
 def _made(storage: Storage, config: Config, identity: Json) -> Study:
@@ -160,7 +162,9 @@ def ask_shared(
     known = next((trial for trial in asked if trial.user_attrs.get(_OWNER) == owner), None)
     if known is None:
         before("study ask")
-        trial_id = _popped(study, trials, run, owner) or _new(study, run, owner)
+        waiting = any(trial.state is TrialState.WAITING for trial in trials)
+        popped = _popped(study, run, owner) if waiting else None
+        trial_id = popped or _new(study, run, owner)
         after("study ask")
     else:
         trial_id = known._trial_id
@@ -170,17 +174,20 @@ def ask_shared(
     return trial
 
 
-def _popped(study: Study, trials: list[FrozenTrial], run: RunDirectory, owner: str) -> int | None:
-    """A trial that waits, for anybody or for this run; whoever wants it names himself first."""
+def _popped(study: Study, run: RunDirectory, owner: str) -> int | None:
+    """A trial that waits, for anybody or for this run. It is named before it is taken: a kill
+    between the two leaves it to the same run.
+    """
     storage, mine = study._storage, run_id(run)
-    waiting = (trial for trial in trials if trial.state is TrialState.WAITING)
-    for trial in waiting:
-        if trial.user_attrs.get(_RUN, mine) != mine:
-            continue
-        _mark(study, trial._trial_id, run, owner)
-        if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-            _mark(study, trial._trial_id, run, owner)  # another one may have named himself
-            return trial._trial_id
+    with _alone(
+        backend(study).engine
+    ):  # else two would name it, and the second one's name would stay
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            if trial.user_attrs.get(_RUN, mine) != mine:
+                continue
+            _mark(study, trial._trial_id, run, owner)
+            if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                return trial._trial_id
     return None
 
 

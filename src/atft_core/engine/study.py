@@ -78,8 +78,14 @@ def open_study(run: RunDirectory, config: Config, *, trials_known: int) -> Study
 
 def close_study(study: Study) -> None:
     """Let go of the file."""
+    backend(study).close()
+
+
+def backend(study: Study) -> Storage:
+    """Where it is kept: before that, a cache may stand."""
     storage: Any = study._storage
-    getattr(storage, "_backend", storage).close()  # a cache stands before it
+    found: Storage = getattr(storage, "_backend", storage)
+    return found
 
 
 def _refuse_emptied(run: RunDirectory, trials_known: int) -> None:
