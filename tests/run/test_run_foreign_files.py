@@ -8,18 +8,23 @@ import os
 import pytest
 
 from atft_core.bench.runs import long_run
-from atft_core.errors import AtftError
+from atft_core.config.load import read_resolved
+from atft_core.errors import AtftError, ConfigError
 from atft_core.run import snapshot
 from atft_core.run.cut import before, place
+from atft_core.run.daily import read_days
 from atft_core.run.directory import RunDirectory, created, find_runs
-from atft_core.run.files import NotRegularError, open_regular, read_json
+from atft_core.run.files import NotRegularError, open_regular, read_json, write_json
 from atft_core.run.journal import Tail
+from atft_core.run.kept import is_whole
 from atft_core.run.listing import listed
 from atft_core.run.lock import EngineLock, Holder, probe
+from atft_core.run.settings.requested import read_requested
 from atft_core.run.state import State
 from atft_core.run.status import evidence
 from atft_core.run.wording import finite
 from atft_tui.logs.file import LogFile
+from atft_tui.screens.console import read_text
 from atft_tui.trial_files import traceback_in
 
 HUGE = "9" * 5000
@@ -80,6 +85,24 @@ def test_nobody_waits_for_a_fifo_in_the_place_of_what_was_known(tmp_path):
     log = LogFile(run.log, "")
     assert log.look() == ""
     assert log.before(0, 10).lines == []
+
+
+def test_nobody_waits_for_a_fifo_in_the_place_of_a_small_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert read_days(pipe, 1) == []
+    assert read_requested(pipe).trouble == "pipe cannot be read: is no regular file"
+    with pytest.raises(ConfigError, match="is no regular file"):
+        read_resolved(pipe)
+    with pytest.raises(OSError, match="is no regular file"):
+        read_text(pipe)
+    for name in ("weights.safetensors", "manifest.json"):
+        place = tmp_path / name / "epoch_00001"
+        place.mkdir(parents=True)
+        write_json(place / "manifest.json", {"sha256": {}})
+        (place / name).unlink(missing_ok=True)
+        os.mkfifo(place / name)
+        assert not is_whole(tmp_path / name, 1)
 
 
 def test_a_lock_that_is_a_link_overwrites_nothing(run, tmp_path):

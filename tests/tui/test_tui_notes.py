@@ -164,7 +164,7 @@ async def test_the_settings_of_the_run_are_copied(book, finished):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"x" * (COPY_LIMIT + 1), "more than 49,152 characters"),
+        (b"x" * (COPY_LIMIT + 1), "more than 49,152 bytes"),
         (b"a\x1b]52;c;AAAA\x07", "a terminal would obey"),
         (b"\xff\xfe", "not copied"),
         (None, "No such file"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from atft_core.config.schema import Config
 from atft_core.config.search import default_search, with_entry
 from atft_core.config.secret import redacted
 from atft_core.errors import ConfigError
+from atft_core.run.files import read_regular
 from atft_core.run.shipped import shipped
 from atft_core.run.user import absolute, unwritable
 
@@ -54,10 +55,13 @@ class Resolved:
     notices: list[Notice] = field(default_factory=list)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as dotted keys; ConfigError says what is wrong with it."""
+def read_toml(path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> dict[str, Any]:
+    """A TOML file as dotted keys; ConfigError says what is wrong with it.
+
+    `read`: how, where a pipe is not to be waited for.
+    """
     try:
-        return flatten(tomllib.loads(path.read_text(encoding="utf-8")))
+        return flatten(tomllib.loads(read(path).decode()))
     except FileNotFoundError as error:
         raise ConfigError(f"There is no config file {path}.") from error
     except ValueError as error:  # no TOML, no UTF-8, a number of ten thousand digits
@@ -205,7 +209,7 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
 
 def read_resolved(path: Path) -> Config:
     """The configuration that config.toml of a run holds."""
-    values = read_toml(path)
+    values = read_toml(path, read_regular)
     for key, value in values.items():
         _refuse(str(path), key, value)
     return _validated(values, dict.fromkeys(DESCRIPTIONS, str(path)))

@@ -21,6 +21,7 @@ from atft_core.report.predictions import (
     estimated,
     rank_ic,
 )
+from atft_core.run.files import read_regular
 from atft_core.run.judge.checklist import bar, margin, reason, value
 from atft_core.run.judge.contrast import FOOTNOTE
 from atft_core.run.state import State, Trial
@@ -310,7 +311,7 @@ def _settings(found: Evidence) -> Section:
     words = [str(word) for word in facts.get("argv") or []]
     start = words[:1] if found.state.written else ["atft"]
     command = shlex.join([*start, *words[1:]]) if words else ""
-    folded = [("config.toml", found.run.config.read_text(encoding="utf-8", errors="replace"))]
+    folded = [("config.toml", read_regular(found.run.config).decode(errors="replace"))]
     if found.trial and found.trial.settings:
         seen = "\n".join(f"{key} = {value}" for key, value in found.trial.settings.items())
         folded.append((f"as the worker of trial {found.trial.number} observed it", seen))

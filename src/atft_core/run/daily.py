@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from atft_core.run.files import write_atomically
+from atft_core.run.files import read_regular, write_atomically
 from atft_core.run.wording import finite
 
 COLUMNS = ("date", "horizon", "n", "ic", "rank_ic")
@@ -44,9 +44,9 @@ def write_days(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def read_days(path: Path, horizon: int) -> list[Day]:
     """The days of a horizon in order of date; none where there is no such file."""
     try:
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
-            text = file.read(MAX_BYTES + 1)
-        rows = list(csv.DictReader(StringIO(text))) if len(text) <= MAX_BYTES else []
+        data = read_regular(path, MAX_BYTES + 1)
+        text = StringIO(data.decode(errors="replace"), newline="")
+        rows = list(csv.DictReader(text)) if len(data) <= MAX_BYTES else []
     except (OSError, csv.Error):
         return []
     days = (_day(row) for row in rows if row.get("horizon") == str(horizon))

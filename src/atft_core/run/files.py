@@ -116,11 +116,16 @@ def open_regular(path: Path) -> io.BufferedReader:
     return os.fdopen(fd, "rb")
 
 
+def read_regular(path: Path, most: int = -1) -> bytes:
+    """What a file holds, or so many bytes of it; OSError, NotRegularError for what is none."""
+    with open_regular(path) as file:
+        return file.read(most)
+
+
 def read_json(path: Path) -> Any | None:
     """What `path` holds, or None when it is no file, not for this user or not JSON."""
     try:
-        with open_regular(path) as file:
-            return json.loads(file.read().decode())
+        return json.loads(read_regular(path).decode())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError,
             NotRegularError):  # fmt: skip
         return None

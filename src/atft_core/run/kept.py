@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from atft_core.run.events import Json
-from atft_core.run.files import read_json
+from atft_core.run.files import read_json, read_regular
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"epoch_(\d{1,9})")
@@ -58,7 +58,7 @@ def is_whole(directory: Path, epoch: int) -> bool:
         return False
     try:
         return all(
-            hashlib.sha256((place / str(name)).read_bytes()).hexdigest() == said
+            hashlib.sha256(read_regular(place / str(name))).hexdigest() == said
             for name, said in sums.items()
         )
     except (OSError, ValueError):

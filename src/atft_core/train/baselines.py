@@ -27,7 +27,7 @@ from atft_core.data.panel import Panel
 from atft_core.data.splits import Split
 from atft_core.objective.metrics import DailyIC
 from atft_core.run.directory import RunDirectory
-from atft_core.run.files import write_atomically
+from atft_core.run.files import read_regular, write_atomically
 from atft_core.train.report import log
 from atft_core.train.results import (
     read_scores,
@@ -125,7 +125,7 @@ def write_trees(path: Path, fitted: Boosted) -> None:
 
 def read_trees(path: Path) -> Boosted:
     """What `write_trees` wrote; ValueError when it is damaged."""
-    checksum, _, text = path.read_bytes().partition(b"\n")
+    checksum, _, text = read_regular(path).partition(b"\n")
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         raise ValueError(f"{path} is damaged")
     return Boosted(text.decode())

@@ -27,7 +27,13 @@ from torch import nn
 from atft_core.errors import CheckpointError
 from atft_core.run.events import Json
 from atft_core.run.faults import before
-from atft_core.run.files import fsync_directory, read_json, write_atomically, write_json
+from atft_core.run.files import (
+    fsync_directory,
+    read_json,
+    read_regular,
+    write_atomically,
+    write_json,
+)
 from atft_core.run.kept import MANIFEST, manifest_sum
 from atft_core.train.step import Learner
 
@@ -165,7 +171,7 @@ def _read(path: Path) -> Checkpoint | str:
     files: dict[str, bytes] = {}
     for name in (WEIGHTS, OPTIMISER):
         try:
-            files[name] = (path / name).read_bytes()
+            files[name] = read_regular(path / name)
         except FileNotFoundError:
             return f"{name} is missing"
         except OSError as error:

@@ -15,6 +15,7 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from atft_core.run.directory import RunDirectory
+from atft_core.run.files import read_regular
 from atft_core.run.foreign import clean
 from atft_core.run.judge.gates import following
 from atft_core.run.state import Trial
@@ -339,11 +340,10 @@ class ConsoleScreen(RewindingScreen):
 
 def read_text(path: Path) -> str:
     """A small text file; ValueError when a terminal would not take that much."""
-    with path.open(encoding="utf-8") as file:
-        text = file.read(COPY_LIMIT + 1)
-    if len(text) > COPY_LIMIT:
-        raise ValueError(f"{path} has more than {COPY_LIMIT:,} characters")
-    return text
+    data = read_regular(path, COPY_LIMIT + 1)
+    if len(data) > COPY_LIMIT:
+        raise ValueError(f"{path} has more than {COPY_LIMIT:,} bytes")
+    return data.decode()
 
 
 def _text(choice: trial_table.Choice) -> str:

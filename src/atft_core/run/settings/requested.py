@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from atft_core.run.files import read_regular
 from atft_core.run.shipped import folders
 
 _MARK = " # "
@@ -30,7 +31,7 @@ class Requested:
 def read_requested(path: Path) -> Requested:
     """The configuration as it was written when the run began."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         return Requested(trouble=f"{path.name} cannot be read: {why}")
