@@ -99,6 +99,7 @@ class Followed:
     """Trials that events were about since the last copy; None: perhaps all."""
 
     def __post_init__(self, reading: Callable[[int], object]) -> None:
+        gc.collect()  # screens that were left: what is frozen below is never looked at again
         self.made = created(self.run)
         self.state, self.tail, results = load_start(self.run)
         self._checker = Checker(results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import time
@@ -16,6 +17,7 @@ from atft_core.engine.create import refuse_unlabelled
 from atft_core.engine.prepare import Prepared, Progress, differing, prepare
 from atft_core.errors import AtftError
 from atft_core.gpu import Nvml
+from atft_core.gpu.visible import names
 from atft_core.run.directory import RunDirectory, free_path, siblings
 from atft_core.run.events import Json
 from atft_core.run.judge.gates import gate
@@ -26,6 +28,7 @@ from atft_core.run.state import State
 from atft_core.run.status import load, status
 from atft_core.run.wording import finite
 from atft_core.train.disk import disk_bytes
+from atft_core.train.rounds import rounds
 
 SETTINGS = (
     "train.learning_rate",
@@ -133,8 +136,17 @@ def _eta(runbook: Runbook, config: Config, identity: Json) -> float | None:
         seconds = _epoch_seconds(state)
         if seconds:
             trial = seconds * config.train.max_epochs + _around_epochs(state)
-            return _before_trials(state) + trial * config.engine.n_trials
+            return _before_trials(state) + trial * rounds(config, _cards())
     return None
+
+
+def _cards() -> int:
+    """GPUs that a run from here sees."""
+    nvml = Nvml()
+    try:
+        return len(names(nvml.gpus, os.environ))
+    finally:
+        nvml.close()
 
 
 def _before_trials(state: State) -> float:

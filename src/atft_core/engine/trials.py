@@ -85,8 +85,6 @@ def _catch_up(session: Session, trial: Asked) -> None:
 def _tell(session: Session, trial: Asked, outcome: Outcome) -> None:
     """Tell the study, then the log, in the study's own words."""
     state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(outcome.state, "FAIL")
-    if state == "COMPLETE" and outcome.value is None:
-        state, outcome = "FAIL", Outcome("failed", "validation RankIC is undefined in every epoch")
     known = session.state.trial(trial.number)
     given_up = known.given_up or stopped_by(session.state, trial.number)
     reason = outcome.reason or (given_up if state == "PRUNED" else "")

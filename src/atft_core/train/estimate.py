@@ -19,6 +19,7 @@ from atft_core.train import disk, results
 from atft_core.train.compiled import compile_step, worth_compiling
 from atft_core.train.disk import disk_bytes
 from atft_core.train.loop import blocks_of_epoch, predict_days, silent
+from atft_core.train.rounds import rounds
 from atft_core.train.setup import Setup, build_learner, equip
 from atft_core.train.step import Learner, train_step
 
@@ -50,7 +51,7 @@ def project(setup: Setup, feed: Feed, *, startup: float) -> Json:
         "startup_seconds": startup,
         "epoch_seconds": epoch,
         "trial_seconds": trial,
-        "sweep_seconds": config.engine.n_trials * trial,
+        "sweep_seconds": rounds(config, torch.cuda.device_count()) * trial,
         "disk_bytes": disk_bytes(config, rows, _most_parameters(setup)),
     }
 
