@@ -13,6 +13,7 @@ from atft_core.run.fold import fold
 from atft_core.run.journal import read_events
 from atft_core.run.lock import Holder
 from atft_core.run.moments import QUIET, Moment
+from atft_core.run.narrate import lines
 from atft_core.run.timeline import Timeline, newest_time, parse_time, state_then
 
 
@@ -74,6 +75,20 @@ def test_a_night_is_told_in_its_order(tmp_path):
         "PENDING trial 1: holdout scored, look 2 at this data",
         "UNKNOWN run: STOPPED: asked by ann",
     ]
+
+
+def test_what_is_smaller_when_better_is_told_as_it_was_measured(tmp_path):
+    log = Log().start(n_trials=2, objective="-loss")
+    for number, loss in enumerate((0.5, 0.4)):
+        log.worker(number).trial_end(number, value=-loss)
+    moments = told(written(log, tmp_path / "run"))
+    assert [m.text for m in moments if m.text.startswith("done")] == [
+        "done .500", "done .400, the best so far (trial 0: .500)",
+    ]  # fmt: skip
+    assert [text for each in log.stamped for text in lines(log.state, each)
+            if "COMPLETE" in text] == [
+        "Trial 0 COMPLETE value +0.5000", "Trial 1 COMPLETE value +0.4000",
+    ]  # fmt: skip
 
 
 def test_every_moment_has_the_number_and_time_of_its_event(tmp_path):

@@ -10,7 +10,8 @@ from tui_console import MIDDLE, SMALL, WIDE, console, every_size
 from atft_core.run import events as ev
 from atft_core.run.epochs import EpochRow
 from atft_core.run.journal import Journal
-from atft_core.run.state import State, Trial
+from atft_core.run.state import WATCHED, State, Trial
+from atft_core.writer import Run
 from atft_tui.charts.curve import Curve, Curves
 from atft_tui.charts.metrics import judged_by, loss, metrics
 from atft_tui.panes.curves import drawn
@@ -63,6 +64,25 @@ def test_what_decides_comes_first_and_everything_has_a_name():
     assert by_name["time in wait"].read(full) == 0.1
     assert by_name["val RankIC, horizon 20"].error(full) == 0.1
     assert by_name["train loss"].error(full) is None
+
+
+class Theirs(Run):
+    """As a mirror of a study writes it."""
+
+    CODE = f"{Run.CODE}, {WATCHED}"
+
+
+async def test_somebody_elses_study_has_one_chart_without_a_horizon(book, tmp_path):
+    study = Theirs(tmp_path / "study", epochs=3, objective="-reported")
+    with study as run, run.trial(x=1) as trial:
+        for epoch in (1, 2, 3):
+            trial.epoch(epoch, val={"reported": 1 / epoch})
+    async with console(book, run.path) as shown:
+        await shown.until(lambda: "reported" in shown.said("curves"))
+        said = shown.said("curves")
+        assert "horizon" not in said and "train loss" not in said
+        assert ".333" in shown.said("trials"), "its value, without a minus"
+        assert "-.333" not in shown.said("trials")
 
 
 def test_without_an_epoch_there_are_still_the_two_that_count():

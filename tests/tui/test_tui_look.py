@@ -10,7 +10,7 @@ import tui_run
 from tui_console import MIDDLE, SMALL, WIDE, console
 
 from atft_core.run.judge.checklist import margin
-from atft_core.run.state import State, Trial
+from atft_core.run.state import WATCHED, State, Trial
 from atft_core.run.status import load, read_status
 from atft_tui.commands import Outcome
 from atft_tui.format import TIED, wrapped
@@ -83,6 +83,8 @@ def test_what_is_left_is_never_nothing_while_a_trial_runs():
     state = replace(state, trials={0: Trial(0, state="RUNNING", started=1056.0)})
     assert seconds_left(state, 1060.0) == 20.0
     assert seconds_left(state, 1090.0) is None
+    theirs = {"code": f"writer 1, {WATCHED}"}
+    assert seconds_left(replace(state, identity=theirs), 1060.0) is None, "nobody has planned it"
 
 
 async def test_hidden_columns_are_counted(book, live):

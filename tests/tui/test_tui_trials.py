@@ -230,6 +230,11 @@ def test_of_another_objective_the_table_shows_what_its_program_tells():
     assert heads[:5] == ["#", "state", "ep", "loss", "+-"] and "accura" in heads
     assert not {"RankIC", "IC", "t", "sign"} & set(heads)
     assert [t.number for t in in_order(state)] == [1, 0], "the smaller loss first"
+    (value,) = [column for column in columns(state) if column.name == "value"]
+    assert [(value.cell(t), value.value(t)) for t in trials.values()] == [
+        (".500", 0.5), (".400", 0.4),
+    ], "as people know it"  # fmt: skip
+    assert kept(state, "value<.45") == [1]
     names = [column.name for column in columns(State(trials=trials, objective="ic"))]
     assert (names.count("ic"), names.count("ic_se")) == (1, 1)
     assert noise_bound(state) == pytest.approx(-0.4 - 0.01645, abs=1e-5)
