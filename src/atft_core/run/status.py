@@ -135,7 +135,7 @@ def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
             for stamped in tail.all_events():
                 apply(state, stamped)
             if lost := tail.unread:
-                miss(state, lost, state.t, f"the last {several(lost, 'event')} cannot be read")
+                miss(state, lost, state.t, f"{several(lost, 'event')} at its end cannot be read")
     except DAMAGE as error:
         raise RunDirectoryError(
             f"{run.events} is damaged after event {state.seq}: {error}.",
