@@ -130,10 +130,14 @@ class Run:
             record = {"seq": self._seq + 1, "t": t, "kind": kind, **_finite(fields)}
             text = json.dumps(record, allow_nan=False, separators=(",", ":"))
             line, size = (summed(text) + "\n").encode(), os.fstat(self._file).st_size
-            if os.write(self._file, line) != len(line):  # a full disk: leave no half line behind
-                os.ftruncate(self._file, size)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-            self._seq += 1
+            self._seq += 1  # first: after Ctrl-C a number may be missing, and never be there twice
+            try:
+                if os.write(self._file, line) != len(line):  # a full disk: leave no half line
+                    os.ftruncate(self._file, size)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            except OSError:
+                self._seq -= 1
+                raise
         if self.DURABLE and kind != "progress":
             os.fsync(self._file)
 
@@ -173,9 +177,7 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.close(*(("FAILED", _said(error)) if error else ()))
 
     def _answer(self, path: Path) -> None:
@@ -279,9 +281,7 @@ class Trial:
     def __enter__(self) -> Trial:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.end(*(("FAIL", _said(error)) if error else ()))
 
     def _tell(self, kind: str, **fields: Any) -> None:

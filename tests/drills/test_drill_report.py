@@ -76,7 +76,7 @@ def test_a_run_of_a_program_of_its_own_speaks_of_its_own_metric(home):
                 trial.epoch(1, train={"loss": 1.0}, val={"loss": loss})
     atft("report", run.path, "--out", home / "page.html")
     text = (home / "page.html").read_text()
-    assert "loss, validation" in text and "a value is minus the median loss" in text
+    assert "loss, validation" in text and "a value is the median loss" in text
     assert "Validation loss by epoch" in text and "best: 1" in text
     for wrong in ("RankIC", "atft holdout", "atft predict", "To run it again: atft"):
         assert wrong not in text, wrong

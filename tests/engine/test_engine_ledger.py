@@ -21,7 +21,9 @@ def test_looks_are_counted_per_data_and_damaged_lines_are_none(home):
     assert count_looks("a") == 0
     ledger().parent.mkdir(parents=True)
     lines = [json.dumps({"data_hash": name}) for name in ("a", "b", "a")]
-    ledger().write_text("\n".join([*lines, "{", "[]", "null", '{"run": "x"}', '{"data_hash": "a"']))
+    ledger().write_text(
+        "\n".join([*lines, "{", "[]", "null", "[" * 100_000, '{"run": "x"}', '{"data_hash": "a"'])
+    )
     assert (count_looks("a"), count_looks("b"), count_looks("c")) == (2, 1, 0)
 
 

@@ -101,6 +101,24 @@ def test_what_does_not_fit_on_the_disk_is_raised_and_costs_no_other_line(tmp_pat
     assert (state.lost, state.alerts[0].text) == (0, "fits")
 
 
+def test_an_interrupt_makes_no_two_lines_of_one_number(tmp_path, monkeypatch):
+    write = os.write
+
+    def interrupted(fd, data):
+        write(fd, data)
+        raise KeyboardInterrupt
+
+    with Run(tmp_path / "run", epochs=2, objective="ic") as run, run.trial() as trial:
+        trial.epoch(1, val={"ic": 0.1})
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(os, "write", interrupted)
+            trial.epoch(2, val={"ic": 0.2})
+        trial.epoch(3, val={"ic": 0.3})
+    state = evidence(RunDirectory(run.path))
+    assert [row.epoch for row in state.trials[0].epochs] == [1, 2, 3]
+    assert state.lost == 0
+
+
 def test_whoever_raises_has_failed_and_says_why(tmp_path):
     with pytest.raises(ZeroDivisionError), Run(tmp_path / "r", epochs=2) as run, run.trial():
         _ = 1 / 0

@@ -129,7 +129,7 @@ def test_keys_with_other_columns_are_refused(keys):
 
 
 def test_keys_that_would_be_too_much_together_are_refused(monkeypatch):
-    monkeypatch.setattr("atft_core.run.columns.MOST_TEXT", 1000)
+    monkeypatch.setattr("atft_core.run.columns.MOST_TEXT", 12 * 100 * 50)
     keys = {f"a{number}": {"runs": [[12, 1]]} for number in range(100)}
     with pytest.raises(ValueError, match=r"Row.facts would be too much"):
         list(rows_of(Row, {**as_columns(SAME), "facts": {"keys": keys}}, NAMES, 12))

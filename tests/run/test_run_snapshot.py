@@ -97,6 +97,7 @@ def test_a_snapshot_with_any_byte_changed_is_ignored(tmp_path):
         (("trials", "params", 0), 5), (("trials", "value", 1), 1e300), (("trials", "value"), [1.0]),
         (("trials", "mishaps", 0), [5]), (("epochs", 1), -1), (("state", "n_trials"), 10**600),
         (("state", "alerts", 0, "text"), 4), (("state", "horizon"), None), (("state", "seq"), "x"),
+        (("state", "baselines"), {"1": [1]}), (("state", "facts"), {"x": float("nan")}),
         (("state", "verdicts", 0, "word"), 5), (("state", "verdicts", 0, "until"), "x"),
         (("state", "verdicts", 0, "split", "compute"), -1.0),
         (("state", "verdicts", 0, "split"), {"wait": 0, "compute": 0, "validate": 0, "rest": 0}),

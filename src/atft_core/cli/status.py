@@ -13,7 +13,7 @@ from atft_core.errors import AtftError, RunDirectoryError, UsageError
 from atft_core.run.collecting import collecting_later
 from atft_core.run.directory import RunDirectory, find_runs
 from atft_core.run.events import Json
-from atft_core.run.foreign import DAMAGE
+from atft_core.run.foreign import DAMAGE, clean
 from atft_core.run.judge.criteria import Verdict
 from atft_core.run.listing import Listed, disk_use, listed
 from atft_core.run.narrate import cluster_line, stamp
@@ -114,7 +114,7 @@ def _show_one(run: RunDirectory, *, at: str, verdicts: bool, as_json: bool) -> N
     if state.significance:
         say(f"Best: {state.significance.get('said', '')}.")
     for alert in state.alerts[-5:]:
-        say(f"{clock(alert.since)} {alert.level}: {alert.text}")
+        say(f"{clock(alert.since)} {alert.level}: {clean(alert.text)}")
 
 
 def _verdict(run: RunDirectory, state: State, status: Status) -> Diagnosis:
@@ -203,7 +203,7 @@ def status_json(run: RunDirectory, state: State, status: Status, verdict: Diagno
     notes = read_notes(run)
     with collecting_later():
         trials = [
-            _trial_json(trial) | note_json(notes.of(trial.number))
+            _trial_json(state, trial) | note_json(notes.of(trial.number))
             for trial in state.trials.values()
         ]
     return {
@@ -239,12 +239,12 @@ def _alert(alert: Alert) -> Json:
             "ended": alert.ended, "trial": alert.trial}  # fmt: skip
 
 
-def _trial_json(trial: Trial) -> Json:
+def _trial_json(state: State, trial: Trial) -> Json:
     return {
         "number": trial.number,
         "state": trial.state,
         "epoch": len(trial.epochs),
-        "value": trial.value,
+        "value": state.measured(trial.value),
         "phase": trial.phase,
         "batch": trial.batch,
         "batches": trial.batches,

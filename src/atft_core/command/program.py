@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -23,6 +24,8 @@ _LONGEST = 1 << 16
 """Bytes of a line; what is longer is cut, and says so."""
 _CHUNK = 1 << 16
 _TICK = 0.1
+_LAST = 5
+"""Lines in which a program says why it ends."""
 _AFTERWARDS = 2.0
 """Seconds to read what was said last, where something that it started still holds the pipe."""
 _TAKE_IN_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
@@ -43,8 +46,8 @@ class Program:
             raise RuntimeError("it was started without a pipe")
         self._pipe = self._process.stdout.fileno()
         os.set_blocking(self._pipe, False)
-        self.last = ""
-        """The last line that said something."""
+        self.end_of_it: deque[str] = deque(maxlen=_LAST)
+        """The last lines that said something."""
         self._left = b""
         self._open = True
 
@@ -89,6 +92,11 @@ class Program:
         self._process.poll()
 
     @property
+    def last(self) -> str:
+        """The last line that said something."""
+        return self.end_of_it[-1] if self.end_of_it else ""
+
+    @property
     def code(self) -> int:
         """Its exit code; negative: the signal that ended it."""
         return self._process.wait()
@@ -128,7 +136,8 @@ class Program:
         text = line[:_LONGEST].decode(errors="replace").rstrip("\r").rpartition("\r")[2]
         if len(line) > _LONGEST:  # JSON is none any more: whoever looks for an epoch sees why
             text += f" [cut after {_LONGEST >> 10} KiB]"
-        self.last = text.strip() or self.last
+        if said := text.strip():
+            self.end_of_it.append(said)
         return text
 
 

@@ -29,7 +29,9 @@ from atft_core.train.report import ENDINGS, Interrupted, LastWord, Reporter, log
 
 LISTEN_SECONDS = 0.5
 """Between two looks for an order while the program says nothing."""
-_MEMORY = ("CUDA out of memory", "OutOfMemoryError", "MemoryError", "can't allocate memory")
+_MEMORY = ("out of memory", "outofmemory", "memoryerror", "allocate memory", "bad_alloc",
+           "resource_exhausted")  # fmt: skip
+"""What programs say that found no memory, in small letters."""
 
 
 def run_trial(
@@ -190,9 +192,10 @@ class ProgramMemoryError(ProgramError, MemoryError):
 
 
 def _failure(program: Program) -> ProgramError:
-    """What its last line says of why it failed."""
-    said = f"exit code {program.code}: {program.last[:300]}"
-    starved = any(sign in program.last for sign in _MEMORY)
+    """What its last line says of why it failed; one of the last, where that speaks of memory."""
+    starved = [line for line in program.end_of_it if any(s in line.lower() for s in _MEMORY)]
+    why = starved[-1] if starved else program.last
+    said = f"exit code {program.code}: {why[:300]}" if why else f"exit code {program.code}"
     return ProgramMemoryError(said) if starved else ProgramError(said)
 
 

@@ -15,6 +15,7 @@ from atft_core.errors import AtftError, UsageError
 from atft_core.run import events as ev
 from atft_core.run import user
 from atft_core.run.directory import RunDirectory
+from atft_core.run.foreign import DAMAGE
 from atft_core.run.journal import Journal, Tail
 from atft_core.run.lock import EngineLock
 from atft_core.run.status import evidence
@@ -33,7 +34,7 @@ def count_looks(data_hash: str) -> int:
 def _hash_of(line: str) -> str:
     try:
         return str(json.loads(line)["data_hash"])
-    except (ValueError, KeyError, TypeError):
+    except DAMAGE:
         return ""
 
 

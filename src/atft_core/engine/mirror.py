@@ -260,7 +260,8 @@ def _follow(mirror: Mirror) -> None:
             mirror.look()
             said = "" if readable else "the study can be read again"
         except Exception as error:  # noqa: BLE001 -- the server is away, the file is held: it may come back
-            said = f"the study cannot be read just now: {first_line(error)}" if readable else ""
+            why = first_line(error.__cause__ or error)  # Optuna's own words blame the data
+            said = f"the study cannot be read just now: {why}" if readable else ""
         if said:
             readable = not readable
             mirror.run.event("alert", level="info" if readable else "error", text=said, key="other")

@@ -95,7 +95,7 @@ class _Repairs:
     def _copied(self, path: Path) -> str:
         """Keep what is about to be changed; where it is then."""
         self._copies.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, self._copies / path.name)
+        shutil.copy2(path, self._copies / path.name, follow_symlinks=False)
         return f"; as it was: {(self._copies / path.name).relative_to(self.run.path)}"
 
     def _log(self) -> Repair:
@@ -213,6 +213,9 @@ def _misplaced(seqs: list[int]) -> int:
 
 def _looked_at(study: Path, state: State) -> str:
     """Why a study is unusable; a copy is looked at, since SQLite takes back half a commit."""
+    for path in (study, journal_of(study)):
+        if path.is_symlink():  # to a disk, or to something without an end
+            return f"{path.name} is a link"
     if not study.exists():
         return why_unusable(study, state)
     with TemporaryDirectory(prefix="atft-repair-") as scratch:

@@ -106,12 +106,17 @@ def _in_a_hurry(connection: sqlite3.Connection, record: Any) -> None:
 
 
 def trials_of(path: Path) -> list[FrozenTrial]:
-    """All trials of the one study in a file; EngineError where it holds none that can be read."""
+    """All trials of the one study in a file, none where a kill came before that was made;
+    EngineError where it cannot be read.
+    """
     storage = None
     try:
         storage = Storage.in_file(path)
-        (study,) = storage.get_all_studies()
-        return storage.get_all_trials(study._study_id, deepcopy=False)
+        studies = storage.get_all_studies()
+        if len(studies) > 1:
+            raise EngineError(f"it holds {len(studies)} studies, and only one is the run's")
+        found = (storage.get_all_trials(study._study_id, deepcopy=False) for study in studies)
+        return next(found, [])
     except Exception as error:  # a damaged file makes SQLAlchemy and Optuna raise whatever comes
         raise EngineError(str(error).splitlines()[0] if str(error) else repr(error)) from error
     finally:

@@ -43,27 +43,27 @@ def _send(client: Any, run: RunDirectory, state: State) -> int:
     tags = {"mlflow.runName": run.path.name, "atft.run": str(run.facts().get("id", ""))}
     parent = client.create_run(experiment, start_time=_ms(state.started), tags=tags).info.run_id
     for trial in state.trials.values():
-        _trial(client, experiment, parent, trial, state.horizon)
+        _trial(client, experiment, parent, state, trial)
     if ended := _RUN_ENDS.get(state.end_state):  # else it runs, or may go on
         client.set_terminated(parent, ended, end_time=_ms(state.ended))
     return len(state.trials)
 
 
-def _trial(client: Any, experiment: str, parent: str, trial: Trial, horizon: int) -> None:
+def _trial(client: Any, experiment: str, parent: str, known: State, trial: Trial) -> None:
     from mlflow.entities import Metric, Param
 
     tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"trial {trial.number}"}
     made = client.create_run(experiment, start_time=_ms(trial.started), tags=tags).info.run_id
     params = [Param(key, str(value)[:6000]) for key, value in trial.params.items()]
     client.log_batch(made, params=params)
-    metrics = [Metric(*each) for each in _metrics(trial)]
+    metrics = [Metric(*each) for each in _metrics(known, trial)]
     for start in range(0, len(metrics), _BATCH):
         client.log_batch(made, metrics=metrics[start : start + _BATCH])
     if state := _ENDS.get(trial.state):
         client.set_terminated(made, state, end_time=_ms(trial.ended))
 
 
-def _metrics(trial: Trial) -> Iterator[tuple[str, float, int, int]]:
+def _metrics(known: State, trial: Trial) -> Iterator[tuple[str, float, int, int]]:
     """Name, value, milliseconds since 1970, epoch."""
     for row in trial.epochs:
         for name, value in row.train.items():
@@ -73,7 +73,7 @@ def _metrics(trial: Trial) -> Iterator[tuple[str, float, int, int]]:
             for name, value in metrics.items():
                 if (number := finite(value)) is not None:
                     yield f"val.h{horizon}.{name}", number, _ms(row.t), row.epoch
-    if (value := finite(trial.value)) is not None:
+    if (value := finite(known.measured(trial.value))) is not None:
         yield "value", value, _ms(trial.ended), len(trial.epochs)
 
 

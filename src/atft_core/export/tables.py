@@ -24,7 +24,7 @@ BLANK = Trial(0, value=0.0, started=1.0, ended=1.0)
 
 def trials(state: State) -> pl.DataFrame:
     """One row for each trial that was asked for; parameters as `params.NAME`."""
-    return _frame([_trial(trial) for trial in state.trials.values()], _trial(BLANK))
+    return _frame([_trial(state, trial) for trial in state.trials.values()], _trial(state, BLANK))
 
 
 def epochs(state: State) -> pl.DataFrame:
@@ -69,9 +69,10 @@ def chosen(state: State, number: int | None) -> int:
     return best if number is None else number
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
+def _trial(state: State, trial: Trial) -> dict[str, Any]:
     return {
-        "trial": trial.number, "state": trial.state, "value": trial.value, "reason": trial.reason,
+        "trial": trial.number, "state": trial.state, "value": state.measured(trial.value),
+        "reason": trial.reason,
         "attempts": trial.attempt, "crashes": trial.crashes, "hangs": trial.hangs,
         "epochs": len(trial.epochs), "started": trial.started or None,
         "ended": trial.ended or None, "node": trial.node, **_flat({"params": trial.params}),

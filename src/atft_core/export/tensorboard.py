@@ -37,10 +37,10 @@ def write(run: RunDirectory, state: State, out: str) -> str:
                 for horizon, metrics in row.val.items():
                     for name, value in metrics.items():
                         _scalar(writer, f"val_h{horizon}/{name}", value, row.epoch, row.t)
-            if trial.value is not None:
+            if (value := state.measured(trial.value)) is not None:
                 plain = {k: v if isinstance(v, int | float | str) else str(v)
                          for k, v in trial.params.items()}  # fmt: skip
-                writer.add_hparams(plain, {"value": trial.value}, run_name=".")
+                writer.add_hparams(plain, {"value": value}, run_name=".")
     return f"{several(len(state.trials), 'trial')}: tensorboard --logdir {out}"
 
 

@@ -17,8 +17,19 @@ ACTIONS = {
     "DISK_FULL": "make room, then resume: it goes on from its last checkpoint",
 }
 """What to do, by the word."""
+_OF_A_PROGRAM = {
+    "OOM": "less at once in the program: a smaller batch or network; or fewer other processes",
+    "NAN": "a smaller learning rate, or full precision; a trial of its own is lost, no other",
+}
+"""The same where the trial is a program of the user's own, which has settings of its own."""
 RANK_LOST = 70
 """Exit code of a worker that ends because another process of its trial is gone."""
+
+
+def helps(cause: str, *, own_program: bool) -> str:
+    """What to do; empty where there is no cause."""
+    known = _OF_A_PROGRAM.get(cause, "") if own_program else ""
+    return known or ACTIONS.get(cause, "")
 
 
 def caused(cause: str, reason: str) -> str:

@@ -20,6 +20,8 @@ _SHORTER = 4
 """How many times fewer runs than values are worth it."""
 MOST_TEXT = 1 << 26
 """Characters of a column that is written out: forged runs of a long text could be terabytes."""
+_ENTRY = 50
+"""Characters that count for a key of an object that is made anew: so much memory it takes."""
 
 
 def packed(values: Sequence[Any]) -> Column:
@@ -112,7 +114,9 @@ def _text(column: Any, count: int) -> int:
         return 0
     if "keys" in column:
         members = column["keys"]
-        return sum(count * len(key) + _text(each, count) for key, each in members.items())
+        return sum(
+            count * (_ENTRY + len(key)) + _text(each, count) for key, each in members.items()
+        )
     return sum(_number(many) * len(repr(value)) for many, value in column["runs"])
 
 

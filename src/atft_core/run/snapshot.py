@@ -78,6 +78,13 @@ def save(run: RunDirectory, state: State) -> None:
     write_atomically(run.snapshot, b"%d\n" % crc, *lines, durable=False)
 
 
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is none of the numbers that are written")
+
+
+_DECODE = json.JSONDecoder(parse_constant=_refused).decode
+
+
 def _checked(state: State) -> list[Result]:
     """Nothing where the run has no stage, or one that this version cannot read."""
     try:
@@ -112,7 +119,7 @@ def readable(run: RunDirectory) -> bool:
 def _start(run: RunDirectory, data: bytes, begin: int) -> Start:
     """ValueError where it is of another log or another version."""
     head_end = data.index(b"\n", begin)
-    saved: Any = json.loads(data[begin:head_end])
+    saved: Any = _DECODE(data[begin:head_end].decode())
     offset = saved["offset"]
     if (saved["atft"], saved["shape"]) != (__version__, SHAPE):
         raise ValueError("it was made by another version")

@@ -148,7 +148,7 @@ class State:
     split: Json = field(default_factory=dict)
     preflight: list[Json] = field(default_factory=list)
     estimate: Json = field(default_factory=dict)
-    baselines: Json = field(default_factory=dict)
+    baselines: dict[str, Json] = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
     answered: dict[str, tuple[bool, str]] = field(default_factory=dict)
     """By request: whether it was obeyed, and what the engine said."""

@@ -14,7 +14,7 @@ from textual.containers import Grid
 from textual.content import Content
 from textual.widget import Widget
 
-from atft_core.run.causes import ACTIONS, cause_of
+from atft_core.run.causes import cause_of, helps
 from atft_core.run.foreign import clean
 from atft_core.run.notes import Note
 from atft_core.run.state import State, Trial
@@ -53,7 +53,7 @@ class FactsPane(Pane):
             return [Row(line((" this run has no such trial", "$text-muted")))]
         observed = {key: value for key, value in trial.settings.items() if key != "phases"}
         rows = _block("", _summary(view.state, trial))
-        rows += _told(trial, width)
+        rows += _told(trial, width, own_program=view.state.own_program)
         rows += _written(view.notes.of(trial.number), width)
         rows += _traceback(about.traceback, width)
         rows += _checkpoints(trial, view)
@@ -85,13 +85,15 @@ def _summary(state: State, trial: Trial) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _told(trial: Trial, width: int) -> list[Content]:
+def _told(trial: Trial, width: int, *, own_program: bool) -> list[Content]:
     """Why it ended, who gave it up, how its workers were lost."""
     style = "$text-error" if trial.state == "FAIL" else ""
     said = [("reason", trial.reason, style), ("note", trial.given_up, "$text-warning")]
     said += [("lost", mishap, "$text-warning") for mishap in trial.mishaps]
     causes = dict.fromkeys(map(cause_of, [trial.reason, *trial.mishaps]))
-    said += [("helps", f"{each}: {ACTIONS[each]}", "") for each in causes if each]
+    said += [
+        ("helps", f"{each}: {helps(each, own_program=own_program)}", "") for each in causes if each
+    ]
     lines = []
     for name, text, colour in said:
         for i, piece in enumerate(textwrap.wrap(clean(text), max(20, width - 10))):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from atft_core.run.causes import ACTIONS, cause_of
+from atft_core.run.causes import cause_of, helps
 from atft_core.run.epochs import EpochRow
 from atft_core.run.judge.measure import place
 from atft_core.run.processes.alive import doing
@@ -102,7 +102,9 @@ def _without_times(state: State, trial: Trial, row: EpochRow) -> Diagnosis:
 def _helps(state: State) -> str:
     """What helps against the cause of the newest trial that failed, in a run that ended for it."""
     failed = [trial for trial in state.trials.values() if trial.state == "FAIL"]
-    return ACTIONS.get(cause_of(failed[-1].reason), "") if failed and state.end_state else ""
+    if not failed or not state.end_state:
+        return ""
+    return helps(cause_of(failed[-1].reason), own_program=state.own_program)
 
 
 def _newest(state: State) -> tuple[Trial, EpochRow] | None:
