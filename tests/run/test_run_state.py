@@ -247,7 +247,7 @@ def test_events_that_are_missing_are_counted_and_told():
     events = dry_run().stamped
     state = fold([*events[:3], *events[5:]])
     assert state.lost == 2
-    assert state.alerts[0].text == "2 events before this one cannot be read"
+    assert state.alerts[0].text == "2 events after event 3 cannot be read"
     assert fold(events).lost == 0
 
 

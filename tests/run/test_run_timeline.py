@@ -143,8 +143,8 @@ def test_what_is_missing_in_the_log_is_a_moment(tmp_path):
     run.events.write_bytes(b"".join(lines))
     lost = [moment.text for moment in told(run) if moment.text.endswith("cannot be read")]
     assert lost == [
-        "1 event before this one cannot be read",
-        "2 events before this one cannot be read",
+        "1 event after event 5 cannot be read",
+        "2 events after event 8 cannot be read",
     ]
 
 

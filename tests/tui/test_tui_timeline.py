@@ -107,7 +107,7 @@ async def test_a_time_that_no_calendar_knows_is_damage_and_said(book, apart):
             await shown.shows("later")
             assert "at no time" not in shown.text
             alerts = [alert.text for alert in shown.app.view.state.alerts]
-            assert "1 event before this one cannot be read" in alerts
+            assert f"1 event after event {count} cannot be read" in alerts
 
 
 def apart_time(shown, place):

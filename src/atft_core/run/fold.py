@@ -289,17 +289,17 @@ def apply(state: State, stamped: Stamped) -> None:
     if stamped.seq <= state.seq:
         return
     if lost := stamped.seq - state.seq - 1:
-        miss(state, lost, stamped.t, f"{several(lost, 'event')} before this one cannot be read")
+        miss(state, lost)
     state.seq, state.t = stamped.seq, stamped.t
     _APPLY[type(stamped.event)](state, stamped.event, stamped.t)
     state.alerts += raised(state, stamped)
 
 
-def miss(state: State, lost: int, t: float, text: str) -> None:
+def miss(state: State, lost: int) -> None:
     """Events that were written and cannot be read: from now on nothing is proven by the log."""
+    _warn(state, state.t, f"{several(lost, 'event')} after event {state.seq} cannot be read")
     state.lost += lost
     state.seq += lost
-    _warn(state, t, text)
 
 
 def fold(events: Iterable[Stamped], start: State | None = None) -> State:

@@ -63,12 +63,11 @@ class Teller:
         """The moments of an event: often none; one more where events before it are missing."""
         if stamped.seq <= self.seq:
             return []
-        lost = stamped.seq - self.seq - 1
-        self.seq = stamped.seq
         found: list[Told] = []
-        if lost:
-            said = f"{several(lost, 'event')} before this one cannot be read"
+        if lost := stamped.seq - self.seq - 1:
+            said = f"{several(lost, 'event')} after event {self.seq} cannot be read"
             found.append(("alert", "UNKNOWN", said))
+        self.seq = stamped.seq
         teller = _TELLERS.get(type(stamped.event))
         if teller:
             found.append(teller(self, stamped.event))

@@ -17,7 +17,6 @@ from atft_core.run.lock import Holder
 from atft_core.run.processes.alive import alive
 from atft_core.run.snapshot import Start, load_start
 from atft_core.run.state import State
-from atft_core.run.wording import several
 
 ENGINE_BUDGET = 1800.0
 """Seconds of silence allowed between trials and before the first one (data, preflight)."""
@@ -134,8 +133,8 @@ def _fold_all(run: RunDirectory, state: State, tail: Tail) -> State:
         with collecting_later():
             for stamped in tail.all_events():
                 apply(state, stamped)
-            if lost := tail.unread:
-                miss(state, lost, state.t, f"{several(lost, 'event')} at its end cannot be read")
+            if tail.unread:
+                miss(state, tail.unread)
     except DAMAGE as error:
         raise RunDirectoryError(
             f"{run.events} is damaged after event {state.seq}: {error}.",
