@@ -24,6 +24,13 @@ def test_the_shipped_space_contains_the_shipped_configuration():
     [
         ({"train.learning_rate": 1e-5}, "lies outside its search range"),
         ({"model.hidden": 48, "model.heads": 4}, "lies outside its search range"),
+        (
+            {
+                "command.params": {"a": "2..5"},
+                "search": {"command.params.a": {"low": 1, "high": 9}},
+            },
+            "--set search.command.params.a=2..5",
+        ),
         ({"search": {"model.hiden": {"choices": [32]}}}, "did you mean model.hidden"),
     ],
 )

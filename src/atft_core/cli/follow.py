@@ -17,7 +17,7 @@ from atft_core.run.fold import apply
 from atft_core.run.journal import Tail
 from atft_core.run.judge.criteria import Verdict, check, overall
 from atft_core.run.lock import Holder
-from atft_core.run.narrate import lines, stamp
+from atft_core.run.narrate import lines, outcome, stamp
 from atft_core.run.runbook import stage_from_json
 from atft_core.run.state import State
 from atft_core.run.status import Status, status
@@ -80,6 +80,9 @@ def _exit_code(run: RunDirectory, state: State, ended: Status, *, quiet: bool) -
             f"The run ended as {ended.name}: {reason}.",
             hint=f"{retry}; its log is {run.log}",
         )
+    if not quiet:
+        for text in outcome(run, state):
+            say(text)
     if not state.stage_spec:
         failed = all(trial.state == "FAIL" for trial in state.trials.values())
         return 1 if failed else 0

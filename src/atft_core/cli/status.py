@@ -16,7 +16,7 @@ from atft_core.run.events import Json
 from atft_core.run.foreign import DAMAGE, clean
 from atft_core.run.judge.criteria import Verdict
 from atft_core.run.listing import Listed, disk_use, listed
-from atft_core.run.narrate import cluster_line, stamp
+from atft_core.run.narrate import cluster_line, outcome, stamp
 from atft_core.run.notes import Notes, read_notes
 from atft_core.run.state import Alert, State, Trial
 from atft_core.run.status import Status, read_status
@@ -105,7 +105,7 @@ def _show_one(run: RunDirectory, *, at: str, verdicts: bool, as_json: bool) -> N
         if not found.get("ok"):
             say(f"preflight {GLYPH[Verdict.FAIL]} {found.get('name')}: {found.get('detail')}")
     if state.trials:
-        say(_trials(state, notes))
+        say("\n".join([_trials(state, notes), *outcome(run, state)]))
     if state.best and state.baselines and not state.walks:
         say(_compared(state, state.best))
     if state.walk:

@@ -31,6 +31,12 @@ def distributions(config: Config) -> dict[str, BaseDistribution]:
     space = {key: _distribution(config, key) for key in config.search}
     for key, distribution in space.items():
         value = get(config, key)
+        if isinstance(value, str) and not isinstance(distribution, CategoricalDistribution):
+            raise ConfigError(
+                f"{key} = {value!r} is a text, and numbers are searched for it: "
+                f"{toml_value(config.search[key])}.",
+                hint=f"Where that was meant as a range: --set search.{key}={value}",
+            )
         if not _holds(distribution, value):
             raise ConfigError(
                 f"{key} = {value!r} lies outside its search range "

@@ -74,7 +74,7 @@ def _verdicts(found: Evidence) -> Section:
     gate = found.stage.gate
     rows = [
         (f"{result.verdict.value}", result.title, value(result), bar(result, gate), margin(result),
-         " ".join(filter(None, (reason(result), result.source))))
+         "; ".join(filter(None, (result.note, reason(result), result.source))))
         for result in found.results
     ]  # fmt: skip
     head = ("verdict", "criterion", "value", "must be", "margin", "why, and where it was measured")

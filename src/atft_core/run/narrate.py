@@ -11,6 +11,7 @@ from typing import Any
 
 from atft_core.run import events as ev
 from atft_core.run.alerts import edited
+from atft_core.run.directory import RunDirectory
 from atft_core.run.events import Event, Json, Stamped
 from atft_core.run.foreign import clean
 from atft_core.run.state import State
@@ -44,6 +45,23 @@ def _run_started(state: State, event: ev.RunStarted) -> list[str]:
     return [first] + [f"Gate overridden: {event.override}"] * bool(event.override)
 
 
+def outcome(run: RunDirectory, state: State) -> list[str]:
+    """What has come of several trials: the best one, and how many failed, the last one why."""
+    told = []
+    best = None if state.walks or len(state.trials) < 2 else state.best
+    if best:
+        least = ", the smaller the better" if state.objective.startswith("-") else ""
+        told.append(f"Best trial: {best.number}, value {number(state.measured(best.value))}{least}"
+                    + f"; {_assigned(best.params)}" * bool(best.params))  # fmt: skip
+    failed = [trial for trial in state.trials.values() if trial.state == "FAIL"]
+    if failed:
+        of_all, last = several(len(state.trials), "trial"), failed[-1]
+        told.append(f"Failed: {len(failed)} of {of_all}, trial {last.number} the last: "
+                    f"{last.reason or 'no reason was told'}; its log is "
+                    f"{run.trial(last.number).log}")  # fmt: skip
+    return told
+
+
 def _engine_started(state: State, event: ev.EngineStarted) -> list[str]:
     again = f", start {state.engines}" if state.engines > 1 else ""
     return [f"Engine pid {event.pid} on {event.host}{again}"]
@@ -52,8 +70,9 @@ def _engine_started(state: State, event: ev.EngineStarted) -> list[str]:
 def _data_ready(state: State, event: ev.DataReady) -> list[str]:
     facts, split = event.facts, event.split
     if facts.get("command"):
-        inputs = ", ".join(map(str, facts.get("inputs") or [])) or "nothing that it was told of"
-        return [f"Program {facts['command']}; it reads {inputs}"]
+        inputs = ", ".join(map(str, facts.get("inputs") or []))
+        reads = f"it reads {inputs}" if inputs else "no files that it reads are named"
+        return [f"Program {facts['command']}; {reads}"]
     first = (
         f"Data {facts.get('path')}: {facts.get('stocks')} stocks x {facts.get('days')} days, "
         f"{facts.get('features')} features"
