@@ -15,7 +15,8 @@ def test_the_best_trial_and_its_parameters_and_the_failures_are_named(tmp_path):
     run = written(log, tmp_path / "run")
     assert outcome(run, log.state) == [
         "Best trial: 1, value +0.4000, the smaller the better; lr=0.002",
-        f"Failed: 1 of 3 trials, trial 2 the last: KeyError: 'close'; its log is {run.trial(2).log}",
+        "Failed: 1 of 3 trials, trial 2 the last: KeyError: 'close'; "
+        f"its log is {run.trial(2).log}",
     ]
 
 
