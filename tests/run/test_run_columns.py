@@ -128,6 +128,11 @@ def test_keys_with_other_columns_are_refused(keys):
         list(rows_of(Row, columns, NAMES, 12))
 
 
+def test_a_text_that_is_called_as_columns_are_is_a_text():
+    rows = [Row(number, said=said) for number, said in enumerate(["keys", "runs", "a", "b", "c"])]
+    assert [Row(**row) for row in rows_of(Row, as_columns(rows), NAMES, len(rows))] == rows
+
+
 def test_keys_that_would_be_too_much_together_are_refused(monkeypatch):
     monkeypatch.setattr("atft_core.run.columns.MOST_TEXT", 12 * 100 * 50)
     keys = {f"a{number}": {"runs": [[12, 1]]} for number in range(100)}

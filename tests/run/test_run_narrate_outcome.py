@@ -13,6 +13,9 @@ def test_the_best_trial_and_its_parameters_and_the_failures_are_named(tmp_path):
         log.worker(trial, params={"lr": 0.001 * (trial + 1)})
         log.trial_end(trial, state, value, reason="KeyError: 'close'" if value is None else "")
     run = written(log, tmp_path / "run")
+    assert outcome(run, log.state)[1].endswith("KeyError: 'close'"), "it has no log"
+    run.trial(2).path.mkdir()
+    run.trial(2).log.touch()
     assert outcome(run, log.state) == [
         "Best trial: 1, value +0.4000, the smaller the better; lr=0.002",
         "Failed: 1 of 3 trials, trial 2 the last: KeyError: 'close'; "

@@ -80,7 +80,8 @@ class _Spread(NamedTuple):
 def _spread(column: Any, count: int, cls: type[Any], name: str) -> _Spread:
     if _text(column, count) > MOST_TEXT:
         raise ValueError(f"{cls.__name__}.{name} would be too much")
-    spread = _of_keys(column["keys"], count) if "keys" in column else _of_values(column, count)
+    by_key = type(column) is dict and "keys" in column
+    spread = _of_keys(column["keys"], count) if by_key else _of_values(column, count)
     if spread is None:
         raise ValueError(f"{cls.__name__}.{name} is not {count} values")
     return spread

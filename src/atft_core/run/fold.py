@@ -53,7 +53,7 @@ def _listen_again(state: State, t: float) -> None:
 
 def _note_pause(state: State, t: float) -> None:
     """No engine was at work until now: since its end, or since somebody was last heard of."""
-    heard = max(state.started, *(trial.heard for trial in state.trials.values()), 0.0)
+    heard = max([state.started, *(trial.heard for trial in state.trials.values())])
     since = min(state.ended or heard, t)
     _wait_no_longer(state, since)
     state.paused += t - since

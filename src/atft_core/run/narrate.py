@@ -56,9 +56,10 @@ def outcome(run: RunDirectory, state: State) -> list[str]:
     failed = [trial for trial in state.trials.values() if trial.state == "FAIL"]
     if failed:
         of_all, last = several(len(state.trials), "trial"), failed[-1]
+        log = run.trial(last.number).log
         told.append(f"Failed: {len(failed)} of {of_all}, trial {last.number} the last: "
-                    f"{last.reason or 'no reason was told'}; its log is "
-                    f"{run.trial(last.number).log}")  # fmt: skip
+                    f"{last.reason or 'no reason was told'}"
+                    + f"; its log is {log}" * log.exists())  # fmt: skip
     return told
 
 
